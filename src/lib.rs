@@ -1,0 +1,7 @@
+//! zmq-oxide: a drop-in `libzmq.so.5`, written in Rust.
+
+pub mod error;
+pub mod msg;
+pub mod options;
+pub mod pattern;
+pub mod types;

@@ -1,0 +1,237 @@
+//! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
+
+use crate::error::{Error, Result};
+use std::ffi::c_void;
+use std::mem::{align_of, size_of};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Slices of a receive buffer no longer than this are copied before the application gets them.
+/// A buffer is 64 KiB or more, so a kept message pins at most sixteen times its size.
+pub(super) const PIN_LIMIT: usize = 4096;
+
+/// How the application gets its memory back: the function, and the two pointers given to it.
+#[derive(Clone, Copy)]
+pub struct ForeignFree {
+    /// `zmq_free_fn`: called with the address of the memory and `hint`.
+    pub function: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    /// The application's own argument.
+    pub hint: *mut c_void,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Allocated,
+    Foreign,
+    RxBuffer,
+}
+
+/// What stands in front of every counted body.
+#[repr(C, align(16))]
+pub(super) struct Header {
+    references: AtomicUsize,
+    origin: Origin,
+}
+
+#[repr(C)]
+struct Foreign {
+    header: Header,
+    data: *mut u8,
+    free: ForeignFree,
+}
+
+/// A body of `size` bytes right behind its header, in one allocation.
+pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
+    let total = size.checked_add(size_of::<Header>()).ok_or(Error::NoMemory)?;
+    // SAFETY: malloc is aligned for Header (16 bytes) and the block is large enough for it.
+    unsafe {
+        let header = libc::malloc(total).cast::<Header>();
+        if header.is_null() {
+            return Err(Error::NoMemory);
+        }
+        header.write(Header { references: AtomicUsize::new(1), origin: Origin::Allocated });
+        Ok((header, header.add(1).cast()))
+    }
+}
+
+const _: () = assert!(align_of::<Header>() <= 16 && align_of::<Foreign>() <= 16);
+
+/// A header for memory of the application.
+pub(super) fn foreign(data: *mut u8, free: ForeignFree) -> Result<*mut Header> {
+    // SAFETY: as in `allocate`.
+    unsafe {
+        let block = libc::malloc(size_of::<Foreign>()).cast::<Foreign>();
+        if block.is_null() {
+            return Err(Error::NoMemory);
+        }
+        let header = Header { references: AtomicUsize::new(1), origin: Origin::Foreign };
+        block.write(Foreign { header, data, free });
+        Ok(block.cast())
+    }
+}
+
+/// Takes one more reference.
+///
+/// # Safety
+/// `header` must be live.
+#[inline]
+pub(super) unsafe fn retain(header: *mut Header) {
+    // SAFETY: live by contract. Relaxed: the caller already holds a reference.
+    unsafe { (*header).references.fetch_add(1, Ordering::Relaxed) };
+}
+
+/// Whether the caller's reference is the only one.
+///
+/// # Safety
+/// `header` must be live.
+#[inline]
+pub(super) unsafe fn is_unique(header: *mut Header) -> bool {
+    // SAFETY: live by contract. Acquire pairs with the release of the last other reference.
+    unsafe { (*header).references.load(Ordering::Acquire) == 1 }
+}
+
+/// Whether the body is a slice of a receive buffer.
+///
+/// # Safety
+/// `header` must be live.
+#[inline]
+pub(super) unsafe fn is_rx_buffer(header: *mut Header) -> bool {
+    // SAFETY: live by contract.
+    unsafe { (*header).origin == Origin::RxBuffer }
+}
+
+/// Gives one reference back and frees the body with the last one.
+///
+/// # Safety
+/// `header` must be live and the caller's reference is gone afterwards.
+#[inline]
+pub(super) unsafe fn release(header: *mut Header) {
+    // SAFETY: live by contract. An unshared body needs no read-modify-write: nobody else can
+    // take a reference while ours is the only one.
+    unsafe {
+        let references = &(*header).references;
+        if references.load(Ordering::Acquire) != 1 {
+            if references.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            fence(Ordering::Acquire);
+        }
+        free(header);
+    }
+}
+
+unsafe fn free(header: *mut Header) {
+    // SAFETY: the last reference is gone, so the block is ours; Foreign starts with its Header.
+    unsafe {
+        if (*header).origin == Origin::Foreign {
+            let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
+            libc::free(header.cast());
+            (free.function)(data.cast(), free.hint);
+        } else {
+            libc::free(header.cast());
+        }
+    }
+}
+
+/// A buffer that bytes are received into and messages are cut from without copying.
+///
+/// Filled bytes never change while a message refers to them; new bytes go behind them.
+pub struct RxBuffer {
+    header: *mut Header,
+    capacity: usize,
+    filled: usize,
+}
+
+// SAFETY: the buffer is owned; what it shares are immutable bytes behind an atomic count.
+unsafe impl Send for RxBuffer {}
+
+impl RxBuffer {
+    /// An empty buffer for `capacity` bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn new(capacity: usize) -> Result<RxBuffer> {
+        let (header, _) = allocate(capacity)?;
+        // SAFETY: just allocated, not shared yet.
+        unsafe { (*header).origin = Origin::RxBuffer };
+        Ok(RxBuffer { header, capacity, filled: 0 })
+    }
+
+    fn base(&self) -> *mut u8 {
+        // SAFETY: the bytes follow the header in the same allocation.
+        unsafe { self.header.add(1).cast() }
+    }
+
+    /// How many bytes the buffer can hold.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The bytes received so far.
+    #[inline]
+    pub fn filled(&self) -> &[u8] {
+        // SAFETY: the first `filled` bytes were written through `spare` and `advance`.
+        unsafe { std::slice::from_raw_parts(self.base(), self.filled) }
+    }
+
+    /// Where the next bytes go, and how many fit.
+    pub fn spare(&mut self) -> (*mut u8, usize) {
+        // SAFETY: `filled <= capacity`.
+        (unsafe { self.base().add(self.filled) }, self.capacity - self.filled)
+    }
+
+    /// Says that `count` bytes were written to [`RxBuffer::spare`].
+    ///
+    /// # Safety
+    /// They must have been written, and fit.
+    pub unsafe fn advance(&mut self, count: usize) {
+        debug_assert!(count <= self.capacity - self.filled);
+        self.filled += count;
+    }
+
+    /// Copies `bytes` behind the filled part.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let (to, room) = self.spare();
+        assert!(bytes.len() <= room, "receive buffer overrun");
+        // SAFETY: room was checked; source and destination are different allocations or parts.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+            self.advance(bytes.len());
+        }
+    }
+
+    /// Whether no message refers to the buffer, so that it may be filled from the start again.
+    pub fn is_unique(&self) -> bool {
+        // SAFETY: the buffer holds a reference.
+        unsafe { is_unique(self.header) }
+    }
+
+    /// Starts again with the bytes from `keep_from` moved to the front. Only for an unshared
+    /// buffer: returns false and does nothing otherwise.
+    pub fn rewind(&mut self, keep_from: usize) -> bool {
+        if keep_from > self.filled || !self.is_unique() {
+            return false;
+        }
+        let keep = self.filled - keep_from;
+        // SAFETY: both ranges are inside the filled part, and nobody else reads it.
+        unsafe { ptr::copy(self.base().add(keep_from), self.base(), keep) };
+        self.filled = keep;
+        true
+    }
+
+    pub(super) fn share(&self) -> *mut Header {
+        // SAFETY: the buffer holds a reference.
+        unsafe { retain(self.header) };
+        self.header
+    }
+}
+
+impl Drop for RxBuffer {
+    fn drop(&mut self) {
+        // SAFETY: the buffer's own reference.
+        unsafe { release(self.header) };
+    }
+}

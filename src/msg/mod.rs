@@ -1,0 +1,414 @@
+//! Messages: one frame of content with its flags, in the 64 bytes of `zmq_msg_t`.
+//!
+//! Bodies of up to [`INLINE_MAX`] bytes live inside the message. Longer ones are a pointer, a
+//! length and a reference-counted [`Header`] that knows how to free them, so copying a message
+//! never copies a long body.
+
+mod content;
+mod metadata;
+
+pub use content::{ForeignFree, RxBuffer};
+pub use metadata::Metadata;
+
+use crate::error::Result;
+use content::Header;
+use std::mem::size_of;
+use std::ptr;
+use std::sync::Arc;
+
+/// The longest body kept inside the message itself, in bytes.
+pub const INLINE_MAX: usize = 40;
+
+/// A further part of the same message follows.
+pub const MORE: u8 = 1;
+/// A ZMTP command, not a message of the application.
+pub const COMMAND: u8 = 2;
+/// The body may be shared with other messages (`ZMQ_SHARED`).
+const SHARED: u8 = 128;
+
+/// Marks memory that holds a live message; anything else in its place is `EFAULT` to C.
+const MAGIC: u8 = 0x7a;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    /// The body is in `body.inline`.
+    Inline = 0xa1,
+    /// The body is owned through `body.long.header`.
+    Counted = 0xa2,
+    /// The body lives for ever (`zmq_msg_init_data` without a free function, `zmq_send_const`).
+    Constant = 0xa3,
+    /// The body belongs to the caller of the running send call, see [`Msg::borrowed`].
+    Borrowed = 0xa4,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Long {
+    data: *mut u8,
+    len: usize,
+    header: *mut Header,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+union Body {
+    inline: [u8; INLINE_MAX],
+    long: Long,
+}
+
+/// One frame. Same size and alignment as `zmq_msg_t`, which holds exactly this.
+#[repr(C, align(8))]
+pub struct Msg {
+    body: Body,
+    metadata: Option<Arc<Metadata>>,
+    group: usize,
+    routing_id: u32,
+    inline_len: u8,
+    flags: u8,
+    kind: Kind,
+    magic: u8,
+}
+
+const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+
+// SAFETY: long bodies are reference counted atomically and never written while shared; a
+// borrowed body is only used during the call that lends it.
+unsafe impl Send for Msg {}
+// SAFETY: `&Msg` gives read access only.
+unsafe impl Sync for Msg {}
+
+impl Msg {
+    const fn from_body(body: Body, kind: Kind, inline_len: u8, flags: u8) -> Msg {
+        Msg {
+            body,
+            metadata: None,
+            group: 0,
+            routing_id: 0,
+            inline_len,
+            flags,
+            kind,
+            magic: MAGIC,
+        }
+    }
+
+    /// An empty message.
+    #[inline]
+    pub const fn new() -> Msg {
+        Msg::from_body(Body { inline: [0; INLINE_MAX] }, Kind::Inline, 0, 0)
+    }
+
+    /// A message of `size` bytes with undefined (but initialised or fresh) content.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory) if the body cannot be allocated.
+    #[inline]
+    pub fn with_size(size: usize) -> Result<Msg> {
+        if size <= INLINE_MAX {
+            let mut msg = Msg::new();
+            msg.inline_len = size as u8;
+            return Ok(msg);
+        }
+        let (header, data) = content::allocate(size)?;
+        Ok(Msg::from_body(Body { long: Long { data, len: size, header } }, Kind::Counted, 0, 0))
+    }
+
+    /// A message holding a copy of `bytes`.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory) if the body cannot be allocated.
+    #[inline]
+    pub fn copy_from(bytes: &[u8]) -> Result<Msg> {
+        let mut msg = Msg::with_size(bytes.len())?;
+        msg.data_mut().copy_from_slice(bytes);
+        Ok(msg)
+    }
+
+    /// A message over memory of the application; `free` (if any) is called exactly once, when the
+    /// last message that uses the memory is gone (zmq_msg_init_data(3)).
+    ///
+    /// # Safety
+    /// `data` must be valid for `len` bytes until `free` is called, for ever if there is none.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory); `free` is not called then.
+    pub unsafe fn foreign(data: *mut u8, len: usize, free: Option<ForeignFree>) -> Result<Msg> {
+        let (header, kind) = match free {
+            None => (ptr::null_mut(), Kind::Constant),
+            Some(free) => (content::foreign(data, free)?, Kind::Counted),
+        };
+        Ok(Msg::from_body(Body { long: Long { data, len, header } }, kind, 0, 0))
+    }
+
+    /// A message that refers to the caller's buffer without owning it.
+    ///
+    /// # Safety
+    /// The message, and everything made from it, must be dropped, or replaced through
+    /// [`Msg::make_owned`], before the buffer is invalid. Pipes do that with whatever they store.
+    #[inline]
+    pub unsafe fn borrowed(data: *const u8, len: usize) -> Msg {
+        if len <= INLINE_MAX {
+            let mut msg = Msg::new();
+            msg.inline_len = len as u8;
+            if len != 0 {
+                // SAFETY: the caller vouches for `data`; `len` fits the inline body.
+                unsafe { ptr::copy_nonoverlapping(data, msg.body.inline.as_mut_ptr(), len) };
+            }
+            return msg;
+        }
+        let long = Long { data: data.cast_mut(), len, header: ptr::null_mut() };
+        Msg::from_body(Body { long }, Kind::Borrowed, 0, 0)
+    }
+
+    /// A message over `len` bytes at `offset` of a receive buffer, without a copy if they are too
+    /// many to be kept inline.
+    ///
+    /// # Panics
+    /// If the range is outside the filled part of the buffer.
+    #[inline]
+    pub fn slice_of(buffer: &RxBuffer, offset: usize, len: usize) -> Msg {
+        let bytes = &buffer.filled()[offset..offset + len];
+        if len <= INLINE_MAX {
+            let mut msg = Msg::new();
+            msg.inline_len = len as u8;
+            // SAFETY: the inline body is valid for INLINE_MAX bytes and `len` is not more.
+            unsafe {
+                ptr::copy_nonoverlapping(bytes.as_ptr(), msg.body.inline.as_mut_ptr(), len);
+            }
+            return msg;
+        }
+        let long = Long { data: bytes.as_ptr().cast_mut(), len, header: buffer.share() };
+        Msg::from_body(Body { long }, Kind::Counted, 0, SHARED)
+    }
+
+    /// Gives a borrowed message a body of its own; does nothing to others.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory); the message is unchanged then.
+    #[inline]
+    pub fn make_owned(&mut self) -> Result<()> {
+        if self.kind == Kind::Borrowed {
+            let mut own = Msg::copy_from(self.data())?;
+            own.flags |= self.flags;
+            own.routing_id = self.routing_id;
+            own.metadata = self.metadata.take();
+            *self = own;
+        }
+        Ok(())
+    }
+
+    /// Gives a slice of a much larger receive buffer a body of its own, so that a message the
+    /// application keeps does not pin the buffer. Best effort: without memory it stays a slice.
+    #[inline]
+    pub fn unpin(&mut self) {
+        if self.kind == Kind::Counted && self.len() <= content::PIN_LIMIT && self.is_slice() {
+            if let Ok(mut own) = Msg::copy_from(self.data()) {
+                own.flags |= self.flags & !SHARED;
+                own.routing_id = self.routing_id;
+                own.metadata = self.metadata.take();
+                *self = own;
+            }
+        }
+    }
+
+    fn is_slice(&self) -> bool {
+        // SAFETY: kind Counted has a live header in `long`.
+        unsafe { content::is_rx_buffer(self.body.long.header) }
+    }
+
+    /// Whether memory at this place holds a live message (`EFAULT` otherwise).
+    ///
+    /// # Safety
+    /// `msg` must be readable for 64 bytes.
+    pub unsafe fn is_live(msg: *const Msg) -> bool {
+        let bytes = msg.cast::<u8>();
+        // SAFETY: the caller vouches for 64 readable bytes; single bytes have no invalid values.
+        unsafe {
+            let kind = *bytes.add(std::mem::offset_of!(Msg, kind));
+            let magic = *bytes.add(std::mem::offset_of!(Msg, magic));
+            magic == MAGIC && (Kind::Inline as u8..=Kind::Borrowed as u8).contains(&kind)
+        }
+    }
+
+    /// The number of bytes of the body.
+    #[inline]
+    pub fn len(&self) -> usize {
+        if self.kind == Kind::Inline {
+            self.inline_len as usize
+        } else {
+            // SAFETY: every kind but Inline uses `long`.
+            unsafe { self.body.long.len }
+        }
+    }
+
+    /// Whether the body has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: inline bytes are initialised; a long body is valid for `len` bytes as long as
+        // the message lives. A null pointer with length 0 is not turned into a slice.
+        unsafe {
+            if self.kind == Kind::Inline {
+                std::slice::from_raw_parts(self.body.inline.as_ptr(), self.inline_len as usize)
+            } else if self.body.long.len == 0 {
+                &[]
+            } else {
+                std::slice::from_raw_parts(self.body.long.data, self.body.long.len)
+            }
+        }
+    }
+
+    /// The address of the body, which C may write through (zmq_msg_data(3)).
+    #[inline]
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        // SAFETY: the kind says which member is in use.
+        unsafe {
+            if self.kind == Kind::Inline {
+                self.body.inline.as_mut_ptr()
+            } else {
+                self.body.long.data
+            }
+        }
+    }
+
+    /// The body of a message nobody shares, for filling it.
+    ///
+    /// # Panics
+    /// If the body is shared, borrowed or constant.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        let len = self.len();
+        match self.kind {
+            Kind::Inline => {}
+            // SAFETY: kind Counted has a live header.
+            Kind::Counted => unsafe {
+                assert!(content::is_unique(self.body.long.header), "writing to a shared body");
+            },
+            Kind::Constant | Kind::Borrowed => panic!("writing to a body that is not ours"),
+        }
+        if len == 0 {
+            return &mut [];
+        }
+        // SAFETY: inline, or the only reference to a counted body of `len` bytes.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), len) }
+    }
+
+    /// The frame's flags: [`MORE`], [`COMMAND`].
+    #[inline]
+    pub fn flags(&self) -> u8 {
+        self.flags & (MORE | COMMAND)
+    }
+
+    /// Whether another part of the same message follows.
+    #[inline]
+    pub fn more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    /// Says whether another part follows.
+    #[inline]
+    pub fn set_more(&mut self, more: bool) {
+        if more {
+            self.flags |= MORE;
+        } else {
+            self.flags &= !MORE;
+        }
+    }
+
+    /// Whether this is a ZMTP command.
+    #[inline]
+    pub fn is_command(&self) -> bool {
+        self.flags & COMMAND != 0
+    }
+
+    /// Marks the frame as a ZMTP command.
+    pub fn set_command(&mut self) {
+        self.flags |= COMMAND;
+    }
+
+    /// `ZMQ_SHARED`: whether the body may be shared with another message.
+    pub fn shared(&self) -> bool {
+        self.kind == Kind::Constant || self.flags & SHARED != 0
+    }
+
+    /// Another message with the same content; long bodies are shared, not copied
+    /// (zmq_msg_copy(3)).
+    #[inline]
+    pub fn share(&mut self) -> Msg {
+        if self.kind == Kind::Counted {
+            self.flags |= SHARED;
+            // SAFETY: kind Counted has a live header.
+            unsafe { content::retain(self.body.long.header) };
+        }
+        Msg {
+            body: self.body,
+            metadata: self.metadata.clone(),
+            group: 0,
+            routing_id: self.routing_id,
+            inline_len: self.inline_len,
+            flags: self.flags,
+            kind: self.kind,
+            magic: MAGIC,
+        }
+    }
+
+    /// Takes the content out, leaving an empty message.
+    #[inline]
+    pub fn take(&mut self) -> Msg {
+        std::mem::take(self)
+    }
+
+    /// The properties of the connection this message came from, if known.
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        self.metadata.as_ref()
+    }
+
+    /// Attaches the properties of the connection the message came from.
+    #[inline]
+    pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
+        self.metadata = metadata;
+    }
+
+    /// Ends the message in place and leaves memory that [`Msg::is_live`] refuses.
+    ///
+    /// # Safety
+    /// `msg` must point to a live message.
+    pub unsafe fn close(msg: *mut Msg) {
+        // SAFETY: live by contract, and not used as a Msg afterwards.
+        unsafe {
+            ptr::drop_in_place(msg);
+            ptr::addr_of_mut!((*msg).magic).write(0);
+        }
+    }
+}
+
+impl Default for Msg {
+    #[inline]
+    fn default() -> Self {
+        Msg::new()
+    }
+}
+
+impl Drop for Msg {
+    #[inline]
+    fn drop(&mut self) {
+        if self.kind == Kind::Counted {
+            // SAFETY: kind Counted holds one reference to a live header.
+            unsafe { content::release(self.body.long.header) };
+        }
+    }
+}
+
+impl std::fmt::Debug for Msg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Msg").field("len", &self.len()).field("flags", &self.flags()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

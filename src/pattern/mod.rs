@@ -1,0 +1,94 @@
+//! Socket patterns (RFC 28 to 31): who gets a message, and whose message comes next.
+//!
+//! A pattern sees pipes by number through [`PipeSet`] and never a descriptor, a thread or a
+//! lock: all its calls happen under the lock of its socket. It is told what happens to its pipes
+//! through the methods of [`Pattern`].
+
+use crate::error::Result;
+use crate::msg::Msg;
+
+/// A pipe of one socket. Numbers are reused after [`Pattern::detach`].
+pub type PipeId = u32;
+
+/// What a pattern may do with the pipes of its socket.
+pub trait PipeSet {
+    /// Whether a frame can be read now. A pipe shows a multipart message only once it is whole,
+    /// so after a frame with the MORE flag this is true until its last part was read.
+    fn check_read(&mut self, id: PipeId) -> bool;
+    /// The next frame, `None` exactly when [`PipeSet::check_read`] is false. After that the
+    /// pattern gets [`Pattern::read_activated`] once there is something to read again.
+    fn read(&mut self, id: PipeId) -> Option<Msg>;
+    /// Whether a frame may be written: below the high-water mark, or in the middle of a message.
+    /// When false the pattern gets [`Pattern::write_activated`] once there is room again.
+    fn check_write(&mut self, id: PipeId) -> bool;
+    /// Writes a frame; its MORE flag says whether the message goes on. The parts of a message
+    /// become visible to the reader with the last one. Only after `check_write` said true.
+    /// A pipe whose reader is gone swallows the frame.
+    fn write(&mut self, id: PipeId, msg: Msg);
+    /// Writes a single-frame message regardless of the high-water mark (subscriptions).
+    fn write_exempt(&mut self, id: PipeId, msg: Msg);
+    /// Forgets the parts of an unfinished message written so far.
+    fn rollback(&mut self, id: PipeId);
+    /// Ends the pipe from our side. What was written before is still delivered (subject to
+    /// linger), what was not read is lost. [`Pattern::detach`] is called before or after the
+    /// current call returns; until then the pipe reads nothing and swallows what is written.
+    fn close(&mut self, id: PipeId);
+    /// The routing id the peer announced (ZMQ_ROUTING_ID of the peer), empty if it has none or
+    /// is not known yet. Known in [`Pattern::connected`].
+    fn peer_routing_id(&self, id: PipeId) -> &[u8];
+    /// The name given with ZMQ_CONNECT_ROUTING_ID before the `connect` that made this pipe.
+    fn assigned_routing_id(&self, id: PipeId) -> Option<&[u8]>;
+    /// Attached messages carry the peer's properties; for [`crate::msg::Metadata`] users.
+    /// Whether the peer is a wire peer older than ZMTP 3.1, or an inproc peer, needs no
+    /// distinction here: subscriptions are always written as messages `1 topic` / `0 topic` and
+    /// translated at the wire.
+    fn is_connected(&self, id: PipeId) -> bool;
+}
+
+/// What a pattern needs to know about a new pipe.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attach {
+    /// Made by our `connect`, not by a peer that came to our `bind`.
+    pub locally_initiated: bool,
+}
+
+/// One socket type. Every method runs under the socket's lock and never blocks.
+///
+/// Lifecycle of a pipe: `attach`; then `connected` when a peer is really there (at once for
+/// inproc and accepted connections; after each successful handshake for a connecting pipe, so
+/// possibly many times); `disconnected` when the peer went away but the pipe will reconnect;
+/// `detach` when it is gone for good.
+pub trait Pattern {
+    /// A new pipe. It may be written to at once (queued until there is a peer) unless the
+    /// pattern decides otherwise.
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach);
+    /// A peer is there, see above.
+    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// The peer of a connecting pipe is gone for now. The rest of a message being read is lost.
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// The pipe is gone: forget it. It must not be used any more, not even in this call.
+    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// There is something to read on a pipe that was empty.
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// There is room in a pipe that was full.
+    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// Sends one frame; on success `msg` is left empty, on an error it is unchanged.
+    /// `Err(Again)` means: would block; the caller decides about waiting and calls again.
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()>;
+    /// Receives one frame, or `Err(Again)` if the caller would have to wait.
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg>;
+    /// Whether `recv` would deliver now (POLLIN). May move messages internally (prefetch).
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool;
+    /// Whether `send` would be accepted now (POLLOUT).
+    fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool;
+    /// Sets an option that only this socket type has (number of `zmq.h`, raw value). `None` if
+    /// the type does not know it; the caller then answers EINVAL.
+    fn set_option<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>>;
+    /// Reads an option that only this socket type has, as the bytes `getsockopt` returns.
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>>;
+}
