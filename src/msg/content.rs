@@ -235,3 +235,87 @@ impl Drop for RxBuffer {
         unsafe { release(self.header) };
     }
 }
+
+/// A long body that is received piece by piece into its final place.
+///
+/// Memory grows with what has arrived, so a peer that announces gigabytes and sends nothing costs
+/// nothing.
+pub struct BodyBuilder {
+    header: *mut Header,
+    capacity: usize,
+    filled: usize,
+    total: usize,
+}
+
+// SAFETY: the allocation is owned and not shared before `finish`.
+unsafe impl Send for BodyBuilder {}
+
+/// What is allocated for a body before more than this has arrived.
+const FIRST_ALLOCATION: usize = 1 << 20;
+
+impl BodyBuilder {
+    /// For a body of `total` bytes of which `first` are here already.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn new(total: usize, first: &[u8]) -> Result<BodyBuilder> {
+        let first = &first[..first.len().min(total)];
+        let capacity = total.min(FIRST_ALLOCATION.max(2 * first.len()));
+        let (header, data) = allocate(capacity)?;
+        // SAFETY: `first` is not longer than `capacity`, and the allocation is new.
+        unsafe { ptr::copy_nonoverlapping(first.as_ptr(), data, first.len()) };
+        Ok(BodyBuilder { header, capacity, filled: first.len(), total })
+    }
+
+    /// How many bytes are still to come.
+    pub fn missing(&self) -> usize {
+        self.total - self.filled
+    }
+
+    /// Where the next bytes go, and how many fit there (never more than are missing).
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn spare(&mut self) -> Result<(*mut u8, usize)> {
+        if self.filled == self.capacity && self.filled < self.total {
+            let capacity = self.total.min(self.capacity * 2);
+            // SAFETY: the block came from malloc and is not shared; on failure it stays valid.
+            let moved = unsafe {
+                libc::realloc(self.header.cast(), capacity + size_of::<Header>()).cast::<Header>()
+            };
+            if moved.is_null() {
+                return Err(Error::NoMemory);
+            }
+            self.header = moved;
+            self.capacity = capacity;
+        }
+        // SAFETY: `filled <= capacity`, and the bytes follow the header.
+        let to = unsafe { self.header.add(1).cast::<u8>().add(self.filled) };
+        Ok((to, self.capacity - self.filled))
+    }
+
+    /// Says that `count` bytes were written to [`BodyBuilder::spare`].
+    ///
+    /// # Safety
+    /// They must have been written, and fit.
+    pub unsafe fn advance(&mut self, count: usize) {
+        self.filled += count;
+    }
+
+    /// The complete body; `None` (and the builder is lost) if bytes are missing.
+    pub(super) fn finish(self) -> Option<(*mut Header, *mut u8, usize)> {
+        if self.filled != self.total {
+            return None;
+        }
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: the bytes follow the header.
+        Some((this.header, unsafe { this.header.add(1).cast() }, this.total))
+    }
+}
+
+impl Drop for BodyBuilder {
+    fn drop(&mut self) {
+        // SAFETY: the builder's own reference.
+        unsafe { release(self.header) };
+    }
+}

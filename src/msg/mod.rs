@@ -7,7 +7,7 @@
 mod content;
 mod metadata;
 
-pub use content::{ForeignFree, RxBuffer};
+pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use metadata::Metadata;
 
 use crate::error::Result;
@@ -181,6 +181,16 @@ impl Msg {
         Msg::from_body(Body { long }, Kind::Counted, 0, SHARED)
     }
 
+    /// The message of a body that has arrived completely.
+    ///
+    /// # Panics
+    /// If bytes are missing.
+    pub fn from_body_builder(builder: BodyBuilder) -> Msg {
+        #[allow(clippy::expect_used, reason = "the caller checked that nothing is missing")]
+        let (header, data, len) = builder.finish().expect("body is complete");
+        Msg::from_body(Body { long: Long { data, len, header } }, Kind::Counted, 0, 0)
+    }
+
     /// Gives a borrowed message a body of its own; does nothing to others.
     ///
     /// # Errors
@@ -209,6 +219,12 @@ impl Msg {
                 *self = own;
             }
         }
+    }
+
+    /// Whether the body belongs to the caller of the running send call.
+    #[inline]
+    pub fn is_borrowed(&self) -> bool {
+        self.kind == Kind::Borrowed
     }
 
     fn is_slice(&self) -> bool {

@@ -1,0 +1,243 @@
+//! One established connection: the place where wire, security and transport meet.
+//!
+//! A connection does no waiting. Whoever holds the lock of its socket may drive it: a thread of
+//! the application in the middle of a call, or the I/O thread.
+
+pub mod opening;
+pub mod rx;
+pub mod tx;
+
+use crate::error::{Error, Result};
+use crate::msg::{Metadata, Msg};
+use crate::wire::command::{self, Command};
+use crate::wire::{Established, Framing};
+use rx::{BufferPool, Incoming, Rx};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tx::TxQueue;
+
+/// Heartbeats of one connection (ZMQ_HEARTBEAT_IVL, RFC 37 "PING").
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Heartbeat {
+    /// Between our PINGs; zero: we send none.
+    pub interval: Duration,
+    /// How long without any bytes after a PING before we give the peer up.
+    pub timeout: Duration,
+    /// What we ask the peer to do if it hears nothing from us, in milliseconds.
+    pub ttl: u32,
+}
+
+/// What an established connection carries besides bytes.
+pub struct Connection {
+    fd: OwnedFd,
+    /// The sending side.
+    pub tx: TxQueue,
+    /// The receiving side.
+    pub rx: Rx,
+    /// Peers from ZMTP 3.1 on take subscriptions as commands.
+    subscribe_commands: bool,
+    heartbeats: bool,
+    /// Properties that go with each message to the application.
+    pub metadata: Arc<Metadata>,
+    /// The routing id the peer announced.
+    pub peer_routing_id: Vec<u8>,
+    /// Heartbeat settings.
+    pub heartbeat: Heartbeat,
+    /// A PING came that wants us to forget the peer after this long without bytes.
+    pub peer_ttl: Option<Duration>,
+    /// Counts reads that brought bytes, so that a timer sees whether the peer is alive.
+    pub heard: u64,
+    /// `heard` when the last PING went out or came in.
+    pub heard_at_ping: u64,
+    /// A PING waits for any answer.
+    pub ping_pending: bool,
+    /// The endpoint that monitor events of this connection name.
+    pub address: String,
+    /// Tells this connection from others, for timers.
+    pub serial: u32,
+    /// Whether the socket's set watches for room to write.
+    pub watches_out: bool,
+}
+
+impl Connection {
+    /// A connection whose handshake is over. `rest` are bytes that came behind the handshake.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn new(
+        fd: OwnedFd,
+        established: &Established,
+        max_size: u64,
+        rest: &[u8],
+        metadata: Metadata,
+        address: String,
+    ) -> Result<Connection> {
+        let framing = established.framing;
+        let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
+        connection.subscribe_commands = established.version >= (3, 1);
+        connection.heartbeats = established.version >= (3, 0);
+        connection.peer_routing_id.clone_from(&established.peer_routing_id);
+        connection.rx.preload(rest)?;
+        Ok(connection)
+    }
+
+    /// A connection without ZMTP: bytes as they are (ZMQ_STREAM, ZMQ_ROUTER_RAW).
+    pub fn raw(fd: OwnedFd, metadata: Metadata, address: String) -> Connection {
+        Connection::bare(fd, Framing::V2, true, u64::MAX, metadata, address)
+    }
+
+    fn bare(
+        fd: OwnedFd,
+        framing: Framing,
+        raw: bool,
+        max_size: u64,
+        metadata: Metadata,
+        address: String,
+    ) -> Connection {
+        Connection {
+            fd,
+            tx: TxQueue::new(framing, raw),
+            rx: Rx::new(framing, raw, max_size),
+            subscribe_commands: false,
+            heartbeats: false,
+            metadata: Arc::new(metadata),
+            peer_routing_id: Vec::new(),
+            heartbeat: Heartbeat::default(),
+            peer_ttl: None,
+            heard: 0,
+            heard_at_ping: 0,
+            ping_pending: false,
+            address,
+            serial: 0,
+            watches_out: false,
+        }
+    }
+
+    /// The descriptor.
+    #[inline]
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Hands waiting frames to the kernel; true if none are left.
+    ///
+    /// # Errors
+    /// What the kernel says: the connection is dead.
+    #[inline]
+    pub fn flush(&mut self) -> Result<bool> {
+        self.tx.flush(self.fd.as_fd())
+    }
+
+    /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
+    pub fn push_subscription(&mut self, msg: Msg) {
+        let translated = self.subscribe_commands.then(|| command::subscription_to_command(msg.data()));
+        let body = translated.flatten().map(|(name, topic)| {
+            let mut body = Vec::with_capacity(name.len() + topic.len());
+            body.extend_from_slice(name);
+            body.extend_from_slice(topic);
+            Msg::copy_from(&body)
+        });
+        match body {
+            Some(Ok(body)) => self.tx.push_command(body),
+            // Without memory for a command the message form still says the same to every peer.
+            _ => self.tx.push_control(msg),
+        }
+    }
+
+    /// The next frame of a whole message, reading from the kernel if it may have bytes.
+    ///
+    /// # Errors
+    /// The connection is dead ([`Error::Os`] with `ECONNRESET` stands for an orderly end).
+    #[inline]
+    pub fn receive(&mut self, pool: &mut BufferPool) -> Result<Option<Msg>> {
+        loop {
+            match self.rx.next(pool)? {
+                Some(Incoming::Part(msg)) => return Ok(Some(msg)),
+                Some(Incoming::Command(body)) => {
+                    if let Some(msg) = self.command(&body)? {
+                        return Ok(Some(msg));
+                    }
+                }
+                None => {
+                    if !self.read_more(pool)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and cuts ahead of the application until `limit` messages wait (0: no limit) or the
+    /// kernel has no more. For a socket nobody of the application looks after at the moment.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<()> {
+        loop {
+            while let Some(body) = self.rx.gather(limit, pool)? {
+                if let Some(msg) = self.command(&body)? {
+                    self.rx.inject(msg);
+                }
+            }
+            if limit != 0 && self.rx.gathered() >= limit || !self.read_more(pool)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One read if it may bring something; false if there is nothing for now.
+    fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
+        if self.rx.ended() {
+            return Err(Error::Os(libc::ECONNRESET));
+        }
+        if !self.rx.ready() {
+            return Ok(false);
+        }
+        let count = self.rx.fill(self.fd.as_fd(), pool)?;
+        if count > 0 {
+            self.heard += 1;
+            self.ping_pending = false;
+        }
+        Ok(count > 0 || self.rx.ended())
+    }
+
+    /// Queues a PING if the peer's version has it; false if it has not.
+    pub fn push_ping(&mut self) -> bool {
+        if !self.heartbeats {
+            return false;
+        }
+        let mut body = Vec::with_capacity(8);
+        let ttl = u16::try_from(self.heartbeat.ttl / 100).unwrap_or(u16::MAX);
+        command::append_ping(&mut body, ttl, &[]);
+        self.push_command(&body);
+        self.ping_pending = true;
+        true
+    }
+
+    fn push_command(&mut self, body: &[u8]) {
+        if let Ok(body) = Msg::copy_from(body) {
+            self.tx.push_command(body);
+        }
+    }
+
+    /// Acts on a command of the peer; a subscription comes back as the message patterns expect.
+    fn command(&mut self, body: &Msg) -> Result<Option<Msg>> {
+        let parsed = command::parse(body.data()).map_err(|_| Error::Protocol)?;
+        if let Some((what, topic)) = command::command_to_subscription(&parsed) {
+            let mut msg = Msg::with_size(1 + topic.len())?;
+            let data = msg.data_mut();
+            data[0] = what;
+            data[1..].copy_from_slice(topic);
+            return Ok(Some(msg));
+        }
+        if let Command::Ping { ttl, context } = parsed {
+            self.peer_ttl = (ttl > 0).then(|| Duration::from_millis(u64::from(ttl) * 100));
+            let mut pong = Vec::with_capacity(8 + context.len());
+            command::append_pong(&mut pong, context);
+            self.push_command(&pong);
+        }
+        // Anything else a later version may send is ignored, as RFC 37 asks.
+        Ok(None)
+    }
+}

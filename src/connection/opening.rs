@@ -1,0 +1,129 @@
+//! A connection between `connect` or `accept` and the end of its handshake.
+
+use crate::error::{Error, Result};
+use crate::sys::net;
+use crate::wire::{Established, Handshake, HandshakeError};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+/// How far driving a handshake came.
+pub enum Progress {
+    /// More has to come from the peer, or (true) the kernel has to take more of ours first.
+    Waiting(bool),
+    /// Done; the bytes are what came behind the handshake.
+    Established(Box<Established>, Vec<u8>),
+    /// The peer broke the protocol or was refused.
+    Failed(HandshakeError),
+    /// The transport failed, or the peer hung up.
+    Closed(Error),
+}
+
+/// A handshake over a descriptor.
+pub struct Opening {
+    fd: OwnedFd,
+    handshake: Handshake,
+    /// Whether the reactor watches for room to write.
+    pub watches_out: bool,
+    /// The endpoint it belongs to.
+    pub endpoint: u32,
+    /// Tells this handshake from earlier ones with its number, for timers.
+    pub serial: u32,
+    /// Whether a `connect` of ours began it.
+    pub connected: bool,
+    /// The endpoint that monitor events name.
+    pub address: String,
+    /// The peer's address (Peer-Address).
+    pub peer: String,
+}
+
+impl Opening {
+    /// Begins.
+    pub fn new(
+        fd: OwnedFd,
+        handshake: Handshake,
+        endpoint: u32,
+        serial: u32,
+        connected: bool,
+        address: String,
+        peer: String,
+    ) -> Opening {
+        Opening { fd, handshake, watches_out: false, endpoint, serial, connected, address, peer }
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Takes the descriptor for the established connection.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// The handshake, for the ZAP dialogue.
+    pub fn handshake(&mut self) -> &mut Handshake {
+        &mut self.handshake
+    }
+
+    /// Goes as far as possible without waiting.
+    pub fn drive(&mut self) -> Progress {
+        let mut buffer = [0u8; 4096];
+        loop {
+            match self.send() {
+                Ok(true) => {}
+                Ok(false) => return Progress::Waiting(true),
+                Err(error) => return Progress::Closed(error),
+            }
+            if let Some(established) = self.handshake.outcome() {
+                return Progress::Established(Box::new(established), Vec::new());
+            }
+            if self.handshake.waiting_for_zap() {
+                return Progress::Waiting(false);
+            }
+            let count = match net::recv(self.fd.as_fd(), &mut buffer) {
+                Ok(0) => return Progress::Closed(Error::Os(libc::EPIPE)),
+                Ok(count) => count,
+                Err(Error::Again) => return Progress::Waiting(false),
+                Err(Error::Interrupted) => continue,
+                Err(error) => return Progress::Closed(error),
+            };
+            match self.handshake.input(&buffer[..count]) {
+                Err(error) => {
+                    // An ERROR command for the peer may be waiting; it is sent if that costs no
+                    // waiting.
+                    let _ = self.send();
+                    return Progress::Failed(error);
+                }
+                Ok(used) if used < count => {
+                    return match self.send() {
+                        Ok(_) => self.finish(&buffer[used..count]),
+                        Err(error) => Progress::Closed(error),
+                    };
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, rest: &[u8]) -> Progress {
+        match self.handshake.outcome() {
+            Some(established) => Progress::Established(Box::new(established), rest.to_vec()),
+            None => Progress::Closed(Error::Protocol),
+        }
+    }
+
+    /// Sends what the handshake has to say; false if the kernel did not take all of it.
+    fn send(&mut self) -> Result<bool> {
+        let output = self.handshake.output();
+        while !output.is_empty() {
+            match net::send(self.fd.as_fd(), output) {
+                Ok(sent) => {
+                    output.drain(..sent);
+                }
+                Err(Error::Again) => return Ok(false),
+                Err(Error::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}

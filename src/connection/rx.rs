@@ -1,0 +1,396 @@
+//! The receiving side of a connection: bytes from the kernel, frames to the socket.
+//!
+//! Bytes are read in large pieces and frames are cut from them only when somebody asks for a
+//! message, so a burst costs one system call and no queue. When the I/O thread reads for an
+//! application that is away, [`Rx::gather`] cuts up to the high-water mark and stops there.
+
+use crate::error::{Error, Result};
+use crate::msg::{BodyBuilder, Msg, RxBuffer};
+use crate::sys::net;
+use crate::wire::frame::{self, Flags, Framing, Header, Scan};
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+
+/// What one read asks the kernel for.
+const BUFFER: usize = 64 * 1024;
+
+/// Frames longer than this are read into their own allocation.
+const DIRECT: usize = 16 * 1024;
+
+/// The largest piece of a byte stream delivered as one message (ZMQ_STREAM).
+const RAW_PIECE: usize = 8192;
+
+/// Buffers waiting for use by any connection of a socket.
+#[derive(Default)]
+pub struct BufferPool {
+    free: Vec<RxBuffer>,
+}
+
+impl BufferPool {
+    fn take(&mut self) -> Result<RxBuffer> {
+        self.free.pop().map_or_else(|| RxBuffer::new(BUFFER), Ok)
+    }
+
+    fn give(&mut self, mut buffer: RxBuffer) {
+        if self.free.len() < 2 && buffer.capacity() == BUFFER {
+            let filled = buffer.filled().len();
+            if buffer.rewind(filled) {
+                self.free.push(buffer);
+            }
+        }
+    }
+
+    /// Gives all memory back.
+    pub fn clear(&mut self) {
+        self.free.clear();
+    }
+}
+
+/// A frame as it came: a part of a message, or a command.
+pub enum Incoming {
+    /// A part of a message of the application.
+    Part(Msg),
+    /// The body of a ZMTP command.
+    Command(Msg),
+}
+
+/// Received bytes and frames not yet handed out.
+pub struct Rx {
+    framing: Framing,
+    raw: bool,
+    max_size: u64,
+    buffer: Option<RxBuffer>,
+    at: usize,
+    body: Option<(BodyBuilder, Header)>,
+    frames: VecDeque<Msg>,
+    /// Whole messages in `frames`.
+    whole: usize,
+    /// The rest of the message being read out is completely in the buffer.
+    rest_in_buffer: bool,
+    /// The kernel may have more bytes for us.
+    ready: bool,
+    /// The kernel reported that the peer hung up.
+    peer_closed: bool,
+    /// Nothing more will come.
+    ended: bool,
+}
+
+impl Rx {
+    /// An empty receiving side. Frames above `max_size` bytes are an error.
+    pub fn new(framing: Framing, raw: bool, max_size: u64) -> Rx {
+        Rx {
+            framing,
+            raw,
+            max_size,
+            buffer: None,
+            at: 0,
+            body: None,
+            frames: VecDeque::new(),
+            whole: 0,
+            rest_in_buffer: false,
+            ready: true,
+            peer_closed: false,
+            ended: false,
+        }
+    }
+
+    /// Takes bytes that were received before the connection was established.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn preload(&mut self, bytes: &[u8]) -> Result<()> {
+        if !bytes.is_empty() {
+            let mut buffer = RxBuffer::new(BUFFER.max(bytes.len()))?;
+            buffer.append(bytes);
+            self.buffer = Some(buffer);
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel may have bytes.
+    #[inline]
+    pub fn ready(&self) -> bool {
+        self.ready && !self.ended
+    }
+
+    /// The descriptor was reported readable; `hang_up` says that the peer closed its side.
+    #[inline]
+    pub fn set_ready(&mut self, hang_up: bool) {
+        self.ready = true;
+        self.peer_closed |= hang_up;
+    }
+
+    /// Whether the stream has ended. What was received before can still be read.
+    #[inline]
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Nothing more comes: the connection is closed.
+    pub fn end(&mut self) {
+        self.ended = true;
+        self.body = None;
+    }
+
+    /// Whether received bytes or frames wait here for a reader.
+    #[inline]
+    pub fn holds_data(&self) -> bool {
+        self.whole > 0 || self.buffer.is_some() || !self.frames.is_empty()
+    }
+
+    /// Whole messages gathered.
+    pub fn gathered(&self) -> usize {
+        self.whole
+    }
+
+    /// Puts a message behind what was gathered (the connect and disconnect notes of ZMQ_STREAM).
+    pub fn inject(&mut self, msg: Msg) {
+        self.whole += usize::from(!msg.more());
+        self.frames.push_back(msg);
+    }
+
+    /// The next frame of a whole message, or a command, from what was received already.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`], [`Error::MessageTooLong`], [`Error::NoMemory`]: the connection must
+    /// be closed.
+    #[inline]
+    pub fn next(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        if !self.frames.is_empty() {
+            if let Some(msg) = self.pop_gathered() {
+                return Ok(Some(Incoming::Part(msg)));
+            }
+            return self.gather_one(pool);
+        }
+        let Some(header) = self.peek(pool)? else {
+            return Ok(None);
+        };
+        if header.flags.more() && !self.rest_in_buffer && !self.raw {
+            let buffer = self.buffer.as_ref().map_or(&[][..], |b| &b.filled()[self.at..]);
+            let scan = frame::scan_message(self.framing, buffer);
+            if !matches!(scan, Ok(Scan::Whole { .. })) {
+                return self.gather_one(pool);
+            }
+            self.rest_in_buffer = true;
+        }
+        self.rest_in_buffer &= header.flags.more() || header.flags.command();
+        Ok(Some(self.cut(header, pool)))
+    }
+
+    fn pop_gathered(&mut self) -> Option<Msg> {
+        if self.whole == 0 {
+            return None;
+        }
+        let msg = self.frames.pop_front()?;
+        if !msg.more() {
+            self.whole -= 1;
+            if self.frames.is_empty() {
+                self.frames.shrink_to(16);
+            }
+        }
+        Some(msg)
+    }
+
+    /// Cuts frames until a message is whole; a command on the way is returned at once.
+    fn gather_one(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        while self.whole == 0 {
+            let Some(header) = self.peek(pool)? else {
+                return Ok(None);
+            };
+            match self.cut(header, pool) {
+                Incoming::Part(msg) => self.inject(msg),
+                command => return Ok(Some(command)),
+            }
+        }
+        Ok(self.pop_gathered().map(Incoming::Part))
+    }
+
+    /// Cuts frames until `limit` messages are gathered (0: no limit) or bytes are missing. A
+    /// command on the way is returned at once; call again.
+    ///
+    /// # Errors
+    /// As [`Rx::next`].
+    pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<Option<Msg>> {
+        // A message that is being read out stays in front of what is gathered behind it only if
+        // its rest is gathered, too; the order of frames takes care of that.
+        while limit == 0 || self.whole < limit {
+            let Some(header) = self.peek(pool)? else {
+                return Ok(None);
+            };
+            self.rest_in_buffer = false;
+            match self.cut(header, pool) {
+                Incoming::Part(msg) => self.inject(msg),
+                Incoming::Command(body) => return Ok(Some(body)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The header of the next frame if the frame is here as a whole.
+    #[inline]
+    fn peek(&mut self, pool: &mut BufferPool) -> Result<Option<Header>> {
+        let Some(buffer) = &self.buffer else {
+            return Ok(None);
+        };
+        let bytes = &buffer.filled()[self.at..];
+        if bytes.is_empty() {
+            self.retire(pool);
+            return Ok(None);
+        }
+        if self.raw {
+            let body_len = bytes.len().min(RAW_PIECE) as u64;
+            return Ok(Some(Header { flags: Flags::NONE, header_len: 0, body_len }));
+        }
+        let Some(header) = frame::parse_header(self.framing, bytes).map_err(|_| Error::Protocol)?
+        else {
+            return Ok(None);
+        };
+        if header.body_len > self.max_size {
+            return Err(Error::MessageTooLong);
+        }
+        let body_len = usize::try_from(header.body_len).map_err(|_| Error::MessageTooLong)?;
+        let here = bytes.len() - header.header_len;
+        if here >= body_len {
+            return Ok(Some(header));
+        }
+        if body_len > DIRECT {
+            let body = BodyBuilder::new(body_len, &bytes[header.header_len..])?;
+            self.body = Some((body, header));
+            self.at = buffer.filled().len();
+            self.retire(pool);
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Incoming {
+        let Some(buffer) = &self.buffer else {
+            return Incoming::Part(Msg::new());
+        };
+        let len = header.body_len as usize;
+        let mut msg = Msg::slice_of(buffer, self.at + header.header_len, len);
+        self.at += header.header_len + len;
+        if self.at == buffer.filled().len() {
+            self.retire(pool);
+        }
+        if header.flags.command() {
+            return Incoming::Command(msg);
+        }
+        msg.set_more(header.flags.more());
+        Incoming::Part(msg)
+    }
+
+    /// Gives an emptied buffer back.
+    fn retire(&mut self, pool: &mut BufferPool) {
+        if let Some(buffer) = self.buffer.take() {
+            pool.give(buffer);
+        }
+        self.at = 0;
+    }
+
+    /// Makes room for at least one read behind what is left in the buffer.
+    fn make_room(&mut self, pool: &mut BufferPool) -> Result<()> {
+        let Some(buffer) = &mut self.buffer else {
+            self.buffer = Some(pool.take()?);
+            self.at = 0;
+            return Ok(());
+        };
+        if buffer.spare().1 >= BUFFER / 4 {
+            return Ok(());
+        }
+        if self.at > 0 && buffer.rewind(self.at) {
+            self.at = 0;
+            if buffer.spare().1 >= BUFFER / 4 {
+                return Ok(());
+            }
+        }
+        // The tail is in use by messages, or many frames wait unread: a fresh buffer.
+        let tail = &buffer.filled()[self.at..];
+        let mut fresh = RxBuffer::new(BUFFER.max(tail.len() * 2))?;
+        fresh.append(tail);
+        self.buffer = Some(fresh);
+        self.at = 0;
+        Ok(())
+    }
+
+    /// Reads once from the kernel without waiting. Returns how many bytes came; 0 means none, or
+    /// the end of the stream ([`Rx::ended`]).
+    ///
+    /// # Errors
+    /// What the kernel says, except that there is nothing.
+    pub fn fill(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
+        let (to, room) = match &mut self.body {
+            Some((body, _)) => body.spare()?,
+            None => {
+                self.make_room(pool)?;
+                match &mut self.buffer {
+                    Some(buffer) => buffer.spare(),
+                    None => return Err(Error::NoMemory),
+                }
+            }
+        };
+        // SAFETY: `to` is valid for `room` bytes until the body or buffer is used again.
+        let result = unsafe { net::recv_raw(fd, to, room) };
+        let count = match result {
+            Ok(0) => {
+                self.ended = true;
+                0
+            }
+            Ok(count) => count,
+            Err(Error::Again) => {
+                self.ready = false;
+                0
+            }
+            Err(Error::Interrupted) => 0,
+            Err(error) => {
+                self.give_back_if_empty(pool);
+                return Err(error);
+            }
+        };
+        // A read that was not filled has emptied the kernel's queue; the next bytes make an edge.
+        // After a hang-up no further edge comes, so the end must be looked for.
+        self.ready &= count == room || self.peer_closed;
+        match &mut self.body {
+            Some((body, _)) => {
+                // SAFETY: the kernel wrote `count` bytes there.
+                unsafe { body.advance(count) };
+                if body.missing() == 0 {
+                    self.finish_body();
+                }
+            }
+            None => {
+                if let Some(buffer) = &mut self.buffer {
+                    // SAFETY: the kernel wrote `count` bytes there.
+                    unsafe { buffer.advance(count) };
+                }
+                self.give_back_if_empty(pool);
+            }
+        }
+        Ok(count)
+    }
+
+    fn finish_body(&mut self) {
+        if let Some((body, header)) = self.body.take() {
+            let mut msg = Msg::from_body_builder(body);
+            msg.set_more(header.flags.more());
+            // A command this long exists in no ZMTP version; as a message it would be refused by
+            // its name, so it is dropped here.
+            if !header.flags.command() {
+                self.inject(msg);
+            }
+        }
+    }
+
+    fn give_back_if_empty(&mut self, pool: &mut BufferPool) {
+        if self.buffer.as_ref().is_some_and(|b| b.filled().len() == self.at) {
+            self.retire(pool);
+        }
+    }
+
+    /// Drops the parts of a message that will never be whole.
+    pub fn drop_incomplete(&mut self) {
+        let keep = self.frames.iter().rposition(|m| !m.more()).map_or(0, |last| last + 1);
+        self.frames.truncate(keep);
+        self.body = None;
+    }
+}

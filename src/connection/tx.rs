@@ -1,0 +1,341 @@
+//! The sending side of a connection: encoded frames that the kernel has not taken yet.
+//!
+//! Small bodies are copied into chunks of up to 64 KiB, so that a burst of messages leaves in one
+//! system call. Large bodies are not copied; the kernel reads them where they are.
+
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::sys::net;
+use crate::wire::frame::{self, Framing, MAX_HEADER};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+/// Bytes after which a chunk is closed, and a burst is worth a system call.
+pub const BATCH: usize = 64 * 1024;
+
+/// The longest body that is copied into a chunk.
+const COPY_LIMIT: usize = 8 * 1024;
+
+/// Chunks handed to the kernel in one call.
+const GATHER: usize = 16;
+
+/// An idle connection keeps no more buffer than this.
+const IDLE_CAPACITY: usize = 512;
+
+struct Chunk {
+    bytes: Vec<u8>,
+    /// A large body that follows `bytes`.
+    body: Option<Msg>,
+    /// How much of `bytes` and `body` the kernel has taken.
+    sent: usize,
+    /// Messages that end in this chunk.
+    messages: usize,
+    /// Whether a message begins with the first byte.
+    starts_message: bool,
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.body.as_ref().map_or(0, Msg::len)
+    }
+}
+
+/// Frames waiting for the kernel, oldest first.
+pub struct TxQueue {
+    chunks: VecDeque<Chunk>,
+    /// Chunks at the front that are sent, kept until the message they began is sent as a whole.
+    done: usize,
+    bytes: usize,
+    messages: usize,
+    mid_message: bool,
+    blocked: bool,
+    borrowed: bool,
+    framing: Framing,
+    raw: bool,
+}
+
+impl TxQueue {
+    /// An empty queue. `raw` writes bodies without frames (ZMQ_STREAM).
+    pub fn new(framing: Framing, raw: bool) -> TxQueue {
+        TxQueue {
+            chunks: VecDeque::new(),
+            done: 0,
+            bytes: 0,
+            messages: 0,
+            mid_message: false,
+            blocked: false,
+            borrowed: false,
+            framing,
+            raw,
+        }
+    }
+
+    /// Bytes the kernel has not taken.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages the kernel has not taken completely.
+    #[inline]
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Whether the kernel refused to take more; cleared by [`TxQueue::unblock`].
+    #[inline]
+    pub fn blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The descriptor was reported writable.
+    pub fn unblock(&mut self) {
+        self.blocked = false;
+    }
+
+    /// Whether a body in the queue belongs to the caller of the running send call.
+    #[inline]
+    pub fn borrowed(&self) -> bool {
+        self.borrowed
+    }
+
+    fn tail(&mut self, room: usize) -> &mut Chunk {
+        let fits = self.chunks.len() > self.done
+            && self.chunks.back().is_some_and(|c| c.body.is_none() && c.bytes.len() + room <= BATCH);
+        if !fits {
+            let starts_message = !self.mid_message;
+            self.chunks.push_back(Chunk {
+                bytes: Vec::new(),
+                body: None,
+                sent: 0,
+                messages: 0,
+                starts_message,
+            });
+        }
+        let last = self.chunks.len() - 1;
+        &mut self.chunks[last]
+    }
+
+    /// Appends a frame of a message of the application.
+    #[inline]
+    pub fn push(&mut self, msg: Msg) {
+        let more = msg.more();
+        self.append(msg, more, false);
+        self.mid_message = more && !self.raw;
+        if !self.mid_message {
+            self.messages += 1;
+            if let Some(chunk) = self.chunks.back_mut() {
+                chunk.messages += 1;
+            }
+        }
+    }
+
+    /// Appends a ZMTP command with this body (name and data).
+    pub fn push_command(&mut self, body: Msg) {
+        self.append(body, false, true);
+    }
+
+    /// Appends a single-frame message that high-water marks do not count, and that is not sent
+    /// again over another connection (subscriptions are all announced anew there).
+    pub fn push_control(&mut self, msg: Msg) {
+        self.append(msg, false, false);
+    }
+
+    #[inline]
+    fn append(&mut self, msg: Msg, more: bool, command: bool) {
+        let len = msg.len();
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = if self.raw {
+            0
+        } else {
+            frame::encode_header(self.framing, len, more, command, &mut header)
+        };
+        self.bytes += header_len + len;
+        if len <= COPY_LIMIT {
+            let chunk = self.tail(header_len + len);
+            chunk.bytes.extend_from_slice(&header[..header_len]);
+            chunk.bytes.extend_from_slice(msg.data());
+        } else {
+            self.borrowed |= msg.is_borrowed();
+            let chunk = self.tail(header_len);
+            chunk.bytes.extend_from_slice(&header[..header_len]);
+            chunk.body = Some(msg);
+        }
+    }
+
+    /// Gives the queue its own copies of what belongs to the caller of the running send call.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the connection cannot go on.
+    pub fn make_owned(&mut self) -> Result<()> {
+        for chunk in self.chunks.iter_mut().skip(self.done) {
+            if let Some(body) = &mut chunk.body {
+                body.make_owned()?;
+            }
+        }
+        // Sent chunks that are only kept for a possible resend need their bodies, too.
+        for chunk in self.chunks.iter_mut().take(self.done) {
+            if let Some(body) = &mut chunk.body {
+                body.make_owned()?;
+            }
+        }
+        self.borrowed = false;
+        Ok(())
+    }
+
+    /// Hands the queue to the kernel until it is empty or the kernel takes no more. True if it
+    /// is empty.
+    ///
+    /// # Errors
+    /// What the kernel says, except that its queue is full.
+    pub fn flush(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
+        while self.bytes > 0 {
+            let mut vectors = [IoSlice::new(&[]); GATHER];
+            let mut count = 0;
+            let mut wanted = 0;
+            for chunk in self.chunks.iter().skip(self.done).take(GATHER / 2) {
+                let split = chunk.bytes.len();
+                if chunk.sent < split {
+                    vectors[count] = IoSlice::new(&chunk.bytes[chunk.sent..]);
+                    wanted += split - chunk.sent;
+                    count += 1;
+                }
+                if let Some(body) = &chunk.body {
+                    let rest = &body.data()[chunk.sent.saturating_sub(split)..];
+                    vectors[count] = IoSlice::new(rest);
+                    wanted += rest.len();
+                    count += 1;
+                }
+            }
+            match net::send_vectored(fd, &vectors[..count]) {
+                Ok(sent) => {
+                    self.advance(sent);
+                    if sent < wanted {
+                        self.blocked = true;
+                        return Ok(false);
+                    }
+                }
+                Err(Error::Again) => {
+                    self.blocked = true;
+                    return Ok(false);
+                }
+                Err(Error::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        self.bytes -= sent;
+        while sent > 0 {
+            let chunk = &mut self.chunks[self.done];
+            let step = sent.min(chunk.len() - chunk.sent);
+            chunk.sent += step;
+            sent -= step;
+            if chunk.sent == chunk.len() {
+                self.messages -= chunk.messages;
+                chunk.messages = 0;
+                self.done += 1;
+            }
+        }
+        self.release_done();
+    }
+
+    /// Frees chunks that no unfinished message needs, keeping one small buffer.
+    fn release_done(&mut self) {
+        let keep = if self.done == self.chunks.len() {
+            if self.mid_message { return } else { self.done }
+        } else {
+            let mut first = self.done;
+            while first > 0 && !self.chunks[first].starts_message {
+                first -= 1;
+            }
+            first
+        };
+        if keep == 0 {
+            return;
+        }
+        if keep == self.chunks.len() {
+            // All sent: the last chunk becomes the empty first one.
+            self.chunks.drain(..keep - 1);
+            let chunk = &mut self.chunks[0];
+            chunk.body = None;
+            chunk.sent = 0;
+            chunk.messages = 0;
+            chunk.starts_message = true;
+            chunk.bytes.clear();
+        } else {
+            self.chunks.drain(..keep);
+        }
+        self.done -= keep;
+        self.done = self.done.min(self.chunks.len());
+    }
+
+    /// Gives back memory that a burst left behind. Called when the connection has been quiet.
+    pub fn shrink(&mut self) {
+        if self.bytes == 0 {
+            if let Some(chunk) = self.chunks.front_mut() {
+                chunk.bytes.shrink_to(IDLE_CAPACITY);
+            }
+            self.chunks.shrink_to(1);
+        }
+    }
+
+    /// The frames of all messages that the kernel has not taken completely, for sending them
+    /// again over the next connection. Commands are left out: they belong to this connection.
+    pub fn take_unsent(&mut self) -> Vec<Msg> {
+        let mut unsent = Vec::new();
+        if self.raw {
+            self.chunks.clear();
+            return unsent;
+        }
+        let mut message: Vec<Msg> = Vec::new();
+        let mut any_unsent = false;
+        // A message whose first part is gone cannot be sent again.
+        let mut whole = false;
+        for chunk in self.chunks.drain(..) {
+            whole |= chunk.starts_message && message.is_empty();
+            let mut at = 0;
+            while at < chunk.bytes.len() {
+                let Ok(Some(header)) = frame::parse_header(self.framing, &chunk.bytes[at..]) else {
+                    break;
+                };
+                let start = at + header.header_len;
+                let len = header.body_len as usize;
+                at = start + len;
+                let end_of_frame = at;
+                let body = if at <= chunk.bytes.len() {
+                    Msg::copy_from(&chunk.bytes[start..at])
+                } else {
+                    chunk.body.as_ref().map_or(Err(Error::Protocol), |b| Msg::copy_from(b.data()))
+                };
+                if header.flags.command() {
+                    continue;
+                }
+                any_unsent |= end_of_frame > chunk.sent;
+                if let Ok(mut msg) = body {
+                    msg.set_more(header.flags.more());
+                    message.push(msg);
+                } else {
+                    whole = false;
+                }
+                if !header.flags.more() {
+                    if any_unsent && whole {
+                        unsent.append(&mut message);
+                    }
+                    message.clear();
+                    any_unsent = false;
+                    whole = true;
+                }
+            }
+        }
+        self.done = 0;
+        self.bytes = 0;
+        self.messages = 0;
+        self.mid_message = false;
+        self.blocked = false;
+        unsent
+    }
+}

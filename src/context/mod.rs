@@ -1,0 +1,266 @@
+//! Contexts: the options, I/O threads, inproc names and socket count of a group of sockets.
+
+pub mod registry;
+
+use crate::error::{Error, Result};
+use crate::reactor::{IoThread, Resolver};
+use crate::sync::Signal;
+use crate::sys::thread::{self, ThreadOptions};
+use parking_lot::Mutex;
+use registry::Registry;
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+
+/// Options of a context (zmq_ctx_set(3)), with their numbers in `zmq.h`.
+pub mod option {
+    #![allow(missing_docs, reason = "the names are those of zmq_ctx_set(3)")]
+    pub const IO_THREADS: i32 = 1;
+    pub const MAX_SOCKETS: i32 = 2;
+    pub const SOCKET_LIMIT: i32 = 3;
+    pub const THREAD_PRIORITY: i32 = 3;
+    pub const THREAD_SCHED_POLICY: i32 = 4;
+    pub const MAX_MSGSZ: i32 = 5;
+    pub const MSG_T_SIZE: i32 = 6;
+    pub const THREAD_AFFINITY_CPU_ADD: i32 = 7;
+    pub const THREAD_AFFINITY_CPU_REMOVE: i32 = 8;
+    pub const THREAD_NAME_PREFIX: i32 = 9;
+    pub const ZERO_COPY_RECV: i32 = 10;
+    pub const IPV6: i32 = 42;
+    pub const BLOCKY: i32 = 70;
+}
+
+/// The most sockets a context can be asked to have.
+pub const SOCKET_LIMIT: c_int = 65_535;
+
+struct Options {
+    io_threads: c_int,
+    max_sockets: c_int,
+    ipv6: bool,
+    blocky: bool,
+    zero_copy: bool,
+    thread: ThreadOptions,
+}
+
+/// One context.
+pub struct Context {
+    options: Mutex<Options>,
+    /// Largest message to receive, as a ceiling over ZMQ_MAXMSGSIZE.
+    max_message: AtomicI32,
+    /// The names bound with `inproc://`.
+    pub registry: Mutex<Registry>,
+    threads: Mutex<Option<Vec<Arc<IoThread>>>>,
+    sockets: AtomicUsize,
+    /// Shut down or being terminated: every call on a socket fails with ETERM.
+    stopped: AtomicBool,
+    /// Moves when the last socket is gone.
+    empty: Signal,
+    process: u64,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Context::new()
+    }
+}
+
+impl Context {
+    /// A context with default options. Threads start with the first socket.
+    pub fn new() -> Context {
+        Context {
+            options: Mutex::new(Options {
+                io_threads: 1,
+                max_sockets: 1023,
+                ipv6: false,
+                blocky: true,
+                zero_copy: true,
+                thread: ThreadOptions {
+                    name_prefix: String::new(),
+                    affinity: Vec::new(),
+                    policy: -1,
+                    priority: -1,
+                },
+            }),
+            max_message: AtomicI32::new(i32::MAX),
+            registry: Mutex::new(Registry::default()),
+            threads: Mutex::new(None),
+            sockets: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            empty: Signal::new(),
+            process: thread::process_generation(),
+        }
+    }
+
+    /// Whether this process made the context; a forked child only has a copy.
+    pub fn is_ours(&self) -> bool {
+        self.process == thread::process_generation()
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown option or a value out of range.
+    pub fn set(&self, name: c_int, value: c_int) -> Result<()> {
+        let mut options = self.options.lock();
+        let flag = |v: c_int| if v == 0 || v == 1 { Ok(v == 1) } else { Err(Error::Invalid) };
+        match name {
+            option::IO_THREADS if value >= 0 => options.io_threads = value,
+            option::MAX_SOCKETS if (1..=SOCKET_LIMIT).contains(&value) => {
+                options.max_sockets = value;
+            }
+            option::THREAD_PRIORITY if value >= 0 => options.thread.priority = value,
+            option::THREAD_SCHED_POLICY if value >= 0 => options.thread.policy = value,
+            option::MAX_MSGSZ if value >= 0 => self.max_message.store(value, Ordering::Relaxed),
+            option::THREAD_AFFINITY_CPU_ADD if value >= 0 => {
+                options.thread.affinity.push(value as usize);
+            }
+            option::THREAD_AFFINITY_CPU_REMOVE if value >= 0 => {
+                let at = options.thread.affinity.iter().position(|&c| c == value as usize);
+                options.thread.affinity.remove(at.ok_or(Error::Invalid)?);
+            }
+            option::THREAD_NAME_PREFIX if value >= 0 => {
+                options.thread.name_prefix = value.to_string();
+            }
+            option::ZERO_COPY_RECV => options.zero_copy = flag(value)?,
+            option::IPV6 => options.ipv6 = flag(value)?,
+            option::BLOCKY => options.blocky = flag(value)?,
+            _ => return Err(Error::Invalid),
+        }
+        Ok(())
+    }
+
+    /// Sets the prefix of thread names to a text (zmq_ctx_set_ext).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is empty or longer than 16 bytes.
+    pub fn set_name_prefix(&self, prefix: &str) -> Result<()> {
+        if prefix.is_empty() || prefix.len() > 16 {
+            return Err(Error::Invalid);
+        }
+        prefix.clone_into(&mut self.options.lock().thread.name_prefix);
+        Ok(())
+    }
+
+    /// Reads an option.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown option.
+    pub fn get(&self, name: c_int) -> Result<c_int> {
+        let options = self.options.lock();
+        Ok(match name {
+            option::IO_THREADS => options.io_threads,
+            option::MAX_SOCKETS => options.max_sockets,
+            option::SOCKET_LIMIT => SOCKET_LIMIT,
+            option::THREAD_SCHED_POLICY => options.thread.policy,
+            option::MAX_MSGSZ => self.max_message.load(Ordering::Relaxed),
+            option::MSG_T_SIZE => 64,
+            option::THREAD_NAME_PREFIX => options.thread.name_prefix.parse().unwrap_or(0),
+            option::ZERO_COPY_RECV => c_int::from(options.zero_copy),
+            option::IPV6 => c_int::from(options.ipv6),
+            option::BLOCKY => c_int::from(options.blocky),
+            _ => return Err(Error::Invalid),
+        })
+    }
+
+    /// The largest message a socket of this context receives, in bytes.
+    pub fn max_message(&self) -> u64 {
+        match self.max_message.load(Ordering::Relaxed) {
+            i32::MAX => u64::MAX,
+            limit => limit as u64,
+        }
+    }
+
+    /// Counts a new socket, and starts the I/O threads with the first one.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::TooManyFiles`] beyond ZMQ_MAX_SOCKETS, and what starting
+    /// threads says.
+    pub fn add_socket(&self, resolver: Resolver) -> Result<()> {
+        let mut threads = self.threads.lock();
+        if self.is_stopped() {
+            return Err(Error::Terminated);
+        }
+        let options = self.options.lock();
+        if self.sockets.load(Ordering::SeqCst) >= options.max_sockets as usize {
+            return Err(Error::TooManyFiles);
+        }
+        if threads.is_none() {
+            let mut started = Vec::new();
+            for number in 0..options.io_threads.max(0) as usize {
+                match IoThread::start(number, options.thread.clone(), resolver) {
+                    Ok(thread) => started.push(Arc::new(thread)),
+                    Err(error) => {
+                        started.iter().for_each(|t| t.stop());
+                        return Err(error);
+                    }
+                }
+            }
+            *threads = Some(started);
+        }
+        self.sockets.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// A socket is gone.
+    pub fn remove_socket(&self) {
+        if self.sockets.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.empty.notify();
+        }
+    }
+
+    /// The I/O thread with the least load among those `affinity` allows (0: all).
+    pub fn io_thread(&self, affinity: u64) -> Option<Arc<IoThread>> {
+        let threads = self.threads.lock();
+        let allowed = |n: usize| affinity == 0 || (n < 64 && affinity & (1 << n) != 0);
+        let candidates = threads.as_ref()?.iter().enumerate().filter(|(n, _)| allowed(*n));
+        candidates.min_by_key(|(_, t)| t.load()).map(|(_, t)| t.clone())
+    }
+
+    /// ZMQ_IPV6 and ZMQ_LINGER that new sockets start with.
+    pub fn socket_defaults(&self) -> (bool, i32) {
+        let options = self.options.lock();
+        (options.ipv6, if options.blocky { -1 } else { 0 })
+    }
+
+    /// Whether the context is shut down.
+    #[inline]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// From now on calls on sockets fail with ETERM. The caller wakes those that are blocked.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until the last socket is gone, then ends the threads.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a signal; call again.
+    pub fn finish(&self) -> Result<()> {
+        loop {
+            let ticket = self.empty.enter();
+            let result = if self.sockets.load(Ordering::SeqCst) == 0 {
+                self.empty.leave();
+                break;
+            } else {
+                self.empty.sleep(ticket, None)
+            };
+            self.empty.leave();
+            result?;
+        }
+        let threads = self.threads.lock().take();
+        threads.iter().flatten().for_each(|t| t.stop());
+        Ok(())
+    }
+
+    /// In a forked child: the threads and sockets belong to the parent, leave them alone.
+    pub fn abandon(&self) {
+        // The lock may be held by a thread that does not exist here.
+        if let Some(mut threads) = self.threads.try_lock() {
+            let threads = threads.take();
+            threads.iter().flatten().for_each(|t| t.forget());
+            std::mem::forget(threads);
+        }
+    }
+}

@@ -1,0 +1,679 @@
+//! Pipes: what a pattern reads from and writes to. Behind each is either a connection or the other
+//! end of an inproc pipe.
+//!
+//! [`PipeTable`] holds all pipes of one socket and is used under the socket's lock. What happens to
+//! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
+
+pub mod inproc;
+pub mod ring;
+mod wire;
+
+use crate::connection::rx::BufferPool;
+use crate::connection::{Connection, tx};
+use crate::error::Error;
+use crate::msg::Msg;
+use crate::pattern::{PipeId, PipeSet};
+use crate::sys::epoll::{self, Epoll};
+use inproc::{InprocEnd, News};
+use std::collections::VecDeque;
+use std::sync::Arc;
+pub use wire::Wire;
+
+/// Something that happened to a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipeEvent {
+    /// There is something to read on a pipe the pattern found empty.
+    Readable(PipeId),
+    /// There is room in a pipe the pattern found full.
+    Writable(PipeId),
+    /// The connection died; the pipe is still there.
+    Lost(PipeId, Error),
+    /// A PING on the pipe asks us to give the peer up if nothing more comes for its time to live.
+    TimeToLive(PipeId),
+    /// The pipe has nothing left to give and to take: forget it.
+    Finished(PipeId),
+}
+
+enum Kind {
+    Wire(Box<Wire>),
+    Inproc(InprocEnd),
+}
+
+/// One pipe.
+pub struct Pipe {
+    kind: Kind,
+    /// Parts of an unfinished message.
+    staged: Vec<Msg>,
+    /// A frame read ahead by `check_read`.
+    next: Option<Msg>,
+    /// The pattern found the pipe empty and waits for `Readable`.
+    wants_read: bool,
+    /// The pattern found the pipe full and waits for `Writable`.
+    wants_write: bool,
+    /// Waits in `PipeTable::dirty`.
+    dirty: bool,
+    /// The peer is gone for good; the pipe ends when what it sent has been read.
+    ending: bool,
+    /// The pattern does not know the pipe any more; it only lives to send what is left.
+    lingering: bool,
+    /// The pattern knows the pipe.
+    pub attached: bool,
+    /// The name given with ZMQ_CONNECT_ROUTING_ID.
+    pub assigned_routing_id: Option<Vec<u8>>,
+    /// Number of the endpoint the pipe belongs to, in its socket.
+    pub endpoint: u32,
+    /// Tells this pipe from earlier ones with its number, for timers.
+    pub serial: u32,
+}
+
+impl Pipe {
+    fn new(kind: Kind, endpoint: u32) -> Pipe {
+        Pipe {
+            kind,
+            staged: Vec::new(),
+            next: None,
+            wants_read: true,
+            wants_write: false,
+            dirty: false,
+            ending: false,
+            lingering: false,
+            attached: false,
+            assigned_routing_id: None,
+            endpoint,
+            serial: 0,
+        }
+    }
+
+    /// The wire side, if the pipe is not an inproc one.
+    pub fn wire(&mut self) -> Option<&mut Wire> {
+        match &mut self.kind {
+            Kind::Wire(wire) => Some(wire),
+            Kind::Inproc(_) => None,
+        }
+    }
+
+    /// The connection, if there is one now.
+    pub fn connection(&mut self) -> Option<&mut Connection> {
+        self.wire()?.connection.as_mut()
+    }
+
+    /// The inproc end, if it is one.
+    pub fn inproc(&self) -> Option<&InprocEnd> {
+        match &self.kind {
+            Kind::Wire(_) => None,
+            Kind::Inproc(end) => Some(end),
+        }
+    }
+
+    /// Whether the peer is gone for good.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether the pipe only lives to send what is left.
+    pub fn is_lingering(&self) -> bool {
+        self.lingering
+    }
+}
+
+/// All pipes of a socket.
+pub struct PipeTable {
+    pipes: Vec<Option<Pipe>>,
+    free: Vec<PipeId>,
+    /// What happened, oldest first.
+    pub events: VecDeque<PipeEvent>,
+    /// Pipes whose connection has something to flush.
+    dirty: Vec<PipeId>,
+    pool: BufferPool,
+    /// Established connections.
+    connections: usize,
+    /// Descriptors of established connections, watched for the socket.
+    pub set: Option<Arc<Epoll>>,
+    /// Connections found holding data that nobody has read yet, roughly: a hint for batching.
+    pub rx_pending: bool,
+    /// ZMQ_CONFLATE in force.
+    pub conflate: bool,
+    /// Whether frames get the properties of their connection: `zmq_recv` has no use for them.
+    pub with_metadata: bool,
+    serial: u32,
+}
+
+/// What an established connection is watched for.
+const WATCH: u32 = epoll::IN | epoll::PEER_CLOSED | epoll::EDGE;
+
+impl Default for PipeTable {
+    fn default() -> Self {
+        PipeTable::new()
+    }
+}
+
+impl PipeTable {
+    /// No pipes.
+    pub fn new() -> PipeTable {
+        PipeTable {
+            pipes: Vec::new(),
+            free: Vec::new(),
+            events: VecDeque::new(),
+            dirty: Vec::new(),
+            pool: BufferPool::default(),
+            connections: 0,
+            set: None,
+            rx_pending: false,
+            conflate: false,
+            with_metadata: true,
+            serial: 0,
+        }
+    }
+
+    fn insert(&mut self, mut pipe: Pipe) -> PipeId {
+        self.serial = self.serial.wrapping_add(1);
+        pipe.serial = self.serial;
+        if let Some(id) = self.free.pop() {
+            self.pipes[id as usize] = Some(pipe);
+            id
+        } else {
+            self.pipes.push(Some(pipe));
+            (self.pipes.len() - 1) as PipeId
+        }
+    }
+
+    /// A new pipe for a connection that exists or will be made.
+    pub fn add_wire(&mut self, wire: Wire, endpoint: u32) -> PipeId {
+        self.insert(Pipe::new(Kind::Wire(Box::new(wire)), endpoint))
+    }
+
+    /// A new pipe to another socket.
+    pub fn add_inproc(&mut self, end: InprocEnd, endpoint: u32) -> PipeId {
+        self.insert(Pipe::new(Kind::Inproc(end), endpoint))
+    }
+
+    /// The pipe with this number.
+    pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.pipes.get_mut(id as usize)?.as_mut()
+    }
+
+    /// Whether there are no pipes at all.
+    pub fn is_empty(&self) -> bool {
+        self.free.len() == self.pipes.len()
+    }
+
+    /// The numbers of all pipes.
+    pub fn ids(&self) -> Vec<PipeId> {
+        let used = self.pipes.iter().enumerate().filter(|(_, p)| p.is_some());
+        used.map(|(id, _)| id as PipeId).collect()
+    }
+
+    /// How many established connections there are.
+    #[inline]
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// Takes a pipe out. Its connection, if any, is closed.
+    pub fn remove(&mut self, id: PipeId) {
+        self.drop_connection(id);
+        if let Some(place) = self.pipes.get_mut(id as usize) {
+            if place.take().is_some() {
+                self.free.push(id);
+            }
+        }
+        self.dirty.retain(|&d| d != id);
+        self.events.retain(|e| !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
+            | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
+            if *i == id));
+        if self.is_empty() {
+            self.pipes = Vec::new();
+            self.free = Vec::new();
+            self.pool.clear();
+        }
+    }
+
+    /// The handshake of a pipe's connection is over: what waited is queued on it.
+    ///
+    /// # Errors
+    /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
+    pub fn connect(&mut self, id: PipeId, connection: Connection) -> crate::error::Result<()> {
+        if let Some(set) = &self.set {
+            set.add(connection.fd(), WATCH, u64::from(id))?;
+        }
+        let Some(pipe) = self.get(id) else { return Ok(()) };
+        let Some(wire) = pipe.wire() else { return Ok(()) };
+        wire.attach(connection);
+        pipe.wants_read = false;
+        self.connections += 1;
+        self.events.push_back(PipeEvent::Readable(id));
+        self.mark_dirty(id);
+        Ok(())
+    }
+
+    /// Closes a pipe's connection. Whole messages that came before stay readable; what the kernel
+    /// did not take completely waits for the next connection.
+    pub fn drop_connection(&mut self, id: PipeId) {
+        let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        if let Some(connection) = wire.detach(&mut self.pool, resend) {
+            if let Some(set) = &self.set {
+                // Closing the descriptor takes it out of the set, unless a forked child has it too.
+                let _ = set.remove(connection.fd());
+            }
+            self.connections -= 1;
+        }
+    }
+
+    /// The peer is gone for good: the pipe ends when what came before has been read.
+    pub fn end(&mut self, id: PipeId) {
+        let Some(pipe) = self.get(id) else { return };
+        pipe.ending = true;
+        pipe.staged.clear();
+        if pipe.lingering || (pipe.wants_read && !self.check_read(id)) {
+            self.events.push_back(PipeEvent::Finished(id));
+        } else if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
+            self.events.push_back(PipeEvent::Readable(id));
+        }
+    }
+
+    /// Takes the pipe away from the pattern. True if it must live on to send what is left.
+    pub fn linger(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        pipe.lingering = true;
+        pipe.staged.clear();
+        pipe.next = None;
+        match &mut pipe.kind {
+            Kind::Inproc(_) => false,
+            Kind::Wire(wire) => {
+                wire.backlog.clear();
+                !pipe.ending && wire.unsent() > 0
+            }
+        }
+    }
+
+    /// Whether a lingering pipe has sent everything.
+    pub fn is_drained(&mut self, id: PipeId) -> bool {
+        self.get(id).and_then(Pipe::wire).is_none_or(|wire| wire.is_drained())
+    }
+
+    fn mark_dirty(&mut self, id: PipeId) {
+        if let Some(pipe) = self.get(id) {
+            if !std::mem::replace(&mut pipe.dirty, true) {
+                self.dirty.push(id);
+            }
+        }
+    }
+
+    /// Whether anything waits to be flushed.
+    #[inline]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Flushes what is worth it: everything if `all`, otherwise only full batches. Bodies that
+    /// belong to the caller of a running send call are flushed, or copied, in any case.
+    pub fn flush(&mut self, all: bool) {
+        let mut at = 0;
+        while at < self.dirty.len() {
+            let id = self.dirty[at];
+            let urgent = all
+                || self.get(id).and_then(Pipe::connection).is_none_or(|c| {
+                    c.tx.bytes() >= tx::BATCH || c.tx.borrowed()
+                });
+            if urgent {
+                self.dirty.swap_remove(at);
+                self.flush_one(id);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn flush_one(&mut self, id: PipeId) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        pipe.dirty = false;
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let Some(connection) = &mut wire.connection else { return };
+        let result = if connection.tx.blocked() { Ok(false) } else { connection.flush() };
+        let result = match result {
+            Ok(false) if connection.tx.borrowed() => connection.tx.make_owned().map(|()| false),
+            other => other,
+        };
+        match result {
+            Ok(true) if wire.send_newest() => {
+                self.mark_dirty(id);
+                self.flush_one_again(id);
+            }
+            Ok(empty) => {
+                if empty == connection.watches_out {
+                    connection.watches_out = !empty;
+                    let watch = if empty { WATCH } else { WATCH | epoll::OUT };
+                    if let Some(set) = &self.set {
+                        // Fails only if the descriptor is not in the set, which cannot be.
+                        let _ = set.modify(connection.fd(), watch, u64::from(id));
+                    }
+                }
+                if pipe.lingering {
+                    if wire.is_drained() {
+                        self.events.push_back(PipeEvent::Finished(id));
+                    }
+                } else if pipe.wants_write && wire.has_resumed() {
+                    pipe.wants_write = false;
+                    self.events.push_back(PipeEvent::Writable(id));
+                }
+            }
+            Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
+        }
+    }
+
+    fn flush_one_again(&mut self, id: PipeId) {
+        self.dirty.retain(|&d| d != id);
+        self.flush_one(id);
+    }
+
+    /// A descriptor of the socket's set was reported. Reads nothing, unless the peer hung up.
+    pub fn on_ready(&mut self, id: PipeId, events: u32) {
+        let Some(pipe) = self.get(id) else { return };
+        let Some(connection) = pipe.connection() else { return };
+        if events & epoll::OUT != 0 {
+            connection.tx.unblock();
+            self.mark_dirty(id);
+        }
+        if events & !epoll::OUT == 0 {
+            return;
+        }
+        let hang_up = events & (epoll::PEER_CLOSED | epoll::FAILED) != 0;
+        self.expect_bytes(id, hang_up);
+        if hang_up {
+            self.gather(id);
+        }
+    }
+
+    /// The pipe's connection may have bytes.
+    fn expect_bytes(&mut self, id: PipeId, hang_up: bool) {
+        let Some(pipe) = self.get(id) else { return };
+        let Some(connection) = pipe.connection() else { return };
+        connection.rx.set_ready(hang_up);
+        if std::mem::take(&mut pipe.wants_read) {
+            self.events.push_back(PipeEvent::Readable(id));
+        }
+    }
+
+    /// For a socket with one connection: look at it without asking the set first.
+    pub fn expect_bytes_on_only_connection(&mut self) {
+        let only = |p: &Option<Pipe>| {
+            p.as_ref().is_some_and(|p| matches!(&p.kind, Kind::Wire(w) if w.connection.is_some()))
+        };
+        if let Some(id) = self.pipes.iter().position(only) {
+            self.expect_bytes(id as PipeId, false);
+        }
+    }
+
+    /// Reads ahead of the application, up to the receive high-water mark.
+    pub fn gather(&mut self, id: PipeId) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let limit = if self.conflate { 0 } else { wire.receive_limit };
+        let Some(connection) = &mut wire.connection else { return };
+        let result = connection.gather(limit, &mut self.pool);
+        let pong = connection.tx.bytes() > 0 && !connection.tx.blocked();
+        if connection.peer_ttl.is_some() {
+            self.events.push_back(PipeEvent::TimeToLive(id));
+        }
+        let has_data = connection.rx.holds_data();
+        if has_data && std::mem::take(&mut pipe.wants_read) {
+            self.events.push_back(PipeEvent::Readable(id));
+        }
+        if pong {
+            self.mark_dirty(id);
+        }
+        if let Err(error) = result {
+            self.events.push_back(PipeEvent::Lost(id, error));
+        }
+    }
+
+    /// Reads ahead on all connections that were reported readable.
+    pub fn gather_ready(&mut self) {
+        for id in 0..self.pipes.len() as PipeId {
+            if self.get(id).and_then(Pipe::connection).is_some_and(|c| c.rx.ready()) {
+                self.gather(id);
+            }
+        }
+    }
+
+    /// Something was queued on a pipe's connection directly.
+    pub fn touch(&mut self, id: PipeId) {
+        self.mark_dirty(id);
+    }
+
+    /// Whether anything waits to be flushed that the kernel may take.
+    pub fn has_flushable(&mut self) -> bool {
+        (0..self.dirty.len()).any(|at| {
+            let id = self.dirty[at];
+            self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
+        })
+    }
+
+    /// News from the other end of an inproc pipe.
+    pub fn on_news(&mut self, news: News) {
+        match news {
+            News::Readable(id) => {
+                if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
+                    self.events.push_back(PipeEvent::Readable(id));
+                }
+            }
+            News::Writable(id) => {
+                if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_write)) {
+                    self.events.push_back(PipeEvent::Writable(id));
+                }
+            }
+            News::Closed(id) => {
+                if self.get(id).is_some_and(|p| matches!(p.kind, Kind::Inproc(_)) && !p.ending) {
+                    self.end(id);
+                }
+            }
+        }
+    }
+
+    /// Reads the next frame, from wherever it is.
+    #[inline]
+    fn pull(&mut self, id: PipeId) -> Option<Msg> {
+        let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
+        if pipe.lingering {
+            return None;
+        }
+        let msg = match &mut pipe.kind {
+            Kind::Wire(wire) => {
+                let (mut msg, error) = wire.read(&mut self.pool, self.conflate);
+                if self.with_metadata {
+                    if let (Some(msg), Some(connection)) = (&mut msg, &wire.connection) {
+                        msg.set_metadata(Some(connection.metadata.clone()));
+                    }
+                }
+                if wire.has_time_to_live() {
+                    self.events.push_back(PipeEvent::TimeToLive(id));
+                }
+                if wire.owes_reply() && !std::mem::replace(&mut pipe.dirty, true) {
+                    self.dirty.push(id);
+                }
+                self.rx_pending = wire.holds_data();
+                if let Some(error) = error {
+                    self.events.push_back(PipeEvent::Lost(id, error));
+                }
+                msg
+            }
+            Kind::Inproc(end) => end.reader.pop().map(|(msg, wake_writer)| {
+                if wake_writer {
+                    end.tell_peer(News::Writable);
+                }
+                msg
+            }),
+        };
+        if msg.is_none() {
+            pipe.wants_read = true;
+            if pipe.ending {
+                self.events.push_back(PipeEvent::Finished(id));
+            }
+        }
+        msg
+    }
+}
+
+/// The number of no endpoint.
+pub const NO_ENDPOINT: u32 = u32::MAX;
+
+impl PipeSet for PipeTable {
+    #[inline]
+    fn check_read(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        if pipe.next.is_some() {
+            return true;
+        }
+        let msg = self.pull(id);
+        let found = msg.is_some();
+        if let Some(pipe) = self.get(id) {
+            pipe.next = msg;
+        }
+        found
+    }
+
+    #[inline]
+    fn read(&mut self, id: PipeId) -> Option<Msg> {
+        let pipe = self.get(id)?;
+        if let Some(msg) = pipe.next.take() {
+            return Some(msg);
+        }
+        self.pull(id)
+    }
+
+    #[inline]
+    fn check_write(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        if !pipe.staged.is_empty() {
+            return true;
+        }
+        if pipe.ending || pipe.lingering {
+            return false;
+        }
+        let room = match &mut pipe.kind {
+            Kind::Wire(wire) => wire.has_room(),
+            Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
+        };
+        pipe.wants_write |= !room;
+        room
+    }
+
+    #[inline]
+    fn write(&mut self, id: PipeId, mut msg: Msg) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        if pipe.ending || pipe.lingering {
+            return;
+        }
+        if msg.more() || !pipe.staged.is_empty() {
+            let more = msg.more();
+            if msg.make_owned().is_err() {
+                self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
+                return;
+            }
+            pipe.staged.push(msg);
+            if more {
+                return;
+            }
+            let mut parts = std::mem::take(&mut pipe.staged);
+            for part in parts.drain(..) {
+                pipe.put(part);
+            }
+            pipe.staged = parts;
+        } else {
+            pipe.put(msg);
+        }
+        match &mut pipe.kind {
+            Kind::Wire(wire) => {
+                if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
+                    self.dirty.push(id);
+                }
+            }
+            Kind::Inproc(end) => {
+                if end.writer.publish() {
+                    end.tell_peer(News::Readable);
+                }
+            }
+        }
+    }
+
+    fn write_exempt(&mut self, id: PipeId, msg: Msg) {
+        let Some(pipe) = self.get(id) else { return };
+        if pipe.ending || pipe.lingering {
+            return;
+        }
+        match &mut pipe.kind {
+            Kind::Wire(wire) => {
+                if let Some(connection) = &mut wire.connection {
+                    connection.push_subscription(msg);
+                    self.mark_dirty(id);
+                }
+            }
+            Kind::Inproc(_) => {
+                pipe.put(msg);
+                if let Kind::Inproc(end) = &mut pipe.kind {
+                    if end.writer.publish() {
+                        end.tell_peer(News::Readable);
+                    }
+                }
+            }
+        }
+    }
+
+    fn rollback(&mut self, id: PipeId) {
+        if let Some(pipe) = self.get(id) {
+            pipe.staged.clear();
+        }
+    }
+
+    fn close(&mut self, id: PipeId) {
+        let Some(pipe) = self.get(id) else { return };
+        pipe.lingering = true;
+        pipe.staged.clear();
+        pipe.next = None;
+        self.events.push_back(PipeEvent::Finished(id));
+        self.flush_one(id);
+    }
+
+    fn peer_routing_id(&self, id: PipeId) -> &[u8] {
+        let Some(Some(pipe)) = self.pipes.get(id as usize) else { return &[] };
+        match &pipe.kind {
+            Kind::Wire(wire) => {
+                wire.connection.as_ref().map_or(&[], |c| c.peer_routing_id.as_slice())
+            }
+            Kind::Inproc(end) => &end.peer_routing_id,
+        }
+    }
+
+    fn assigned_routing_id(&self, id: PipeId) -> Option<&[u8]> {
+        self.pipes.get(id as usize)?.as_ref()?.assigned_routing_id.as_deref()
+    }
+
+    fn is_connected(&self, id: PipeId) -> bool {
+        let Some(Some(pipe)) = self.pipes.get(id as usize) else { return false };
+        match &pipe.kind {
+            Kind::Wire(wire) => wire.connection.is_some(),
+            Kind::Inproc(_) => true,
+        }
+    }
+}
+
+impl Pipe {
+    /// Queues a frame; a message is complete with its last one.
+    #[inline]
+    fn put(&mut self, mut msg: Msg) {
+        match &mut self.kind {
+            Kind::Wire(wire) => wire.put(msg),
+            Kind::Inproc(end) => {
+                // Without memory the frame is lost; its MORE flag must not be.
+                if msg.make_owned().is_err() {
+                    let more = msg.more();
+                    msg = Msg::new();
+                    msg.set_more(more);
+                }
+                end.writer.push(msg);
+            }
+        }
+    }
+}

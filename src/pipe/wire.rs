@@ -1,0 +1,175 @@
+//! The side of a pipe that leads to a connection, or will when there is one.
+
+use crate::connection::Connection;
+use crate::connection::rx::BufferPool;
+use crate::error::Error;
+use crate::msg::Msg;
+use std::collections::VecDeque;
+
+/// Queues that outlive the connections under them.
+pub struct Wire {
+    pub(super) connection: Option<Connection>,
+    /// Frames of whole messages that wait for a connection.
+    pending: VecDeque<Msg>,
+    /// Messages in `pending`.
+    pending_messages: usize,
+    /// Frames of whole messages that came over a connection now closed.
+    pub(super) backlog: VecDeque<Msg>,
+    /// ZMQ_SNDHWM; 0: unlimited.
+    send_limit: usize,
+    /// ZMQ_RCVHWM; 0: unlimited.
+    pub(super) receive_limit: usize,
+    conflate: bool,
+}
+
+impl Wire {
+    /// Without a connection yet.
+    pub fn new(send_limit: usize, receive_limit: usize, conflate: bool) -> Wire {
+        Wire {
+            connection: None,
+            pending: VecDeque::new(),
+            pending_messages: 0,
+            backlog: VecDeque::new(),
+            send_limit,
+            receive_limit,
+            conflate,
+        }
+    }
+
+    /// Changes the high-water marks (0: unlimited).
+    pub fn set_limits(&mut self, send_limit: usize, receive_limit: usize) {
+        self.send_limit = send_limit;
+        self.receive_limit = receive_limit;
+    }
+
+    /// Messages that the kernel has not taken completely.
+    #[inline]
+    pub fn unsent(&self) -> usize {
+        self.pending_messages + self.connection.as_ref().map_or(0, |c| c.tx.messages())
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.pending_messages == 0 && self.connection.as_ref().is_none_or(|c| c.tx.bytes() == 0)
+    }
+
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.send_limit == 0 || self.conflate || self.unsent() < self.send_limit
+    }
+
+    /// Whether a writer that found no room may go on: half of the limit is free again.
+    pub(super) fn has_resumed(&self) -> bool {
+        self.send_limit == 0 || self.unsent() + self.send_limit.div_ceil(2) <= self.send_limit
+    }
+
+    #[inline]
+    pub(super) fn holds_data(&self) -> bool {
+        !self.backlog.is_empty() || self.connection.as_ref().is_some_and(|c| c.rx.holds_data())
+    }
+
+    /// Whether reading found a PING with a time to live.
+    #[inline]
+    pub(super) fn has_time_to_live(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.peer_ttl.is_some())
+    }
+
+    /// Puts a frame behind what came over connections now closed.
+    pub fn inject(&mut self, msg: Msg) {
+        self.backlog.push_back(msg);
+    }
+
+    /// Whether reading queued something to send (a PONG).
+    #[inline]
+    pub(super) fn owes_reply(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.tx.bytes() > 0 && !c.tx.blocked())
+    }
+
+    pub(super) fn attach(&mut self, mut connection: Connection) {
+        for msg in self.pending.drain(..) {
+            connection.tx.push(msg);
+        }
+        self.pending_messages = 0;
+        self.pending.shrink_to(0);
+        self.connection = Some(connection);
+    }
+
+    /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, what
+    /// was not sent completely goes back to `pending`.
+    pub(super) fn detach(&mut self, pool: &mut BufferPool, resend: bool) -> Option<Connection> {
+        let mut connection = self.connection.take()?;
+        // What is wrong with bytes behind the last whole message does not matter any more.
+        connection.rx.end();
+        let _ = connection.gather(0, pool);
+        connection.rx.drop_incomplete();
+        while let Ok(Some(msg)) = connection.receive(pool) {
+            self.backlog.push_back(msg);
+        }
+        if resend {
+            for msg in connection.tx.take_unsent() {
+                self.pending_messages += usize::from(!msg.more());
+                self.pending.push_back(msg);
+            }
+        }
+        Some(connection)
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, mut msg: Msg) {
+        if self.conflate {
+            self.pending.clear();
+            self.pending_messages = 0;
+            // A message on its way cannot be taken back; what waits behind it can.
+            if let Some(connection) = self.connection.as_mut().filter(|c| c.tx.messages() == 0) {
+                connection.tx.push(msg);
+                return;
+            }
+        } else if let Some(connection) = &mut self.connection {
+            connection.tx.push(msg);
+            return;
+        }
+        if msg.make_owned().is_err() {
+            let more = msg.more();
+            msg = Msg::new();
+            msg.set_more(more);
+        }
+        self.pending_messages += usize::from(!msg.more());
+        self.pending.push_back(msg);
+    }
+
+    /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if
+    /// there was one.
+    pub(super) fn send_newest(&mut self) -> bool {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.tx.messages() == 0) else {
+            return false;
+        };
+        let any = !self.pending.is_empty();
+        for msg in self.pending.drain(..) {
+            connection.tx.push(msg);
+        }
+        self.pending_messages = 0;
+        any
+    }
+
+    /// The next frame, and why the connection died if it did.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        pool: &mut BufferPool,
+        conflate: bool,
+    ) -> (Option<Msg>, Option<Error>) {
+        if let Some(msg) = self.backlog.pop_front() {
+            return (Some(msg), None);
+        }
+        let Some(connection) = &mut self.connection else {
+            return (None, None);
+        };
+        let mut newest = None;
+        loop {
+            match connection.receive(pool) {
+                Ok(Some(msg)) if conflate => newest = Some(msg),
+                Ok(msg) => return (msg.or(newest), None),
+                Err(error) => return (newest, Some(error)),
+            }
+        }
+    }
+}

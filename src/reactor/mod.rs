@@ -1,0 +1,328 @@
+//! I/O threads: the fallback that drives connections when no thread of the application does.
+//!
+//! The reactor knows descriptors, deadlines and [`Handler`]s, nothing about sockets. A handler
+//! is found by its index when something happens, and is told its generation, so an event that
+//! comes late for something already gone is ignored.
+
+mod timers;
+
+use crate::error::Result;
+use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
+use crate::sys::eventfd::EventFd;
+use crate::sys::thread::{self, ThreadOptions};
+use parking_lot::Mutex;
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use timers::Timers;
+
+/// Whom an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Which handler.
+    pub index: u32,
+    /// Which incarnation of it; only the low 16 bits count.
+    pub generation: u32,
+}
+
+/// What the reactor calls. Runs on an I/O thread.
+pub trait Handler: Sync {
+    /// A descriptor added with `token` is ready (flags of [`epoll`]).
+    fn on_event(&self, generation: u32, token: u32, events: u32);
+    /// A deadline set with `token` has passed.
+    fn on_timer(&self, generation: u32, token: u64);
+    /// Called again and again, some time apart, after [`IoThread::watch`].
+    fn on_tick(&self, generation: u32) -> Tick;
+    /// A call above panicked; the handler must fail what it was working on.
+    fn on_panic(&self, generation: u32);
+}
+
+/// What a handler wants after a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tick {
+    /// Nothing more.
+    Done,
+    /// Another tick very soon: something waits to be flushed.
+    Soon,
+    /// Another tick some time later.
+    Later,
+}
+
+/// How a handler is found by its index.
+pub type Resolver = fn(u32) -> Option<&'static dyn Handler>;
+
+/// Between ticks while something waits to be flushed.
+const TICK_SOON: Duration = Duration::from_micros(50);
+/// Between other ticks.
+const TICK_LATER: Duration = Duration::from_millis(1);
+
+/// Fast ticks without anything to flush before ticks become slow again.
+const CALM_TICKS: u32 = 10;
+
+const OFF: u8 = 0;
+const SLOW: u8 = 1;
+const FAST: u8 = 2;
+
+const WAKER: u64 = u64::MAX;
+/// Bits of an epoll number: 22 of index, 16 of generation, 26 of token.
+const TOKEN_BITS: u32 = 26;
+const GENERATION_BITS: u32 = 16;
+
+/// The largest token that fits an event.
+pub const MAX_TOKEN: u32 = (1 << TOKEN_BITS) - 1;
+/// The largest handler index that fits an event.
+pub const MAX_INDEX: u32 = (1 << (64 - TOKEN_BITS - GENERATION_BITS)) - 2;
+
+fn pack(key: Key, token: u32) -> u64 {
+    (u64::from(key.index) << (TOKEN_BITS + GENERATION_BITS))
+        | (u64::from(key.generation & 0xffff) << TOKEN_BITS)
+        | u64::from(token & MAX_TOKEN)
+}
+
+fn unpack(data: u64) -> (Key, u32) {
+    let key = Key {
+        index: (data >> (TOKEN_BITS + GENERATION_BITS)) as u32,
+        generation: (data >> TOKEN_BITS) as u32 & 0xffff,
+    };
+    (key, data as u32 & MAX_TOKEN)
+}
+
+struct Shared {
+    epoll: Epoll,
+    waker: EventFd,
+    /// The waker is written and not yet drained.
+    woken: AtomicBool,
+    stop: AtomicBool,
+    timers: Mutex<Timers>,
+    watched: Mutex<Vec<Key>>,
+    /// How often the thread looks at `watched` by itself: [`OFF`], [`SLOW`] or [`FAST`].
+    pace: AtomicU8,
+    resolver: Resolver,
+    load: AtomicU32,
+}
+
+/// One I/O thread.
+pub struct IoThread {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl IoThread {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// `EMFILE`, `EAGAIN` and what else epoll, eventfd and clone say.
+    pub fn start(number: usize, options: ThreadOptions, resolver: Resolver) -> Result<IoThread> {
+        let shared = Arc::new(Shared {
+            epoll: Epoll::new()?,
+            waker: EventFd::new()?,
+            woken: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            timers: Mutex::new(Timers::default()),
+            watched: Mutex::new(Vec::new()),
+            pace: AtomicU8::new(OFF),
+            resolver,
+            load: AtomicU32::new(0),
+        });
+        shared.epoll.add(shared.waker.as_raw_fd(), epoll::IN, WAKER)?;
+        let of_thread = shared.clone();
+        let blocked = thread::block_signals();
+        let spawned = std::thread::Builder::new().stack_size(512 * 1024).spawn(move || {
+            thread::apply(&options, &format!("IO/{number}"));
+            of_thread.run();
+        });
+        drop(blocked);
+        let thread = spawned
+            .map_err(|e| crate::error::Error::from_errno(e.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+        Ok(IoThread { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Watches a descriptor for `key`. Level-triggered unless `events` says otherwise.
+    ///
+    /// # Errors
+    /// Whatever epoll_ctl(2) says.
+    pub fn add(&self, fd: RawFd, events: u32, key: Key, token: u32) -> Result<()> {
+        self.shared.epoll.add(fd, events, pack(key, token))
+    }
+
+    /// Changes what a descriptor is watched for.
+    ///
+    /// # Errors
+    /// Whatever epoll_ctl(2) says.
+    pub fn modify(&self, fd: RawFd, events: u32, key: Key, token: u32) -> Result<()> {
+        self.shared.epoll.modify(fd, events, pack(key, token))
+    }
+
+    /// Stops watching a descriptor.
+    ///
+    /// # Errors
+    /// Whatever epoll_ctl(2) says.
+    pub fn remove(&self, fd: RawFd) -> Result<()> {
+        self.shared.epoll.remove(fd)
+    }
+
+    /// Calls [`Handler::on_timer`] at `deadline`. There is no way to take that back: handlers
+    /// ignore timers they no longer want.
+    pub fn set_timer(&self, deadline: Instant, key: Key, token: u64) {
+        if self.shared.timers.lock().add(deadline, key, token) {
+            self.wake();
+        }
+    }
+
+    /// Ticks for `key` until its handler says [`Tick::Done`].
+    pub fn watch(&self, key: Key) {
+        self.shared.watched.lock().push(key);
+        self.quicken(SLOW);
+    }
+
+    /// Makes the next tick come soon: a watched handler has something to flush.
+    #[inline]
+    pub fn hurry(&self) {
+        self.quicken(FAST);
+    }
+
+    #[inline]
+    fn quicken(&self, pace: u8) {
+        if self.shared.pace.load(Ordering::SeqCst) < pace
+            && self.shared.pace.fetch_max(pace, Ordering::SeqCst) < pace
+        {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if !self.shared.woken.swap(true, Ordering::SeqCst) {
+            self.shared.waker.signal();
+        }
+    }
+
+    /// Counts sockets and connections that chose this thread, to spread them evenly.
+    pub fn load(&self) -> u32 {
+        self.shared.load.load(Ordering::Relaxed)
+    }
+
+    /// One more user.
+    pub fn add_load(&self) {
+        self.shared.load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One user less.
+    pub fn remove_load(&self) {
+        self.shared.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.wake();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic of the thread was caught and reported where it happened.
+            let _ = thread.join();
+        }
+    }
+
+    /// Leaves the thread alone: it does not exist in a forked child.
+    pub fn forget(&self) {
+        std::mem::forget(self.thread.lock().take());
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut events = [NO_EVENT; 256];
+        let mut calm = 0;
+        while !self.stop.load(Ordering::SeqCst) {
+            let count = self.epoll.wait(&mut events, self.timeout()).unwrap_or(0);
+            for event in &events[..count] {
+                self.dispatch(*event);
+            }
+            self.run_timers();
+            if self.pace.load(Ordering::SeqCst) != OFF {
+                self.run_ticks(&mut calm);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let tick = match self.pace.load(Ordering::SeqCst) {
+            OFF => None,
+            SLOW => Some(TICK_LATER),
+            _ => Some(TICK_SOON),
+        };
+        let timer = self.timers.lock().sleep_until();
+        let timer = timer.map(|at| at.saturating_duration_since(Instant::now()));
+        match (tick, timer) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn dispatch(&self, event: Event) {
+        if event.u64 == WAKER {
+            self.waker.drain();
+            self.woken.store(false, Ordering::SeqCst);
+            return;
+        }
+        let (key, token) = unpack(event.u64);
+        self.call(key, |handler| handler.on_event(key.generation, token, event.events));
+    }
+
+    /// Calls a handler and keeps a panic of it away from the thread.
+    fn call<R>(&self, key: Key, call: impl FnOnce(&'static dyn Handler) -> R) -> Option<R> {
+        let handler = (self.resolver)(key.index)?;
+        match catch_unwind(AssertUnwindSafe(|| call(handler))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                let failed = || handler.on_panic(key.generation);
+                // If even that panics, the socket stays as it is; the thread must live.
+                let _ = catch_unwind(AssertUnwindSafe(failed));
+                None
+            }
+        }
+    }
+
+    fn run_timers(&self) {
+        let now = Instant::now();
+        loop {
+            let due = self.timers.lock().pop_due(now);
+            let Some((key, token)) = due else { break };
+            self.call(key, |handler| handler.on_timer(key.generation, token));
+        }
+    }
+
+    /// Ticks every watched handler once and settles how often to do so.
+    fn run_ticks(&self, calm: &mut u32) {
+        let mut watched = std::mem::take(&mut *self.watched.lock());
+        let mut soon = false;
+        watched.retain(|&key| {
+            let tick = self.call(key, |handler| handler.on_tick(key.generation));
+            soon |= tick == Some(Tick::Soon);
+            matches!(tick, Some(Tick::Soon | Tick::Later))
+        });
+        *calm = if soon { 0 } else { *calm + 1 };
+        let mut all = self.watched.lock();
+        all.append(&mut watched);
+        // Under the lock, so that `watch` either is seen here or sees this.
+        if all.is_empty() {
+            self.pace.store(OFF, Ordering::SeqCst);
+        } else if *calm > CALM_TICKS {
+            // Who became dirty meanwhile calls `hurry` after it, and then sees this.
+            self.pace.store(SLOW, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_packing() {
+        let key = Key { index: MAX_INDEX, generation: 0xabcd };
+        assert_eq!(unpack(pack(key, MAX_TOKEN)), (key, MAX_TOKEN));
+        assert_ne!(pack(key, MAX_TOKEN), WAKER);
+    }
+}

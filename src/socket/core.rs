@@ -1,0 +1,484 @@
+//! What the lock of a socket protects.
+
+use super::endpoints::Endpoint;
+use super::monitor::Monitor;
+use super::spin::Spin;
+use super::{Mail, Socket};
+use crate::connection::opening::Opening;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
+use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
+use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
+use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable};
+use crate::reactor::{IoThread, Key};
+use crate::sys::clock::{TICKS_PER_US, ticks};
+use crate::sys::epoll::{self, Epoll, NO_EVENT};
+use crate::sys::eventfd::EventFd;
+use crate::types::SocketType;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The number of the wake-up descriptor in a socket's set; pipes have theirs.
+pub(super) const KICK: u64 = u64::MAX;
+
+/// Sends closer together than this are a burst, worth collecting.
+const BURST: u64 = 5 * TICKS_PER_US;
+/// The longest a sender holds back what it collected, while it keeps sending.
+const HOLD: u64 = 50 * TICKS_PER_US;
+/// An application that looked at a socket this recently will look again soon.
+const RECENT: u64 = 1000 * TICKS_PER_US;
+/// Messages received from connections known to be readable before the others are looked at.
+const LOOK_AROUND: u32 = 64;
+
+/// The state of one socket.
+pub struct Core {
+    pub(super) socket: &'static Socket,
+    pub(super) key: Key,
+    pub(super) context: Arc<Context>,
+    pub(super) socket_type: SocketType,
+    pub(super) options: SocketOptions,
+    pub(super) pattern: AnyPattern,
+    pub(super) pipes: PipeTable,
+    pub(super) endpoints: Vec<Option<Endpoint>>,
+    pub(super) openings: Vec<Option<Opening>>,
+    pub(super) serial: u32,
+    pub(super) last_endpoint: String,
+    pub(super) monitor: Option<Monitor>,
+    io: Option<Arc<IoThread>>,
+    kick: Option<Arc<EventFd>>,
+    /// ZMQ_RCVMORE.
+    pub(super) receive_more: bool,
+    /// Closed by the application; lives to send what is left.
+    pub(super) closing: bool,
+    /// A thread waits on the set; others wait for it.
+    pub(super) led: bool,
+    /// A thread of the application looks after the set; the I/O thread does not.
+    attended: bool,
+    /// The I/O thread ticks for this socket.
+    pub(super) watched: bool,
+    /// Moves whenever the application looked after the set.
+    pub(super) activity: u32,
+    pub(super) seen_activity: u32,
+    pub(super) seen_at: Option<Instant>,
+    last_look: u64,
+    last_send: u64,
+    dirty_since: u64,
+    /// The application has received all there was since the last send.
+    drained: bool,
+    unlooked: u32,
+    /// Something changed that other waiting threads should know.
+    pub(super) changed: bool,
+    pub(super) spin: Spin,
+    /// The last wait was a long one.
+    pub(super) rested: bool,
+    /// Keeps the pattern from being called while it is called.
+    pumping: bool,
+}
+
+impl Core {
+    pub(super) fn new(
+        socket: &'static Socket,
+        key: Key,
+        context: Arc<Context>,
+        socket_type: SocketType,
+    ) -> Core {
+        let mut options = SocketOptions::for_type(socket_type);
+        let (ipv6, linger) = context.socket_defaults();
+        options.ipv6 = ipv6;
+        if linger == 0 {
+            options.linger = 0;
+        }
+        Core {
+            socket,
+            key,
+            context,
+            socket_type,
+            options,
+            pattern: AnyPattern::new(socket_type),
+            pipes: PipeTable::new(),
+            endpoints: Vec::new(),
+            openings: Vec::new(),
+            serial: 0,
+            last_endpoint: String::new(),
+            monitor: None,
+            io: None,
+            kick: None,
+            receive_more: false,
+            closing: false,
+            led: false,
+            attended: false,
+            watched: false,
+            activity: 0,
+            seen_activity: 0,
+            seen_at: None,
+            last_look: 0,
+            last_send: 0,
+            dirty_since: 0,
+            drained: true,
+            unlooked: 0,
+            changed: false,
+            spin: Spin::new(),
+            rested: false,
+            pumping: false,
+        }
+    }
+
+    /// A number no other endpoint or handshake of this socket has, for timers.
+    pub(super) fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// The I/O thread of this socket, chosen at first need.
+    ///
+    /// # Errors
+    /// [`Error::NoIoThread`] if the context has none.
+    pub(super) fn io(&mut self) -> Result<Arc<IoThread>> {
+        if let Some(io) = &self.io {
+            return Ok(io.clone());
+        }
+        let io = self.context.io_thread(self.options.affinity).ok_or(Error::NoIoThread)?;
+        io.add_load();
+        self.io = Some(io.clone());
+        Ok(io)
+    }
+
+    /// The set with the descriptors of established connections.
+    ///
+    /// # Errors
+    /// `EMFILE` and what else epoll says.
+    pub(super) fn set(&mut self) -> Result<Arc<Epoll>> {
+        if let Some(set) = &self.pipes.set {
+            return Ok(set.clone());
+        }
+        let set = Arc::new(Epoll::new()?);
+        let kick = Arc::new(EventFd::new()?);
+        set.add(kick.as_raw_fd(), epoll::IN | epoll::EDGE, KICK)?;
+        if let Ok(io) = self.io() {
+            let watch = if self.attended { 0 } else { epoll::IN };
+            io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
+        }
+        self.socket.signal.set_kick(Some(kick.clone()));
+        self.kick = Some(kick);
+        self.pipes.set = Some(set.clone());
+        Ok(set)
+    }
+
+    /// Delivers what other threads left.
+    #[inline]
+    pub(super) fn process_mail(&mut self) {
+        if self.socket.has_mail() {
+            self.open_mail();
+        }
+    }
+
+    #[cold]
+    fn open_mail(&mut self) {
+        for mail in self.socket.take_mail() {
+            match mail {
+                Mail::News(news) => self.pipes.on_news(news),
+                Mail::Attach(end) => self.attach_inproc(*end, NO_ENDPOINT, false),
+            }
+        }
+        self.pump();
+    }
+
+    /// What this socket brings into an inproc pipe.
+    pub(super) fn inproc_config(&self) -> InprocConfig {
+        InprocConfig {
+            send_limit: self.options.sndhwm.max(0) as u32,
+            receive_limit: self.options.rcvhwm.max(0) as u32,
+            routing_id: self.options.routing_id.clone(),
+            conflate: self.conflates(),
+        }
+    }
+
+    /// Whether ZMQ_CONFLATE is set on a socket type that has it.
+    pub(super) fn conflates(&self) -> bool {
+        use SocketType::*;
+        self.options.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
+    }
+
+    pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
+        let owner = Owner { mailbox: self.socket, generation: self.key.generation };
+        let id = self.pipes.add_inproc(end, endpoint);
+        self.pipes.conflate = self.conflates();
+        if ours {
+            self.assign_routing_id(id);
+        }
+        if let Some(end) = self.pipes.get(id).and_then(|p| p.inproc()) {
+            end.own(owner, id);
+        }
+        self.attach_pattern(id, ours);
+        self.pattern.connected(&mut self.pipes, id);
+        // What was written before we owned the end made no news.
+        self.pipes.events.push_back(PipeEvent::Readable(id));
+        id
+    }
+
+    /// Uses ZMQ_CONNECT_ROUTING_ID up for a new pipe of a `connect`.
+    pub(super) fn assign_routing_id(&mut self, id: PipeId) {
+        let name = std::mem::take(&mut self.options.connect_routing_id);
+        if let Some(pipe) = self.pipes.get(id).filter(|_| !name.is_empty()) {
+            pipe.assigned_routing_id = Some(name);
+        }
+    }
+
+    pub(super) fn attach_pattern(&mut self, id: PipeId, locally_initiated: bool) {
+        if let Some(pipe) = self.pipes.get(id) {
+            pipe.attached = true;
+        }
+        self.pattern.attach(&mut self.pipes, id, Attach { locally_initiated });
+        self.changed = true;
+    }
+
+    fn is_attached(&mut self, id: PipeId) -> bool {
+        self.pipes.get(id).is_some_and(|p| p.attached && !p.is_lingering())
+    }
+
+    /// Tells the pattern what happened to its pipes, and acts on what is not the pattern's.
+    #[inline]
+    pub(super) fn pump(&mut self) {
+        if !self.pipes.events.is_empty() && !self.pumping {
+            self.pump_all();
+        }
+    }
+
+    fn pump_all(&mut self) {
+        self.pumping = true;
+        while let Some(event) = self.pipes.events.pop_front() {
+            match event {
+                PipeEvent::Readable(id) => {
+                    if self.is_attached(id) {
+                        self.pattern.read_activated(&mut self.pipes, id);
+                    }
+                }
+                PipeEvent::Writable(id) => {
+                    if self.is_attached(id) {
+                        self.pattern.write_activated(&mut self.pipes, id);
+                    }
+                }
+                PipeEvent::Lost(id, error) => self.connection_lost(id, error),
+                PipeEvent::TimeToLive(id) => self.peer_time_to_live(id),
+                PipeEvent::Finished(id) => self.pipe_finished(id),
+            }
+            self.changed = true;
+        }
+        self.pumping = false;
+    }
+
+    /// After a panic in the middle of [`Core::pump`].
+    pub(super) fn reset_pumping(&mut self) {
+        self.pumping = false;
+    }
+
+    /// The pattern is done with a pipe, or a pipe with its work.
+    fn pipe_finished(&mut self, id: PipeId) {
+        self.detach_pattern(id);
+        let Some(pipe) = self.pipes.get(id) else { return };
+        let gone = pipe.is_ending();
+        if !gone && self.pipes.linger(id) && !self.pipes.is_drained(id) {
+            self.set_pipe_linger(id);
+            return;
+        }
+        self.remove_pipe(id);
+    }
+
+    /// Takes a pipe from the pattern, if it knows it.
+    pub(super) fn detach_pattern(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get(id) {
+            if std::mem::take(&mut pipe.attached) {
+                self.pattern.detach(&mut self.pipes, id);
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Ends a pipe and what it belongs to.
+    pub(super) fn remove_pipe(&mut self, id: PipeId) {
+        self.detach_pattern(id);
+        self.pipe_removed_from_endpoint(id);
+        self.pipes.remove(id);
+    }
+
+    /// Looks at the kernel on behalf of a thread of the application that found nothing to do.
+    pub(super) fn look(&mut self, will_wait: bool) {
+        let now = ticks();
+        let recently = now.wrapping_sub(self.last_look) < RECENT;
+        self.last_look = now;
+        self.drained = true;
+        self.unlooked = 0;
+        if self.pipes.is_dirty() {
+            self.pipes.flush(true);
+        }
+        if self.pipes.connections() > 0 {
+            if will_wait || recently {
+                self.attend();
+            }
+            if self.pipes.connections() == 1 {
+                self.pipes.expect_bytes_on_only_connection();
+            } else {
+                self.poll_set();
+            }
+        }
+        self.pump();
+    }
+
+    /// Takes all events of the set, without waiting.
+    pub(super) fn poll_set(&mut self) {
+        self.poll_set_and(false);
+    }
+
+    /// Takes all events of the set; with `gather`, reads ahead on what is readable.
+    pub(super) fn poll_set_and(&mut self, gather: bool) {
+        let Some(set) = self.pipes.set.clone() else { return };
+        let mut events = [NO_EVENT; 64];
+        loop {
+            let count = set.wait(&mut events, Some(Duration::ZERO)).unwrap_or(0);
+            for event in &events[..count] {
+                if event.u64 != KICK {
+                    self.pipes.on_ready(event.u64 as PipeId, event.events);
+                    if gather {
+                        self.pipes.gather(event.u64 as PipeId);
+                    }
+                }
+            }
+            if count < events.len() {
+                break;
+            }
+        }
+    }
+
+    /// Looks at connections that are not known to be readable, every so many messages: a busy
+    /// peer must not hide the others.
+    #[inline]
+    pub(super) fn look_around(&mut self) {
+        self.unlooked += 1;
+        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 1 {
+            self.unlooked = 0;
+            self.poll_set();
+            self.pump();
+        }
+    }
+
+    /// The application looks after the set from now on: the I/O thread need not wake up for it.
+    pub(super) fn attend(&mut self) {
+        self.activity = self.activity.wrapping_add(1);
+        if self.attended {
+            return;
+        }
+        if let (Some(io), Some(set)) = (&self.io, &self.pipes.set) {
+            if io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok() {
+                self.attended = true;
+            }
+        }
+    }
+
+    /// The I/O thread looks after the set from now on.
+    pub(super) fn unattend(&mut self) {
+        if let (true, Some(io), Some(set)) = (self.attended, &self.io, &self.pipes.set) {
+            if io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok() {
+                self.attended = false;
+            }
+        }
+    }
+
+    /// Whether the application looks after the set.
+    pub(super) fn is_attended(&self) -> bool {
+        self.attended
+    }
+
+    /// Sees to it that somebody takes over when the application goes away. Called at the end of
+    /// every call that leaves the set attended or something to flush.
+    #[inline]
+    pub(super) fn ensure_watched(&mut self) {
+        if !self.watched && (self.attended || self.pipes.is_dirty()) {
+            if let Some(io) = &self.io {
+                self.watched = true;
+                self.seen_at = None;
+                io.watch(self.key);
+            }
+        }
+    }
+
+    /// After a send: to the kernel at once if the socket was quiet, collected if it is busy.
+    #[inline]
+    pub(super) fn after_send(&mut self) {
+        if !self.pipes.is_dirty() {
+            return;
+        }
+        let now = ticks();
+        let burst = now.wrapping_sub(self.last_send) < BURST;
+        self.last_send = now;
+        let quiet = !burst || (self.drained && !self.pipes.rx_pending);
+        self.drained = false;
+        let held_long = self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > HOLD;
+        self.pipes.flush(quiet || held_long);
+        if self.pipes.is_dirty() {
+            if self.dirty_since == 0 || held_long {
+                self.dirty_since = now;
+            }
+            self.ensure_watched();
+            if let Some(io) = &self.io {
+                io.hurry();
+            }
+        } else {
+            self.dirty_since = 0;
+        }
+        self.pump();
+    }
+
+    /// After a call: other threads that wait for the socket learn what changed.
+    #[inline]
+    pub(super) fn tell_others(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.socket.signal.notify();
+        }
+    }
+
+    /// Closed, and nothing left to send.
+    pub(super) fn is_done(&self) -> bool {
+        self.closing && self.pipes.is_empty()
+    }
+
+    /// zmq_close(3): everything the application could see goes; what is to be sent lingers.
+    pub(super) fn begin_close(&mut self) {
+        self.process_mail();
+        self.closing = true;
+        for mail in self.socket.close_mailbox() {
+            // A peer's end that is dropped tells the peer.
+            drop(mail);
+        }
+        if self.pipes.is_dirty() {
+            self.pipes.flush(true);
+        }
+        self.close_endpoints();
+        for id in self.pipes.ids() {
+            self.detach_pattern(id);
+            let lingers = self.options.linger != 0 && self.pipes.linger(id);
+            if !lingers {
+                self.remove_pipe(id);
+            }
+        }
+        self.pump();
+        self.stop_monitor();
+        if !self.pipes.is_empty() {
+            self.set_socket_linger();
+            self.unattend();
+            self.ensure_watched();
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(io) = &self.io {
+            if let Some(set) = &self.pipes.set {
+                let _ = io.remove(set.as_raw_fd());
+            }
+            io.remove_load();
+        }
+    }
+}

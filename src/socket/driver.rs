@@ -1,0 +1,478 @@
+//! What the I/O thread does for a socket: handshakes, deadlines, and driving connections while no
+//! thread of the application does.
+
+use super::core::Core;
+use super::monitor::event;
+use super::{Guard, Socket};
+use crate::connection::opening::Progress;
+use crate::connection::{Connection, Heartbeat};
+use crate::error::Error;
+use crate::msg::{Metadata, Msg};
+use crate::pattern::{Pattern, PipeId};
+use crate::pipe::PipeEvent;
+use crate::reactor::{Handler, Tick};
+use crate::sys::epoll;
+use crate::transport::Stream;
+use crate::types::SocketType;
+use crate::wire::{Established, HandshakeError, MonitorEvent};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// The reactor's token for a socket's set; others are a kind and a number.
+pub(super) const SET: u32 = 0;
+const LISTENER: u32 = 1;
+const CONNECTING: u32 = 2;
+const OPENING: u32 = 3;
+const KIND_SHIFT: u32 = 24;
+const NUMBER: u32 = (1 << KIND_SHIFT) - 1;
+
+/// An application that left its connections alone for this long is away.
+const AWAY: Duration = Duration::from_millis(1);
+
+pub(super) fn listener(number: u32) -> u32 {
+    LISTENER << KIND_SHIFT | number
+}
+
+pub(super) fn connecting(number: u32) -> u32 {
+    CONNECTING << KIND_SHIFT | number
+}
+
+pub(super) fn opening(number: u32) -> u32 {
+    OPENING << KIND_SHIFT | number
+}
+
+/// What a deadline is for. Its number is that of an endpoint, handshake or pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    Reconnect,
+    ConnectTimeout,
+    Accept,
+    Handshake,
+    Heartbeat,
+    HeartbeatTimeout,
+    TimeToLive,
+    PipeLinger,
+    SocketLinger,
+}
+
+const TIMERS: [Timer; 9] = [
+    Timer::Reconnect,
+    Timer::ConnectTimeout,
+    Timer::Accept,
+    Timer::Handshake,
+    Timer::Heartbeat,
+    Timer::HeartbeatTimeout,
+    Timer::TimeToLive,
+    Timer::PipeLinger,
+    Timer::SocketLinger,
+];
+
+fn milliseconds(count: i32) -> Duration {
+    Duration::from_millis(u64::try_from(count).unwrap_or(0))
+}
+
+impl Core {
+    /// Asks for a call of [`Core::timer_due`]; `serial` tells whether it still matters then.
+    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer, number: u32, serial: u32) {
+        let token = (timer as u64) << 56 | u64::from(number & NUMBER) << 32 | u64::from(serial);
+        let key = self.key;
+        if let Ok(io) = self.io() {
+            io.set_timer(at, key, token);
+        }
+    }
+
+    fn timer_due(&mut self, timer: Timer, number: u32, serial: u32) {
+        match timer {
+            Timer::Reconnect | Timer::ConnectTimeout | Timer::Accept => {
+                if self.endpoint(number).is_none_or(|e| e.serial != serial) {
+                    return;
+                }
+                match timer {
+                    Timer::Reconnect => self.begin_connect(number),
+                    Timer::ConnectTimeout => self.connecting_ready(number, true),
+                    _ => self.resume_accept(number),
+                }
+            }
+            Timer::Handshake => {
+                let place = self.openings.get(number as usize).and_then(Option::as_ref);
+                if place.is_some_and(|o| o.serial == serial) {
+                    self.opening_closed(number, Error::Os(libc::ETIMEDOUT));
+                }
+            }
+            Timer::Heartbeat => self.heartbeat(number, serial),
+            Timer::HeartbeatTimeout | Timer::TimeToLive => self.check_alive(number, serial),
+            Timer::PipeLinger => {
+                if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
+                    self.remove_pipe(number);
+                }
+            }
+            Timer::SocketLinger => {
+                self.pipes.ids().into_iter().for_each(|id| self.remove_pipe(id));
+            }
+        }
+    }
+
+    /// Gives a lingering pipe the time ZMQ_LINGER allows.
+    pub(super) fn set_pipe_linger(&mut self, id: PipeId) {
+        let linger = self.options.linger;
+        let Some(pipe) = self.pipes.get(id) else { return };
+        let serial = pipe.serial;
+        if linger > 0 {
+            self.set_timer(Instant::now() + milliseconds(linger), Timer::PipeLinger, id, serial);
+        }
+    }
+
+    /// Gives a closed socket the time ZMQ_LINGER allows.
+    pub(super) fn set_socket_linger(&mut self) {
+        let linger = self.options.linger;
+        if linger > 0 {
+            self.set_timer(Instant::now() + milliseconds(linger), Timer::SocketLinger, 0, 0);
+        }
+    }
+
+    /// Goes on with a handshake.
+    pub(super) fn drive_opening(&mut self, number: u32) {
+        let key = self.key;
+        let Some(opening) = self.openings.get_mut(number as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        match opening.drive() {
+            Progress::Waiting(wants_out) => {
+                if wants_out != opening.watches_out {
+                    opening.watches_out = wants_out;
+                    let watch = if wants_out { epoll::IN | epoll::OUT } else { epoll::IN };
+                    let fd = opening.fd();
+                    if let Ok(io) = self.io() {
+                        let _ = io.modify(fd, watch, key, self::opening(number));
+                    }
+                }
+            }
+            Progress::Established(established, rest) => {
+                self.opening_done(number, &established, &rest);
+            }
+            Progress::Failed(error) => self.opening_failed(number, &error),
+            Progress::Closed(error) => self.opening_closed(number, error),
+        }
+    }
+
+    fn opening_failed(&mut self, number: u32, error: &HandshakeError) {
+        let Some(opening) = self.openings.get(number as usize).and_then(Option::as_ref) else {
+            return;
+        };
+        let (address, endpoint, fd) =
+            (opening.address.clone(), opening.endpoint, i64::from(opening.fd()));
+        match error.monitor_event() {
+            MonitorEvent::Quiet => {}
+            MonitorEvent::NoDetail(errno) => {
+                self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
+            }
+            MonitorEvent::Protocol(code) => {
+                self.report(event::HANDSHAKE_FAILED_PROTOCOL, i64::from(code), &address);
+            }
+            MonitorEvent::Auth(status) => {
+                self.report(event::HANDSHAKE_FAILED_AUTH, i64::from(status), &address);
+            }
+        }
+        self.drop_opening(number);
+        self.report(event::DISCONNECTED, fd, &address);
+        self.retry_if_connected(endpoint);
+    }
+
+    fn opening_closed(&mut self, number: u32, error: Error) {
+        let Some(opening) = self.openings.get(number as usize).and_then(Option::as_ref) else {
+            return;
+        };
+        let (address, endpoint, fd) =
+            (opening.address.clone(), opening.endpoint, i64::from(opening.fd()));
+        self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(error.errno()), &address);
+        self.drop_opening(number);
+        self.report(event::DISCONNECTED, fd, &address);
+        self.retry_if_connected(endpoint);
+    }
+
+    fn retry_if_connected(&mut self, endpoint: u32) {
+        if self.connecter(endpoint).is_some() {
+            self.retry_later(endpoint);
+        }
+    }
+
+    /// A handshake succeeded: the connection goes to the set, and a pipe to the pattern.
+    fn opening_done(&mut self, number: u32, established: &Established, rest: &[u8]) {
+        let Some(opening) = self.openings.get_mut(number as usize).and_then(Option::take) else {
+            return;
+        };
+        if let Ok(io) = self.io() {
+            let _ = io.remove(opening.fd());
+        }
+        let (endpoint, connected) = (opening.endpoint, opening.connected);
+        let (address, peer) = (opening.address.clone(), opening.peer.clone());
+        let mut metadata = Metadata::default();
+        metadata.add(b"Peer-Address", peer.as_bytes());
+        for (name, value) in &established.properties {
+            metadata.add(name, value);
+        }
+        metadata.add(b"Identity", &established.peer_routing_id);
+        metadata.add(b"__fd", opening.fd().to_string().as_bytes());
+        let limit = u64::try_from(self.options.maxmsgsize).unwrap_or(u64::MAX);
+        let limit = limit.min(self.context.max_message());
+        let fd = opening.into_fd();
+        let made = Connection::new(fd, established, limit, rest, metadata, address.clone());
+        let Ok(mut connection) = made else {
+            self.retry_if_connected(endpoint);
+            return;
+        };
+        connection.heartbeat = self.heartbeat_options();
+        if established.subscribe_all {
+            if let Ok(all) = Msg::copy_from(&[1]) {
+                connection.rx.inject(all);
+            }
+        }
+        self.report(event::HANDSHAKE_SUCCEEDED, 0, &address);
+        if connected {
+            self.reset_interval(endpoint);
+        }
+        self.establish(endpoint, connection);
+    }
+
+    fn heartbeat_options(&self) -> Heartbeat {
+        let interval = self.options.heartbeat_ivl;
+        let timeout = self.options.heartbeat_timeout;
+        Heartbeat {
+            interval: milliseconds(interval),
+            timeout: milliseconds(if timeout < 0 { interval } else { timeout }),
+            ttl: u32::try_from(self.options.heartbeat_ttl).unwrap_or(0),
+        }
+    }
+
+    /// A connection without handshake.
+    pub(super) fn establish_raw(&mut self, endpoint: u32, stream: Stream, address: String) {
+        let mut metadata = Metadata::default();
+        metadata.add(b"Peer-Address", stream.peer_address().as_bytes());
+        let fd: OwnedFd = stream.into_fd();
+        metadata.add(b"__fd", fd.as_fd().as_raw_fd().to_string().as_bytes());
+        let mut connection = Connection::raw(fd, metadata, address);
+        if self.raw_notes() {
+            connection.rx.inject(Msg::new());
+        }
+        self.reset_interval(endpoint);
+        self.establish(endpoint, connection);
+    }
+
+    /// Whether ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
+    fn raw_notes(&self) -> bool {
+        self.socket_type == SocketType::Stream && self.pattern.notifies()
+    }
+
+    /// After a connection without handshake was lost, see [`Core::raw_notes`].
+    pub(super) fn note_raw_disconnect(&mut self, id: PipeId) {
+        if self.raw_notes() {
+            if let Some(wire) = self.pipes.get(id).and_then(|p| p.wire()) {
+                wire.inject(Msg::new());
+            }
+        }
+    }
+
+    fn establish(&mut self, endpoint: u32, mut connection: Connection) {
+        if self.set().is_err() {
+            // No descriptor left for a set; the peer may try again later.
+            self.retry_if_connected(endpoint);
+            return;
+        }
+        let (id, new) = self.pipe_for(endpoint);
+        let serial = self.next_serial();
+        connection.serial = serial;
+        let heartbeat = connection.heartbeat;
+        let (fd, address) = (i64::from(connection.fd()), connection.address.clone());
+        if self.pipes.connect(id, connection).is_err() {
+            self.report(event::DISCONNECTED, fd, &address);
+            if new {
+                self.remove_pipe(id);
+            }
+            self.retry_if_connected(endpoint);
+            return;
+        }
+        if new {
+            let connects = self.connecter(endpoint).is_some();
+            self.attach_pattern(id, connects);
+        }
+        if self.pipes.get(id).is_some_and(|p| p.attached) {
+            self.pattern.connected(&mut self.pipes, id);
+        }
+        if !heartbeat.interval.is_zero() {
+            self.set_timer(Instant::now() + heartbeat.interval, Timer::Heartbeat, id, serial);
+        }
+        self.pipes.flush(true);
+        self.pump();
+        self.changed = true;
+    }
+
+    fn live_connection(&mut self, id: PipeId, serial: u32) -> Option<&mut Connection> {
+        self.pipes.get(id)?.connection().filter(|c| c.serial == serial)
+    }
+
+    /// Time for a PING (ZMQ_HEARTBEAT_IVL).
+    fn heartbeat(&mut self, id: PipeId, serial: u32) {
+        let Some(connection) = self.live_connection(id, serial) else { return };
+        let settings = connection.heartbeat;
+        let waiting = connection.ping_pending;
+        if !connection.push_ping() {
+            return;
+        }
+        if !waiting {
+            connection.heard_at_ping = connection.heard;
+        }
+        self.pipes.touch(id);
+        self.pipes.flush(true);
+        let now = Instant::now();
+        if !waiting && !settings.timeout.is_zero() {
+            self.set_timer(now + settings.timeout, Timer::HeartbeatTimeout, id, serial);
+        }
+        self.set_timer(now + settings.interval, Timer::Heartbeat, id, serial);
+        self.pump();
+    }
+
+    /// A PING of the peer limits how long it may be silent (RFC 37, "ttl").
+    pub(super) fn peer_time_to_live(&mut self, id: PipeId) {
+        let Some(connection) = self.pipes.get(id).and_then(|p| p.connection()) else { return };
+        let Some(ttl) = connection.peer_ttl.take() else { return };
+        connection.heard_at_ping = connection.heard;
+        let serial = connection.serial;
+        self.set_timer(Instant::now() + ttl, Timer::TimeToLive, id, serial);
+    }
+
+    /// The time in which something should have been heard is over.
+    fn check_alive(&mut self, id: PipeId, serial: u32) {
+        if self.live_connection(id, serial).is_none() {
+            return;
+        }
+        // What the application has not read yet counts.
+        self.pipes.on_ready(id, epoll::IN);
+        self.pipes.gather(id);
+        if let Some(connection) = self.live_connection(id, serial) {
+            if connection.heard == connection.heard_at_ping {
+                let error = Error::Os(libc::ETIMEDOUT);
+                self.pipes.events.push_back(PipeEvent::Lost(id, error));
+            }
+        }
+        self.pump();
+    }
+
+    /// Drives the connections of the set on behalf of an application that is away.
+    fn drive_set(&mut self) {
+        self.poll_set_and(true);
+        self.pump();
+        self.pipes.flush(true);
+        self.pump();
+    }
+}
+
+impl Socket {
+    /// After work of the I/O thread on the socket.
+    pub(super) fn after_reactor(&'static self, mut core: Guard) {
+        core.pump();
+        if core.pipes.is_dirty() {
+            core.pipes.flush(true);
+            core.pump();
+        }
+        let changed = std::mem::take(&mut core.changed);
+        self.finish_if_done(core);
+        if changed {
+            self.signal.notify_descriptor();
+        }
+    }
+}
+
+impl Handler for Socket {
+    fn on_event(&self, generation: u32, token: u32, _events: u32) {
+        let Some(socket) = super::find(self.index) else { return };
+        let Some(mut core) = socket.lock_for_reactor(generation) else { return };
+        let number = token & NUMBER;
+        match token >> KIND_SHIFT {
+            SET => core.drive_set(),
+            LISTENER => core.accept(number),
+            CONNECTING => core.connecting_ready(number, false),
+            _ => core.drive_opening(number),
+        }
+        socket.after_reactor(core);
+    }
+
+    fn on_timer(&self, generation: u32, token: u64) {
+        let Some(socket) = super::find(self.index) else { return };
+        let Some(mut core) = socket.lock_for_reactor(generation) else { return };
+        if core.key.generation != generation {
+            return;
+        }
+        let number = (token >> 32) as u32 & NUMBER;
+        if let Some(timer) = TIMERS.get((token >> 56) as usize) {
+            core.timer_due(*timer, number, token as u32);
+        }
+        socket.after_reactor(core);
+    }
+
+    fn on_tick(&self, generation: u32) -> Tick {
+        let Some(socket) = super::find(self.index) else { return Tick::Done };
+        if socket.core.is_locked() {
+            // The application is here: nothing waits for us.
+            return Tick::Later;
+        }
+        let Some(mut core) = socket.lock_for_reactor(generation) else { return Tick::Done };
+        if core.key.generation != generation {
+            return Tick::Done;
+        }
+        let had_to_flush = core.pipes.has_flushable();
+        if had_to_flush {
+            core.pipes.flush(true);
+        }
+        let tick = core.tick(had_to_flush);
+        core.watched = tick != Tick::Done;
+        socket.after_reactor(core);
+        tick
+    }
+
+    fn on_panic(&self, generation: u32) {
+        let Some(socket) = super::find(self.index) else { return };
+        let Some(mut core) = socket.lock_for_reactor(generation) else { return };
+        // Whatever was half done is unknown; the pipes are what it can have been done to.
+        core.abandon_pipes();
+        socket.after_reactor(core);
+    }
+}
+
+impl Core {
+    /// Whether the I/O thread has to keep an eye on the socket.
+    fn tick(&mut self, flushed: bool) -> Tick {
+        if flushed {
+            return Tick::Soon;
+        }
+        if !self.is_attended() {
+            return Tick::Done;
+        }
+        if self.led || self.socket.signal.sleepers() > 0 {
+            // A thread of the application waits on the set: nothing to do for us.
+            return Tick::Done;
+        }
+        let now = Instant::now();
+        if self.activity != self.seen_activity || self.seen_at.is_none() {
+            self.seen_activity = self.activity;
+            self.seen_at = Some(now);
+            return Tick::Later;
+        }
+        if self.seen_at.is_some_and(|at| now.duration_since(at) < AWAY) {
+            return Tick::Later;
+        }
+        self.unattend();
+        // What the application knew to be readable makes no event any more.
+        self.pipes.gather_ready();
+        self.drive_set();
+        Tick::Done
+    }
+
+    /// Ends every connection and pipe after a defect of ours left them in an unknown state.
+    fn abandon_pipes(&mut self) {
+        self.reset_pumping();
+        self.pipes.events.clear();
+        for id in self.pipes.ids() {
+            self.remove_pipe(id);
+        }
+    }
+}

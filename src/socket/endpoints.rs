@@ -1,0 +1,714 @@
+//! bind, connect, unbind, disconnect, and the life of a connection up to its handshake.
+
+use super::core::Core;
+use super::driver::{self, Timer};
+use super::monitor::event;
+use super::{Mail, Socket};
+use crate::connection::opening::Opening;
+use crate::context::registry::{Binder, Waiting};
+use crate::error::{Error, Result};
+use crate::options::{self, SocketOptions};
+use crate::pattern::{Pattern, PipeId};
+use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
+use crate::security::{Null, PlainClient, PlainServer};
+use crate::sys::epoll;
+use crate::sys::random;
+use crate::transport::{AcceptError, Address, Connecting, Listener, SocketAddrAny, Stream, start_connect};
+use crate::types::SocketType;
+use crate::wire::mechanism::Mechanism;
+use crate::wire::{Handshake, HandshakeConfig};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Connections accepted before other descriptors get their turn.
+const ACCEPT_BATCH: usize = 64;
+/// How long a listener rests when the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What `bind` or `connect` made.
+pub(super) struct Endpoint {
+    /// As given by the caller.
+    given: String,
+    /// As `ZMQ_LAST_ENDPOINT` names it.
+    pub(super) resolved: String,
+    pub(super) serial: u32,
+    pub(super) kind: Kind,
+    /// Unbound or disconnected: lives until its pipes have sent what is left.
+    closing: bool,
+}
+
+pub(super) enum Kind {
+    Listener(Listener),
+    Connecter(Box<Connecter>),
+    InprocBinding(String),
+    InprocConnection(String),
+}
+
+/// A peer we connect to, again and again.
+pub(super) struct Connecter {
+    address: Address,
+    /// Options as they were at `connect`.
+    options: SocketOptions,
+    pub(super) pipe: Option<PipeId>,
+    /// The last interval between attempts, in milliseconds.
+    interval: Option<i32>,
+    /// Addresses left to try in this round.
+    candidates: std::vec::IntoIter<SocketAddrAny>,
+    connecting: Option<OwnedFd>,
+}
+
+/// What to look for in `endpoints`.
+fn matches(endpoint: &Endpoint, name: &str) -> bool {
+    !endpoint.closing && (endpoint.given == name || endpoint.resolved == name)
+}
+
+impl Socket {
+    /// Makes the socket reachable at `endpoint` (zmq_bind(3)).
+    ///
+    /// # Errors
+    /// As zmq_bind(3).
+    pub fn bind(&'static self, endpoint: &str) -> Result<()> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let result = core.bind(endpoint);
+        core.after_change();
+        result
+    }
+
+    /// Connects the socket to `endpoint` (zmq_connect(3)).
+    ///
+    /// # Errors
+    /// As zmq_connect(3).
+    pub fn connect(&'static self, endpoint: &str) -> Result<()> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let result = core.connect(endpoint);
+        core.after_change();
+        result
+    }
+
+    /// Takes a `bind` back (zmq_unbind(3)), or a `connect` (zmq_disconnect(3)).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such endpoint.
+    pub fn remove_endpoint(&'static self, endpoint: &str) -> Result<()> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let result = core.remove_endpoint(endpoint);
+        core.after_change();
+        result
+    }
+}
+
+impl Core {
+    /// After a call that may have changed pipes or endpoints.
+    pub(super) fn after_change(&mut self) {
+        self.pump();
+        if self.pipes.is_dirty() {
+            self.pipes.flush(true);
+            self.pump();
+        }
+        self.ensure_watched();
+        self.tell_others();
+    }
+
+    fn binder(&self) -> Binder {
+        Binder { index: self.key.index, generation: self.key.generation }
+    }
+
+    fn add_endpoint(&mut self, given: &str, resolved: String, kind: Kind) -> u32 {
+        let serial = self.next_serial();
+        let endpoint =
+            Endpoint { given: given.to_owned(), resolved, serial, kind, closing: false };
+        if let Some(free) = self.endpoints.iter().position(Option::is_none) {
+            self.endpoints[free] = Some(endpoint);
+            return free as u32;
+        }
+        self.endpoints.push(Some(endpoint));
+        (self.endpoints.len() - 1) as u32
+    }
+
+    pub(super) fn endpoint(&mut self, number: u32) -> Option<&mut Endpoint> {
+        self.endpoints.get_mut(number as usize)?.as_mut()
+    }
+
+    pub(super) fn connecter(&mut self, number: u32) -> Option<&mut Connecter> {
+        match &mut self.endpoint(number)?.kind {
+            Kind::Connecter(connecter) => Some(connecter),
+            _ => None,
+        }
+    }
+
+    fn bind(&mut self, given: &str) -> Result<()> {
+        let address = Address::parse_for(given, self.socket_type)?;
+        if let Address::Inproc(name) = &address {
+            return self.bind_inproc(given, name);
+        }
+        let io = self.io()?;
+        let listener = Listener::bind(&address, &self.options).inspect_err(|error| {
+            self.report(event::BIND_FAILED, i64::from(error.errno()), given);
+        })?;
+        let fd = listener.as_fd().as_raw_fd();
+        let resolved = listener.endpoint().to_owned();
+        let number = self.add_endpoint(given, resolved.clone(), Kind::Listener(listener));
+        if let Err(error) = io.add(fd, epoll::IN, self.key, driver::listener(number)) {
+            self.endpoints[number as usize] = None;
+            return Err(error);
+        }
+        self.last_endpoint.clone_from(&resolved);
+        self.report(event::LISTENING, i64::from(fd), &resolved);
+        Ok(())
+    }
+
+    fn bind_inproc(&mut self, given: &str, name: &str) -> Result<()> {
+        let config = self.inproc_config();
+        let context = self.context.clone();
+        let mut registry = context.registry.lock();
+        if !registry.bind(name, self.binder(), config.clone()) {
+            return Err(Error::AddressInUse);
+        }
+        let waiting = registry.take_waiting(name);
+        drop(registry);
+        self.add_endpoint(given, given.to_owned(), Kind::InprocBinding(name.to_owned()));
+        given.clone_into(&mut self.last_endpoint);
+        for Waiting { end, connecter, .. } in waiting {
+            end.set_limits(&connecter, &config);
+            self.attach_inproc(end, NO_ENDPOINT, false);
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, given: &str) -> Result<()> {
+        use SocketType::{Dealer, Pub, Req, Sub};
+        let address = Address::parse_for(given, self.socket_type)?;
+        if let Address::Inproc(name) = &address {
+            return self.connect_inproc(given, name);
+        }
+        let single = matches!(self.socket_type, Dealer | Sub | Pub | Req);
+        if single && self.endpoints.iter().flatten().any(|e| matches(e, given)) {
+            return Ok(());
+        }
+        address.check_connect()?;
+        self.io()?;
+        let connecter = Connecter {
+            address,
+            options: self.options.clone(),
+            pipe: None,
+            interval: None,
+            candidates: Vec::new().into_iter(),
+            connecting: None,
+        };
+        let kind = Kind::Connecter(Box::new(connecter));
+        let number = self.add_endpoint(given, given.to_owned(), kind);
+        given.clone_into(&mut self.last_endpoint);
+        if !self.options.immediate {
+            let pipe = self.add_pipe(number);
+            self.assign_routing_id(pipe);
+            if let Some(connecter) = self.connecter(number) {
+                connecter.pipe = Some(pipe);
+            }
+            self.attach_pattern(pipe, true);
+        }
+        self.begin_connect(number);
+        Ok(())
+    }
+
+    fn connect_inproc(&mut self, given: &str, name: &str) -> Result<()> {
+        let mine = self.inproc_config();
+        let context = self.context.clone();
+        let mut registry = context.registry.lock();
+        let number = self.add_endpoint(
+            given,
+            given.to_owned(),
+            Kind::InprocConnection(name.to_owned()),
+        );
+        given.clone_into(&mut self.last_endpoint);
+        if let Some((binder, config)) = registry.find(name).cloned() {
+            let (end, far) = inproc::pair(&mine, Some(&config));
+            drop(registry);
+            if binder == self.binder() {
+                // A socket connected to itself.
+                self.attach_inproc(end, number, true);
+                self.attach_inproc(far, NO_ENDPOINT, false);
+                return Ok(());
+            }
+            self.attach_inproc(end, number, true);
+            let there = super::find(binder.index);
+            let mail = Mail::Attach(Box::new(far));
+            if there.is_none_or(|s| s.send_mail(binder.generation, mail).is_err()) {
+                // The binder closed at this very moment: its end is dropped, ours ends.
+                self.process_mail();
+            }
+            return Ok(());
+        }
+        let (end, far) = inproc::pair(&mine, None);
+        let from = self.binder();
+        registry.wait(name, Waiting { end: far, connecter: mine, from });
+        drop(registry);
+        self.attach_inproc(end, number, true);
+        Ok(())
+    }
+
+    fn remove_endpoint(&mut self, name: &str) -> Result<()> {
+        let found: Vec<u32> = (0u32..)
+            .zip(&self.endpoints)
+            .filter(|(_, e)| e.as_ref().is_some_and(|e| matches(e, name)))
+            .map(|(number, _)| number)
+            .collect();
+        if !name.contains("://") {
+            return Err(Error::Invalid);
+        }
+        if found.is_empty() {
+            return Err(Error::NotFound);
+        }
+        found.into_iter().for_each(|number| self.close_endpoint(number));
+        Ok(())
+    }
+
+    /// Ends all endpoints (zmq_close(3)).
+    pub(super) fn close_endpoints(&mut self) {
+        for number in 0..self.endpoints.len() as u32 {
+            if self.endpoint(number).is_some_and(|e| !e.closing) {
+                self.close_endpoint(number);
+            }
+        }
+    }
+
+    /// Ends an endpoint. Its pipes linger as ZMQ_LINGER says.
+    fn close_endpoint(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        endpoint.closing = true;
+        let serial = endpoint.serial;
+        match &endpoint.kind {
+            Kind::Listener(_) => self.close_listener(number),
+            Kind::Connecter(_) => {}
+            Kind::InprocBinding(name) => {
+                let name = name.clone();
+                self.context.registry.lock().unbind(&name, self.binder());
+            }
+            Kind::InprocConnection(name) => {
+                let name = name.clone();
+                if !self.closing {
+                    self.context.registry.lock().forget_waiting(&name, self.binder());
+                }
+            }
+        }
+        for id in self.pipes.ids() {
+            if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
+                self.close_pipe(id);
+            }
+        }
+        self.pump();
+        // Gone already if closing the pipes ended it.
+        if self.endpoint(number).is_some_and(|e| e.serial == serial)
+            && !self.has_pipes(number)
+        {
+            self.forget_endpoint(number);
+        }
+    }
+
+    fn has_pipes(&mut self, number: u32) -> bool {
+        let ids = self.pipes.ids();
+        ids.into_iter().any(|id| self.pipes.get(id).is_some_and(|p| p.endpoint == number))
+    }
+
+    /// Ends a pipe from our side; what was sent lingers.
+    fn close_pipe(&mut self, id: PipeId) {
+        self.detach_pattern(id);
+        if self.options.linger != 0 && self.pipes.linger(id) {
+            self.set_pipe_linger(id);
+        } else {
+            self.remove_pipe(id);
+        }
+    }
+
+    fn close_listener(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let resolved = endpoint.resolved.clone();
+        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let fd = listener.as_fd().as_raw_fd();
+        // The descriptor is closed with the endpoint's kind; take it out of the reactor first.
+        endpoint.kind = Kind::InprocBinding(String::new());
+        if let Ok(io) = self.io() {
+            let _ = io.remove(fd);
+        }
+        self.report(event::CLOSED, i64::from(fd), &resolved);
+        for opening in 0..self.openings.len() {
+            if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
+                self.drop_opening(opening as u32);
+            }
+        }
+    }
+
+    fn forget_endpoint(&mut self, number: u32) {
+        if let Some(connecter) = self.connecter(number) {
+            if let Some(fd) = connecter.connecting.take() {
+                if let Ok(io) = self.io() {
+                    let _ = io.remove(fd.as_raw_fd());
+                }
+            }
+        }
+        for opening in 0..self.openings.len() {
+            if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
+                self.drop_opening(opening as u32);
+            }
+        }
+        if let Some(place) = self.endpoints.get_mut(number as usize) {
+            *place = None;
+        }
+    }
+
+    /// A pipe is gone; an endpoint that only lived for it goes too.
+    pub(super) fn pipe_removed_from_endpoint(&mut self, id: PipeId) {
+        let Some(number) = self.pipes.get(id).map(|p| p.endpoint) else { return };
+        if let Some(connecter) = self.connecter(number) {
+            if connecter.pipe == Some(id) {
+                connecter.pipe = None;
+            }
+        }
+        let Some(endpoint) = self.endpoint(number) else { return };
+        // A connecter whose pipe its pattern closed does not connect again.
+        let ends = match endpoint.kind {
+            Kind::Connecter(_) => endpoint.closing || !self.reconnects_without_pipe(number),
+            Kind::InprocConnection(_) => true,
+            _ => endpoint.closing,
+        };
+        let others = self.pipes.ids().into_iter().any(|other| {
+            other != id && self.pipes.get(other).is_some_and(|p| p.endpoint == number)
+        });
+        if ends && !others {
+            self.forget_endpoint(number);
+        }
+    }
+
+    fn reconnects_without_pipe(&mut self, number: u32) -> bool {
+        self.connecter(number).is_some_and(|c| c.options.immediate)
+    }
+
+    fn add_pipe(&mut self, endpoint: u32) -> PipeId {
+        let conflate = self.conflates();
+        self.pipes.conflate = conflate;
+        let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
+        self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
+    }
+
+    /// Starts a round of attempts to connect.
+    pub(super) fn begin_connect(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let serial = endpoint.serial;
+        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        if connecter.address.needs_dns() {
+            let (address, options) = (connecter.address.clone(), connecter.options.clone());
+            let key = self.key;
+            // Names are resolved on a thread of their own: a name server may take its time.
+            let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+                let found = address.resolve(&options);
+                if let Some(socket) = super::find(key.index) {
+                    socket.resolved(key.generation, number, serial, found);
+                }
+            });
+            if spawned.is_err() {
+                self.retry_later(number);
+            }
+            return;
+        }
+        let found = connecter.address.resolve(&connecter.options);
+        self.connect_to(number, found);
+    }
+
+    /// The addresses of a name are known, or that there are none.
+    pub(super) fn connect_to(&mut self, number: u32, found: Result<Vec<SocketAddrAny>>) {
+        match (self.connecter(number), found) {
+            (Some(connecter), Ok(addresses)) => {
+                connecter.candidates = addresses.into_iter();
+                self.connect_next(number);
+            }
+            (Some(_), Err(_)) => self.retry_later(number),
+            (None, _) => {}
+        }
+    }
+
+    /// Tries the next address of a round.
+    pub(super) fn connect_next(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
+        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        while let Some(address) = connecter.candidates.next() {
+            let Ok(connecting) = start_connect(&address, &connecter.options) else { continue };
+            if !connecting.in_progress {
+                if let Ok(stream) = connecting.finish() {
+                    self.connected(number, stream);
+                    return;
+                }
+                continue;
+            }
+            let timeout = connecter.options.connect_timeout;
+            let fd = connecting.fd.as_raw_fd();
+            connecter.connecting = Some(connecting.fd);
+            self.report(event::CONNECT_DELAYED, i64::from(libc::EINPROGRESS), &name);
+            let Ok(io) = self.io() else { return };
+            if io.add(fd, epoll::OUT, self.key, driver::connecting(number)).is_err() {
+                self.retry_later(number);
+                return;
+            }
+            if timeout > 0 {
+                let at = Instant::now() + Duration::from_millis(timeout as u64);
+                self.set_timer(at, Timer::ConnectTimeout, number, serial);
+            }
+            return;
+        }
+        self.report(event::CLOSED, -1, &name);
+        self.retry_later(number);
+    }
+
+    /// A connecting descriptor is ready, or (`timed_out`) took too long.
+    pub(super) fn connecting_ready(&mut self, number: u32, timed_out: bool) {
+        let Some(connecter) = self.connecter(number) else { return };
+        let Some(fd) = connecter.connecting.take() else { return };
+        if let Ok(io) = self.io() {
+            let _ = io.remove(fd.as_raw_fd());
+        }
+        let raw = fd.as_raw_fd();
+        let finished = if timed_out {
+            Err(Error::Os(libc::ETIMEDOUT))
+        } else {
+            Connecting { fd, in_progress: true }.finish()
+        };
+        match finished {
+            Ok(stream) => self.connected(number, stream),
+            Err(_) => {
+                let name = self.endpoint(number).map(|e| e.resolved.clone()).unwrap_or_default();
+                let more = self.connecter(number).is_some_and(|c| c.candidates.len() > 0);
+                if more {
+                    self.connect_next(number);
+                } else {
+                    self.report(event::CLOSED, i64::from(raw), &name);
+                    self.retry_later(number);
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, number: u32, stream: Stream) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let name = endpoint.resolved.clone();
+        if let Kind::Connecter(connecter) = &mut endpoint.kind {
+            connecter.candidates = Vec::new().into_iter();
+        }
+        self.report(event::CONNECTED, i64::from(stream.as_fd().as_raw_fd()), &name);
+        self.open(number, stream, true, name);
+    }
+
+    /// Connects again after a while (ZMQ_RECONNECT_IVL).
+    pub(super) fn retry_later(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
+        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        let base = connecter.options.reconnect_ivl;
+        if base < 0 {
+            return;
+        }
+        let most = connecter.options.reconnect_ivl_max;
+        let interval = match connecter.interval {
+            Some(last) if most > base => last.saturating_mul(2).min(most),
+            _ => base,
+        };
+        connecter.interval = Some(interval);
+        // Jitter keeps clients that lost the same server from coming back at once.
+        let mut wait = interval;
+        if interval > 0 {
+            wait = wait.saturating_add((random::u32() % interval as u32) as i32);
+            if most > base {
+                wait = wait.min(most.max(interval));
+            }
+        }
+        self.report(event::CONNECT_RETRIED, i64::from(wait), &name);
+        let at = Instant::now() + Duration::from_millis(wait.max(0) as u64);
+        self.set_timer(at, Timer::Reconnect, number, serial);
+    }
+
+    /// A handshake succeeded: the next loss begins with the shortest interval again.
+    pub(super) fn reset_interval(&mut self, number: u32) {
+        if let Some(connecter) = self.connecter(number) {
+            connecter.interval = None;
+        }
+    }
+
+    /// A listener is readable.
+    pub(super) fn accept(&mut self, number: u32) {
+        for _ in 0..ACCEPT_BATCH {
+            let Some(endpoint) = self.endpoints.get(number as usize).and_then(Option::as_ref)
+            else {
+                return;
+            };
+            let Kind::Listener(listener) = &endpoint.kind else { return };
+            let name = endpoint.resolved.clone();
+            let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
+            match listener.accept(&self.options) {
+                Ok(None) => return,
+                Ok(Some(stream)) => {
+                    let accepted = i64::from(stream.as_fd().as_raw_fd());
+                    self.report(event::ACCEPTED, accepted, &name);
+                    self.open(number, stream, false, name);
+                }
+                Err(AcceptError::Exhausted(error)) => {
+                    self.report(event::ACCEPT_FAILED, i64::from(error.errno()), &name);
+                    // Level-triggered readiness would spin until a descriptor is free.
+                    if let Ok(io) = self.io() {
+                        let _ = io.modify(fd, 0, self.key, driver::listener(number));
+                    }
+                    let at = Instant::now() + ACCEPT_PAUSE;
+                    self.set_timer(at, Timer::Accept, number, serial);
+                    return;
+                }
+                Err(failed) => {
+                    let error = i64::from(failed.error().errno());
+                    self.report(event::ACCEPT_FAILED, error, &name);
+                }
+            }
+        }
+    }
+
+    /// A listener that rested tries again.
+    pub(super) fn resume_accept(&mut self, number: u32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let fd = listener.as_fd().as_raw_fd();
+        if let Ok(io) = self.io() {
+            let _ = io.modify(fd, epoll::IN, self.key, driver::listener(number));
+        }
+    }
+
+    fn mechanism(&self) -> Box<dyn Mechanism> {
+        match self.options.mechanism {
+            options::MECHANISM_PLAIN if self.options.as_server => Box::new(PlainServer::new()),
+            options::MECHANISM_PLAIN => Box::new(PlainClient::new(
+                &self.options.plain_username,
+                &self.options.plain_password,
+            )),
+            _ => Box::new(Null::new(false)),
+        }
+    }
+
+    /// Begins the handshake of a new transport connection.
+    fn open(&mut self, endpoint: u32, stream: Stream, connected: bool, address: String) {
+        if self.speaks_raw() {
+            self.establish_raw(endpoint, stream, address);
+            return;
+        }
+        let routing_id = self.options.routing_id.clone();
+        let config = HandshakeConfig::new(self.socket_type, routing_id, self.mechanism());
+        let serial = self.next_serial();
+        let peer = stream.peer_address();
+        let opening = Opening::new(
+            stream.into_fd(),
+            Handshake::new(config),
+            endpoint,
+            serial,
+            connected,
+            address,
+            peer,
+        );
+        let fd = opening.fd();
+        let number = match self.openings.iter().position(Option::is_none) {
+            Some(free) => {
+                self.openings[free] = Some(opening);
+                free
+            }
+            None => {
+                self.openings.push(Some(opening));
+                self.openings.len() - 1
+            }
+        } as u32;
+        let Ok(io) = self.io() else { return };
+        if io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
+            self.drop_opening(number);
+            self.retry_later(endpoint);
+            return;
+        }
+        if self.options.handshake_ivl > 0 {
+            let wait = Duration::from_millis(self.options.handshake_ivl as u64);
+            self.set_timer(Instant::now() + wait, Timer::Handshake, number, serial);
+        }
+        self.drive_opening(number);
+    }
+
+    /// Whether connections carry bytes instead of ZMTP.
+    pub(super) fn speaks_raw(&self) -> bool {
+        self.socket_type == SocketType::Stream || self.pattern.is_raw()
+    }
+
+    /// Closes a connection whose handshake is not over.
+    pub(super) fn drop_opening(&mut self, number: u32) {
+        let taken = self.openings.get_mut(number as usize).and_then(Option::take);
+        if let (Some(opening), Ok(io)) = (taken, self.io()) {
+            let _ = io.remove(opening.fd());
+        }
+    }
+
+    /// The pipe for a connection that is established: the connecter's own, or a new one. The
+    /// second value says whether the pattern has to learn of it.
+    pub(super) fn pipe_for(&mut self, endpoint: u32) -> (PipeId, bool) {
+        if let Some(id) = self.connecter(endpoint).and_then(|c| c.pipe) {
+            return (id, false);
+        }
+        let id = self.add_pipe(endpoint);
+        if let Some(connecter) = self.connecter(endpoint) {
+            connecter.pipe = Some(id);
+        }
+        (id, true)
+    }
+
+    /// A connection died, see [`PipeEvent::Lost`].
+    pub(super) fn connection_lost(&mut self, id: PipeId, _error: Error) {
+        let Some(pipe) = self.pipes.get(id) else { return };
+        let endpoint = pipe.endpoint;
+        let lingering = pipe.is_lingering();
+        let Some(connection) = pipe.connection() else { return };
+        let (fd, address) = (connection.fd(), connection.address.clone());
+        self.pipes.drop_connection(id);
+        self.report(event::DISCONNECTED, i64::from(fd), &address);
+        self.note_raw_disconnect(id);
+        let connects = self.connecter(endpoint).is_some();
+        let keeps_pipe =
+            connects && self.connecter(endpoint).is_some_and(|c| !c.options.immediate);
+        if keeps_pipe {
+            if !lingering {
+                self.pattern.disconnected(&mut self.pipes, id);
+                self.pipes.events.push_back(PipeEvent::Readable(id));
+            } else if self.pipes.is_drained(id) {
+                self.pipes.events.push_back(PipeEvent::Finished(id));
+                return;
+            }
+        } else {
+            if let Some(connecter) = self.connecter(endpoint) {
+                connecter.pipe = None;
+            }
+            self.pipes.end(id);
+        }
+        if connects {
+            self.retry_later(endpoint);
+        }
+    }
+}
+
+impl Socket {
+    /// A helper thread has resolved the name of an endpoint.
+    fn resolved(
+        &'static self,
+        generation: u32,
+        number: u32,
+        serial: u32,
+        found: Result<Vec<SocketAddrAny>>,
+    ) {
+        let Some(mut core) = self.lock_for_reactor(generation) else { return };
+        if core.key.generation != generation
+            || core.endpoint(number).is_none_or(|e| e.serial != serial)
+        {
+            return;
+        }
+        core.connect_to(number, found);
+        self.after_reactor(core);
+    }
+}
+

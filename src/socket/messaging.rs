@@ -1,0 +1,271 @@
+//! Sending, receiving, and waiting for either.
+
+use super::core::{Core, KICK};
+use super::{Guard, Socket};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::pattern::{Pattern, PipeId};
+use crate::sys::epoll::NO_EVENT;
+use crate::sys::futex::Woken;
+use std::time::{Duration, Instant};
+
+/// A wait longer than this means little traffic: the I/O thread is told of its turn by a change of
+/// its set, not by ticking.
+const LONG_WAIT: Duration = Duration::from_millis(4);
+
+/// When a call must give up waiting.
+#[derive(Clone, Copy)]
+struct Deadline {
+    /// Milliseconds; negative: never, zero: at once.
+    milliseconds: i32,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    fn new(milliseconds: i32) -> Deadline {
+        Deadline { milliseconds, at: None }
+    }
+
+    /// The time left; `None` for ever. The clock starts with the first call, so that calls that
+    /// need not wait do not read it.
+    fn left(&mut self) -> Result<Option<Duration>> {
+        let Ok(milliseconds) = u64::try_from(self.milliseconds) else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        let at = *self.at.get_or_insert(now + Duration::from_millis(milliseconds));
+        let left = at.saturating_duration_since(now);
+        if left.is_zero() { Err(Error::Again) } else { Ok(Some(left)) }
+    }
+}
+
+impl Core {
+    fn receive_now(&mut self) -> Result<Msg> {
+        let result = self.pattern.recv(&mut self.pipes);
+        self.pump();
+        result
+    }
+
+    fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
+        let result = self.pattern.send(&mut self.pipes, msg);
+        self.pump();
+        result
+    }
+
+    /// Receives without waiting, looking at the kernel if there is nothing here.
+    fn receive(&mut self, will_wait: bool) -> Result<Msg> {
+        self.process_mail();
+        match self.receive_now() {
+            Err(Error::Again) => {}
+            other => {
+                self.look_around();
+                return other;
+            }
+        }
+        self.look(will_wait);
+        self.receive_now()
+    }
+
+    fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
+        self.process_mail();
+        match self.send_now(msg) {
+            Err(Error::Again) => {}
+            other => return other,
+        }
+        self.look(will_wait);
+        self.poll_set();
+        self.pipes.flush(true);
+        self.pump();
+        self.send_now(msg)
+    }
+}
+
+impl Socket {
+    /// Sends one part of a message (zmq_msg_send(3)). On success `msg` is empty afterwards, on an
+    /// error it is unchanged.
+    ///
+    /// # Errors
+    /// As zmq_msg_send(3).
+    #[inline]
+    pub fn send(&'static self, msg: &mut Msg, more: bool, dont_wait: bool) -> Result<()> {
+        let mut core = self.enter()?;
+        msg.set_more(more);
+        let timeout = if dont_wait { 0 } else { core.options.sndtimeo };
+        match core.send(msg, timeout != 0) {
+            Ok(()) => {
+                core.after_send();
+                core.tell_others();
+                Ok(())
+            }
+            Err(Error::Again) => {
+                let result = self.send_waiting(core, msg, Deadline::new(timeout));
+                if result.is_err() {
+                    msg.set_more(false);
+                }
+                result
+            }
+            Err(error) => {
+                msg.set_more(false);
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    fn send_waiting(
+        &'static self,
+        mut core: Guard,
+        msg: &mut Msg,
+        mut deadline: Deadline,
+    ) -> Result<()> {
+        loop {
+            let left = deadline.left();
+            core.ensure_watched();
+            core.tell_others();
+            core = self.wait(core, left?)?;
+            match core.send(msg, true) {
+                Ok(()) => {
+                    core.after_send();
+                    self.after_wait(&mut core);
+                    return Ok(());
+                }
+                Err(Error::Again) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Receives one part of a message (zmq_msg_recv(3)).
+    ///
+    /// # Errors
+    /// As zmq_msg_recv(3).
+    #[inline]
+    pub fn receive(&'static self, dont_wait: bool) -> Result<Msg> {
+        let mut core = self.enter()?;
+        let timeout = if dont_wait { 0 } else { core.options.rcvtimeo };
+        match core.receive(timeout != 0) {
+            Ok(msg) => {
+                core.receive_more = msg.more();
+                core.ensure_watched();
+                core.tell_others();
+                Ok(msg)
+            }
+            Err(Error::Again) => self.receive_waiting(core, Deadline::new(timeout)),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cold]
+    fn receive_waiting(&'static self, mut core: Guard, mut deadline: Deadline) -> Result<Msg> {
+        let generation = core.key.generation;
+        let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin() };
+        loop {
+            let left = deadline.left();
+            if left.is_err() {
+                core.ensure_watched();
+            }
+            core.tell_others();
+            let left = left?;
+            if let Some(look) = &mut looking {
+                drop(core);
+                let go_on = look.pause();
+                core = self.enter_again(generation)?;
+                if !go_on {
+                    looking = None;
+                    core.spin.end(false);
+                    continue;
+                }
+            } else {
+                core = self.wait(core, left)?;
+            }
+            match core.receive(true) {
+                Ok(msg) => {
+                    if looking.is_some() {
+                        core.spin.end(true);
+                    }
+                    core.receive_more = msg.more();
+                    self.after_wait(&mut core);
+                    return Ok(msg);
+                }
+                Err(Error::Again) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// At the end of a call that waited.
+    fn after_wait(&'static self, core: &mut Core) {
+        if std::mem::take(&mut core.rested) && !core.watched && !core.pipes.is_dirty() {
+            // Little traffic: no ticking, the I/O thread wakes up for the next message, or we
+            // come back first and take the set again.
+            core.unattend();
+        }
+        core.ensure_watched();
+        // Whoever waits behind us takes our place, or what we left.
+        core.changed |= self.signal.sleepers() > 0;
+        core.tell_others();
+    }
+
+    /// Sleeps until something happens to the socket or the time is over.
+    fn wait(&'static self, mut core: Guard, timeout: Option<Duration>) -> Result<Guard> {
+        let generation = core.key.generation;
+        core.attend();
+        let set = if core.led || core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
+        if set.is_some() {
+            core.led = true;
+            self.signal.with_kick();
+        }
+        let ticket = self.signal.enter();
+        let mut events = [NO_EVENT; 64];
+        let slept = if self.has_mail() {
+            Ok(0)
+        } else {
+            drop(core);
+            let began = Instant::now();
+            let slept = match &set {
+                Some(set) => set.wait(&mut events, timeout),
+                None => self.signal.sleep(ticket, timeout).map(|_: Woken| 0),
+            };
+            let long = began.elapsed() > LONG_WAIT;
+            self.signal.leave();
+            if set.is_some() {
+                self.signal.without_kick();
+            }
+            core = self.enter_again(generation)?;
+            core.rested = long;
+            return Self::woken(core, set.is_some(), slept, &events);
+        };
+        self.signal.leave();
+        if set.is_some() {
+            self.signal.without_kick();
+        }
+        Self::woken(core, set.is_some(), slept, &events)
+    }
+
+    fn woken(
+        mut core: Guard,
+        led: bool,
+        slept: Result<usize>,
+        events: &[crate::sys::epoll::Event],
+    ) -> Result<Guard> {
+        if led {
+            core.led = false;
+            let count = *slept.as_ref().unwrap_or(&0);
+            for event in &events[..count] {
+                if event.u64 != KICK {
+                    core.pipes.on_ready(event.u64 as PipeId, event.events);
+                }
+            }
+            core.pump();
+        }
+        match slept {
+            Ok(_) => Ok(core),
+            Err(error) => {
+                core.ensure_watched();
+                core.changed = true;
+                core.tell_others();
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Sockets: one lock each, shared by all threads of the application and an I/O thread.
+//!
+//! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
+//! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
+
+mod core;
+mod driver;
+mod endpoints;
+mod messaging;
+mod monitor;
+mod options;
+pub mod poll;
+pub mod proxy;
+mod spin;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::pipe::inproc::{InprocEnd, Mailbox, News};
+use crate::reactor::{Handler, Key, MAX_INDEX};
+use crate::sync::Signal;
+use crate::sys::thread;
+use crate::types::SocketType;
+pub use core::Core;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard, RwLock};
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Marks a slot that is a socket of the application now.
+const LIVE: u32 = 0x7a6d_7101;
+/// Marks a slot that is not.
+const DEAD: u32 = 0xdead_7a6d;
+
+/// What another thread leaves for a socket without taking its lock.
+pub(crate) enum Mail {
+    News(News),
+    /// A peer connected to a name we bound.
+    Attach(Box<InprocEnd>),
+}
+
+#[derive(Default)]
+struct Mails {
+    /// Which incarnation they are for; none while the socket is closed.
+    generation: Option<u32>,
+    waiting: Vec<Mail>,
+}
+
+/// A slot for a socket. Handles given to C point here.
+#[repr(C)]
+pub struct Socket {
+    magic: AtomicU32,
+    index: u32,
+    generation: AtomicU32,
+    has_mail: AtomicBool,
+    /// The process that made the socket.
+    process: AtomicU64,
+    core: Mutex<Option<Box<Core>>>,
+    mails: Mutex<Mails>,
+    /// Where threads wait for this socket.
+    pub(crate) signal: Signal,
+}
+
+/// The locked core of a socket.
+pub(crate) type Guard = MappedMutexGuard<'static, Core>;
+
+#[derive(Default)]
+struct Pool {
+    free: Vec<&'static Socket>,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new() });
+static ALL: RwLock<Vec<&'static Socket>> = RwLock::new(Vec::new());
+
+/// Finds a slot for the reactor.
+pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
+    find(index).map(|s| s as &'static dyn Handler)
+}
+
+/// Finds a slot by its number.
+fn find(index: u32) -> Option<&'static Socket> {
+    ALL.read().get(index as usize).copied()
+}
+
+impl Socket {
+    fn take_slot() -> Result<&'static Socket> {
+        if let Some(socket) = POOL.lock().free.pop() {
+            return Ok(socket);
+        }
+        let mut all = ALL.write();
+        if all.len() >= MAX_INDEX as usize {
+            return Err(Error::TooManyFiles);
+        }
+        let socket: &'static Socket = Box::leak(Box::new(Socket {
+            magic: AtomicU32::new(DEAD),
+            index: all.len() as u32,
+            generation: AtomicU32::new(1),
+            has_mail: AtomicBool::new(false),
+            process: AtomicU64::new(0),
+            core: Mutex::new(None),
+            mails: Mutex::new(Mails::default()),
+            signal: Signal::new(),
+        }));
+        all.push(socket);
+        Ok(socket)
+    }
+
+    /// Makes a socket (zmq_socket(3)).
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::TooManyFiles`], and what starting I/O threads says.
+    pub fn open(context: &Arc<Context>, socket_type: SocketType) -> Result<&'static Socket> {
+        context.add_socket(resolve)?;
+        let socket = match Socket::take_slot() {
+            Ok(socket) => socket,
+            Err(error) => {
+                context.remove_socket();
+                return Err(error);
+            }
+        };
+        let generation = socket.generation.load(Ordering::SeqCst);
+        *socket.mails.lock() = Mails { generation: Some(generation), waiting: Vec::new() };
+        socket.has_mail.store(false, Ordering::SeqCst);
+        socket.process.store(thread::process_generation(), Ordering::SeqCst);
+        let key = Key { index: socket.index, generation };
+        *socket.core.lock() = Some(Box::new(Core::new(socket, key, context.clone(), socket_type)));
+        context.registry.lock().sockets.push(socket.index);
+        socket.magic.store(LIVE, Ordering::SeqCst);
+        Ok(socket)
+    }
+
+    /// The slot behind a handle from C.
+    ///
+    /// # Errors
+    /// [`Error::NotSocket`] if it is null or no live socket.
+    ///
+    /// # Safety
+    /// `handle` is null, misaligned, or points to readable memory: a value `zmq_socket` returned
+    /// at any time (slots are never freed), or another object of the library.
+    #[inline]
+    pub unsafe fn from_handle(handle: *mut c_void) -> Result<&'static Socket> {
+        let pointer = handle.cast::<Socket>();
+        if pointer.is_null() || !pointer.is_aligned() {
+            return Err(Error::NotSocket);
+        }
+        // SAFETY: readable by contract; the first word of every object the library hands out is
+        // its mark, and only slots carry LIVE.
+        let socket = unsafe {
+            if (*pointer.cast::<AtomicU32>()).load(Ordering::Acquire) != LIVE {
+                return Err(Error::NotSocket);
+            }
+            &*pointer
+        };
+        Ok(socket)
+    }
+
+    /// The handle for C.
+    pub fn handle(&'static self) -> *mut c_void {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// Locks the socket for a call of the application.
+    ///
+    /// # Errors
+    /// [`Error::NotSocket`] if it is closed, [`Error::Terminated`] if its context is.
+    #[inline]
+    pub(crate) fn enter(&'static self) -> Result<Guard> {
+        let core = self.lock_live()?;
+        if core.context.is_stopped() { Err(Error::Terminated) } else { Ok(core) }
+    }
+
+    #[inline]
+    fn lock_live(&'static self) -> Result<Guard> {
+        // In a forked child the lock may be held by a thread that only the parent has.
+        if self.process.load(Ordering::Relaxed) != thread::process_generation() {
+            return Err(Error::Terminated);
+        }
+        let guard = self.core.lock();
+        if self.magic.load(Ordering::Relaxed) != LIVE {
+            return Err(Error::NotSocket);
+        }
+        MutexGuard::try_map(guard, Option::as_deref_mut).map_err(|_| Error::NotSocket)
+    }
+
+    /// Locks the socket again after waiting; it may have been closed, and the slot used again.
+    pub(crate) fn enter_again(&'static self, generation: u32) -> Result<Guard> {
+        let core = self.lock_live()?;
+        if core.key.generation != generation {
+            return Err(Error::NotSocket);
+        }
+        if core.context.is_stopped() { Err(Error::Terminated) } else { Ok(core) }
+    }
+
+    /// Locks incarnation `generation` (its low 16 bits count) for the I/O thread, closed or not.
+    fn lock_for_reactor(&'static self, generation: u32) -> Option<Guard> {
+        let guard = self.core.lock();
+        let core = MutexGuard::try_map(guard, Option::as_deref_mut).ok()?;
+        ((core.key.generation ^ generation) & 0xffff == 0).then_some(core)
+    }
+
+    /// Closes the socket (zmq_close(3)). Messages not sent yet linger as ZMQ_LINGER says.
+    ///
+    /// # Errors
+    /// [`Error::NotSocket`] if it is closed already.
+    pub fn close(&'static self) -> Result<()> {
+        if self.process.load(Ordering::Relaxed) != thread::process_generation() {
+            // The parent's socket: only this process's handle goes away.
+            let closed = self.magic.swap(DEAD, Ordering::SeqCst) == LIVE;
+            return if closed { Ok(()) } else { Err(Error::NotSocket) };
+        }
+        let mut core = self.lock_live()?;
+        self.magic.store(DEAD, Ordering::SeqCst);
+        core.begin_close();
+        self.finish_if_done(core);
+        // Threads blocked on the socket learn that it is closed.
+        self.signal.notify();
+        Ok(())
+    }
+
+    /// Frees the slot if the socket is closed and has nothing left to send.
+    fn finish_if_done(&'static self, core: Guard) {
+        if !core.is_done() {
+            return;
+        }
+        drop(core);
+        let mut place = self.core.lock();
+        if !place.as_deref().is_some_and(Core::is_done) {
+            return;
+        }
+        let core = place.take();
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.signal.expose(false);
+        self.signal.set_kick(None);
+        drop(place);
+        if let Some(core) = core {
+            let context = core.context.clone();
+            drop(core);
+            context.registry.lock().sockets.retain(|&i| i != self.index);
+            POOL.lock().free.push(self);
+            context.remove_socket();
+        }
+    }
+
+    /// Leaves mail for incarnation `generation`. Gives it back if that is gone.
+    pub(crate) fn send_mail(&self, generation: u32, mail: Mail) -> std::result::Result<(), Mail> {
+        let mut mails = self.mails.lock();
+        if mails.generation != Some(generation) {
+            return Err(mail);
+        }
+        mails.waiting.push(mail);
+        self.has_mail.store(true, Ordering::SeqCst);
+        drop(mails);
+        self.signal.notify_descriptor();
+        Ok(())
+    }
+
+    #[inline]
+    fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::SeqCst)
+    }
+
+    fn take_mail(&self) -> Vec<Mail> {
+        let mut mails = self.mails.lock();
+        self.has_mail.store(false, Ordering::SeqCst);
+        std::mem::take(&mut mails.waiting)
+    }
+
+    fn close_mailbox(&self) -> Vec<Mail> {
+        self.mails.lock().generation = None;
+        self.take_mail()
+    }
+}
+
+impl Mailbox for Socket {
+    fn post(&self, generation: u32, news: News) {
+        // A closed socket has no use for news.
+        let _ = self.send_mail(generation, Mail::News(news));
+    }
+}
+
+/// Wakes every thread that waits for a socket of the context, after [`Context::stop`].
+pub fn wake_all(context: &Context) {
+    let indices = context.registry.lock().sockets.clone();
+    let all = ALL.read();
+    for index in indices {
+        if let Some(socket) = all.get(index as usize) {
+            socket.signal.notify_descriptor();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Waiting and waking between threads.
+
+pub mod signal;
+
+pub use signal::Signal;

@@ -1,0 +1,169 @@
+//! How a thread that waits for a socket is told that something happened.
+//!
+//! A [`Signal`] is an event count: the waiter takes a ticket, looks once more whether there is
+//! something to do, and then sleeps unless the count has moved since. Whoever changes something
+//! calls [`Signal::notify`], which is one load when nobody waits. Three kinds of sleepers exist:
+//! threads on the futex, one thread on the socket's epoll set (woken through the set's eventfd),
+//! and threads in `zmq_poll`, which wait for many sockets at once and register an eventfd of
+//! their own. A program that waits for `ZMQ_FD` is served by [`Signal::notify_descriptor`].
+
+use crate::error::Result;
+use crate::sys::eventfd::EventFd;
+use crate::sys::futex::{self, Woken};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::time::Duration;
+
+/// An event count with its sleepers.
+pub struct Signal {
+    epoch: AtomicU32,
+    sleepers: AtomicU32,
+    /// Threads that sleep on the epoll set, for whom `kick` must be written.
+    kicks: AtomicU32,
+    others: Mutex<Others>,
+    observers: AtomicBool,
+    /// The application knows the descriptor of the set (ZMQ_FD).
+    exposed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Others {
+    kick: Option<Arc<EventFd>>,
+    observers: Vec<Arc<EventFd>>,
+}
+
+/// The state of the count when a waiter began to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket(u32);
+
+impl Signal {
+    /// A signal nobody waits for.
+    pub const fn new() -> Signal {
+        Signal {
+            epoch: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+            kicks: AtomicU32::new(0),
+            others: Mutex::new(Others { kick: None, observers: Vec::new() }),
+            observers: AtomicBool::new(false),
+            exposed: AtomicBool::new(false),
+        }
+    }
+
+    /// The application got the descriptor of the set, or (false) the socket is gone.
+    pub fn expose(&self, exposed: bool) {
+        self.exposed.store(exposed, Ordering::SeqCst);
+    }
+
+    /// Like [`Signal::notify`], for changes that no call of the application made: the descriptor
+    /// given out as ZMQ_FD becomes readable, too.
+    #[inline]
+    pub fn notify_descriptor(&self) {
+        self.notify();
+        if self.exposed.load(Ordering::SeqCst) {
+            if let Some(kick) = &self.others.lock().kick {
+                kick.signal();
+            }
+        }
+    }
+
+    /// Announces a sleeper. The caller must look for work once more before it sleeps, and call
+    /// [`Signal::leave`] afterwards.
+    pub fn enter(&self) -> Ticket {
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let ticket = Ticket(self.epoch.load(Ordering::SeqCst));
+        // The look for work that follows must not be done before the announcement is visible.
+        fence(Ordering::SeqCst);
+        ticket
+    }
+
+    /// Takes the announcement back.
+    pub fn leave(&self) {
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many threads sleep, or are about to.
+    #[inline]
+    pub fn sleepers(&self) -> u32 {
+        self.sleepers.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps until notified after `ticket` was taken.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted) after a signal.
+    pub fn sleep(&self, ticket: Ticket, timeout: Option<Duration>) -> Result<Woken> {
+        futex::wait(&self.epoch, ticket.0, timeout)
+    }
+
+    /// Whether a notification came after `ticket` was taken.
+    pub fn moved(&self, ticket: Ticket) -> bool {
+        self.epoch.load(Ordering::SeqCst) != ticket.0
+    }
+
+    /// Tells every sleeper that something changed. Cheap if there is none.
+    #[inline]
+    pub fn notify(&self) {
+        // What changed must be visible before we look for sleepers, see `enter`.
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::Relaxed) != 0 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.epoch);
+        if self.kicks.load(Ordering::SeqCst) != 0 || self.observers.load(Ordering::SeqCst) {
+            let others = self.others.lock();
+            if self.kicks.load(Ordering::SeqCst) != 0 {
+                if let Some(kick) = &others.kick {
+                    kick.signal();
+                }
+            }
+            others.observers.iter().for_each(|o| o.signal());
+        }
+    }
+
+    /// Registers the eventfd that stands in the socket's epoll set.
+    pub fn set_kick(&self, kick: Option<Arc<EventFd>>) {
+        self.others.lock().kick = kick;
+    }
+
+    /// From now on (until [`Signal::without_kick`]) notifications write to the set's eventfd.
+    pub fn with_kick(&self) {
+        self.kicks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// See [`Signal::with_kick`].
+    pub fn without_kick(&self) {
+        self.kicks.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Registers an eventfd that is written at each notification. Counts as a sleeper.
+    pub fn observe(&self, observer: &Arc<EventFd>) -> Ticket {
+        let mut others = self.others.lock();
+        others.observers.push(observer.clone());
+        self.observers.store(true, Ordering::SeqCst);
+        drop(others);
+        self.enter()
+    }
+
+    /// Takes the eventfd out again.
+    pub fn unobserve(&self, observer: &Arc<EventFd>) {
+        let mut others = self.others.lock();
+        if let Some(at) = others.observers.iter().position(|o| Arc::ptr_eq(o, observer)) {
+            others.observers.swap_remove(at);
+        }
+        self.observers.store(!others.observers.is_empty(), Ordering::SeqCst);
+        drop(others);
+        self.leave();
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Signal::new()
+    }
+}

@@ -1,0 +1,64 @@
+//! futex(2): sleeping on a word of memory until another thread changes it.
+
+use crate::error::{Error, Result};
+use std::ptr;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// How a wait ended, if not by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Woken up, or the word had changed already, or for no reason.
+    Maybe,
+    /// The time is over.
+    TimedOut,
+}
+
+/// Longest single wait. Waits always carry a timeout, because only then does the kernel return
+/// `EINTR` after a handler installed with `SA_RESTART`, as poll(2) does and programs expect.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
+/// Sleeps while `word` is `expected`.
+///
+/// # Errors
+/// [`Error::Interrupted`] after a signal.
+pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Result<Woken> {
+    let time = timeout.unwrap_or(LONGEST).min(LONGEST);
+    let spec = libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: the word and the time live during the call.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            &spec,
+            ptr::null::<u32>(),
+            0u32,
+        )
+    };
+    if rc == 0 {
+        return Ok(Woken::Maybe);
+    }
+    match Error::last() {
+        Error::Again => Ok(Woken::Maybe),
+        Error::Os(libc::ETIMEDOUT) => Ok(Woken::TimedOut),
+        error => Err(error),
+    }
+}
+
+/// Wakes everyone who sleeps on `word`.
+pub fn wake_all(word: &AtomicU32) {
+    // SAFETY: no memory but the address of the word is used.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            i32::MAX,
+        );
+    }
+}

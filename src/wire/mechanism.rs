@@ -1,0 +1,133 @@
+//! What the handshake needs from a security mechanism. The mechanisms are in `crate::security`.
+
+use std::ops::Range;
+
+use super::error::HandshakeError;
+use super::frame::Flags;
+use super::metadata::PeerMetadata;
+
+/// Where a mechanism stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Commands are still to be exchanged.
+    Handshaking,
+    /// Nothing goes on before [`Mechanism::zap_accepted`]: a ZAP handler is deciding (RFC 27).
+    WaitingForZap,
+    /// Both sides are content: messages may flow.
+    Ready,
+}
+
+/// A question to the ZAP handler: the part of it that the mechanism knows (RFC 27, "Message
+/// Format"). Domain, address and routing id are known to the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZapRequest {
+    /// NULL, PLAIN, CURVE, GSSAPI.
+    pub mechanism: &'static [u8],
+    /// The frames after the mechanism.
+    pub credentials: Vec<Vec<u8>>,
+}
+
+/// The answer of a ZAP handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZapReply {
+    /// 200, 300, 400 or 500.
+    pub status: u16,
+    /// Who the peer is, for User-Id.
+    pub user_id: Vec<u8>,
+    /// An encoded property list.
+    pub metadata: Vec<u8>,
+}
+
+/// One side of a security handshake. The handshake frames its commands, asks the ZAP handler when it
+/// wants to, and never calls it again once it is `Ready` or gave an error.
+pub trait Mechanism: Send {
+    /// The name in the greeting: at most 20 octets.
+    fn name(&self) -> &'static [u8];
+
+    /// The as-server octet of our greeting.
+    fn as_server(&self) -> bool {
+        false
+    }
+
+    /// Whether peers of ZMTP 1.0 and 2.0, which have no security, are welcome.
+    fn allows_old_versions(&self) -> bool {
+        false
+    }
+
+    /// Where the mechanism stands now.
+    fn status(&self) -> Status;
+
+    /// Appends the body of the command it is our turn to send, if any, and tells whether it did.
+    /// `metadata` are the properties that we announce. Called until it says no: when the greetings
+    /// are exchanged, after each command of the peer and after the ZAP reply.
+    ///
+    /// # Errors
+    /// Whatever ends the handshake.
+    fn next_command(&mut self, metadata: &[u8], out: &mut Vec<u8>) -> Result<bool, HandshakeError>;
+
+    /// Takes a command of the peer. Properties go to `peer`, which checks them.
+    ///
+    /// # Errors
+    /// Whatever ends the handshake.
+    fn process_command(
+        &mut self,
+        body: &[u8],
+        peer: &mut PeerMetadata,
+    ) -> Result<(), HandshakeError>;
+
+    /// The question for the ZAP handler, once, while `WaitingForZap`.
+    fn zap_request(&mut self) -> Option<ZapRequest> {
+        None
+    }
+
+    /// The ZAP handler said 200. (On other answers the handshake ends without the mechanism.)
+    fn zap_accepted(&mut self) {}
+
+    /// After `Ready`: what encrypts messages from now on; `None` for mechanisms in clear text.
+    fn session(&mut self) -> Option<Session> {
+        None
+    }
+}
+
+/// The two directions of an encrypted connection, independent so that one thread may send while
+/// another receives.
+pub struct Session {
+    /// Turns frames into commands.
+    pub encoder: Box<dyn Encoder>,
+    /// Turns commands into frames.
+    pub decoder: Box<dyn Decoder>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+/// Encrypts what we send.
+pub trait Encoder: Send {
+    /// Octets that the body of the command has more than the frame's body.
+    fn overhead(&self) -> usize;
+
+    /// Appends the body of the command that carries this frame, `body.len() + overhead()` octets.
+    /// The caller writes the header in front.
+    ///
+    /// # Errors
+    /// When the keys are used up; the connection ends.
+    fn encode(
+        &mut self,
+        flags: Flags,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), HandshakeError>;
+}
+
+/// Decrypts what a peer sends.
+pub trait Decoder: Send {
+    /// Decrypts the body of a frame in place: the flags of the frame inside, and where in `body` its
+    /// contents are now.
+    ///
+    /// # Errors
+    /// Not a MESSAGE, a bad nonce, a box that does not open; the connection ends.
+    fn decode(&mut self, body: &mut [u8]) -> Result<(Flags, Range<usize>), HandshakeError>;
+}

@@ -1,0 +1,21 @@
+//! ZMTP 1.0, 2.0, 3.0 and 3.1 (RFC 13, 15, 23, 37) as pure state machines: bytes in, bytes and
+//! events out. Nothing here does I/O, reads a clock or allocates on the strength of a length that
+//! a peer merely announced.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod error;
+pub mod frame;
+pub mod greeting;
+pub mod handshake;
+pub mod mechanism;
+pub mod metadata;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::Command;
+pub use error::{FrameError, HandshakeError, Malformed, MonitorEvent};
+pub use frame::{Flags, Framing, Header, MAX_HEADER, Scan};
+pub use handshake::{Established, Handshake, HandshakeConfig};
+pub use mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
