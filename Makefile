@@ -68,9 +68,9 @@ install: build
 	ln -sf $(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/libzmq.so'
 	$(INSTALL) -m 644 $(RELEASE)/libzmq.a '$(DESTDIR)$(LIBDIR)/libzmq.a'
 	$(INSTALL) -m 644 include/zmq.h include/zmq_utils.h '$(DESTDIR)$(INCLUDEDIR)'
-	$(call fill_in,pkgconfig,$(LIBS_PRIVATE)) pkgconfig/libzmq.pc.in \
+	@$(call fill_in,pkgconfig,$(LIBS_PRIVATE)) pkgconfig/libzmq.pc.in \
 		> '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc'
-	for file in ZeroMQConfig ZeroMQConfigVersion; do \
+	@for file in ZeroMQConfig ZeroMQConfigVersion; do \
 		$(call fill_in,cmake,$(call semicolons,$(LIBS_PRIVATE))) cmake/$$file.cmake.in \
 			> '$(DESTDIR)$(CMAKEDIR)'/$$file.cmake || exit; \
 	done
@@ -79,7 +79,7 @@ install: build
 # The directories may hold files of others; those that are empty go too.
 uninstall:
 	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED))
-	for dir in '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
+	@for dir in '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
 		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || true; \
 	done
 

@@ -129,6 +129,20 @@ cmake_version() {
     cmake -S "$source" -B "$source/build" -DCMAKE_PREFIX_PATH="$prefix"
 }
 
+# The release build, as tests/abi.rs checks the other one.
+release_symbols() {
+    nm -D --defined-only --format=posix "$libdir/libzmq.so" | cut -d' ' -f1 | LC_ALL=C sort |
+        diff tests/abi/symbols.txt -
+}
+
+release_dynamic() {
+    readelf -W -d "$libdir/libzmq.so" >"$work/dynamic"
+    grep -q 'SONAME.*\[libzmq.so.5\]' "$work/dynamic" || return
+    if grep NEEDED "$work/dynamic" | grep -vE '\[(libc|libgcc_s|ld-linux[^]]*)\.so'; then
+        return 1
+    fi
+}
+
 not() {
     ! "$@"
 }
@@ -144,6 +158,8 @@ for layout in lib lib/x86_64-linux-gnu; do
     libdir=$prefix/$layout
     check "$layout: install" make_for "$prefix" "$libdir" install
     check "$layout: files" installed_files "$libdir"
+    check "$layout: exported symbols" release_symbols
+    check "$layout: soname and needed libraries" release_dynamic
     check "$layout: C, shared, through pkg-config" c_shared
     check "$layout: C, all static, through pkg-config" c_static
     check "$layout: C, our archive, through pkg-config" c_archive
