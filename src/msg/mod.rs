@@ -80,16 +80,7 @@ unsafe impl Sync for Msg {}
 
 impl Msg {
     const fn from_body(body: Body, kind: Kind, inline_len: u8, flags: u8) -> Msg {
-        Msg {
-            body,
-            metadata: None,
-            group: 0,
-            routing_id: 0,
-            inline_len,
-            flags,
-            kind,
-            magic: MAGIC,
-        }
+        Msg { body, metadata: None, group: 0, routing_id: 0, inline_len, flags, kind, magic: MAGIC }
     }
 
     /// An empty message.
@@ -244,6 +235,15 @@ impl Msg {
             let magic = *bytes.add(std::mem::offset_of!(Msg, magic));
             magic == MAGIC && (Kind::Inline as u8..=Kind::Borrowed as u8).contains(&kind)
         }
+    }
+
+    /// [`Msg::more`] of memory that holds a message or held one: closing keeps the mark.
+    ///
+    /// # Safety
+    /// `msg` must be readable for 64 bytes.
+    pub unsafe fn more_at(msg: *const Msg) -> bool {
+        // SAFETY: as in `is_live`.
+        unsafe { *msg.cast::<u8>().add(std::mem::offset_of!(Msg, flags)) & MORE != 0 }
     }
 
     /// The number of bytes of the body.

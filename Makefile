@@ -1,0 +1,109 @@
+# Builds, installs and tests libzmq. GNU make.
+#
+#   make                       release build
+#   make install               to PREFIX, below DESTDIR if that is set
+#   make uninstall             removes what install put there
+#   make header                include/zmq.h from the Rust sources
+#   make demo                  shows the library at work
+#   make test                  everything there is to check
+
+# libzmq's: what this library stands in for.
+VERSION := 4.3.6
+SO_MAJOR := 5
+SO_VERSION := 5.2.6
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+CMAKEDIR := $(LIBDIR)/cmake/ZeroMQ
+CARGO ?= cargo
+INSTALL ?= install
+
+SONAME := libzmq.so.$(SO_MAJOR)
+SHARED_FILE := libzmq.so.$(SO_VERSION)
+# What the Rust runtime needs (`rustc --print native-static-libs`) and a C compiler does not link
+# by itself.
+LIBS_PRIVATE := -lpthread -ldl -lrt -lm -lutil
+
+BUILD := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(BUILD)/release
+# Where `make test` and `make demo` install to.
+STAGE := $(abspath $(BUILD))/prefix
+
+INSTALLED := \
+	$(LIBDIR)/$(SHARED_FILE) $(LIBDIR)/$(SONAME) $(LIBDIR)/libzmq.so $(LIBDIR)/libzmq.a \
+	$(INCLUDEDIR)/zmq.h $(INCLUDEDIR)/zmq_utils.h \
+	$(PKGCONFIGDIR)/libzmq.pc \
+	$(CMAKEDIR)/ZeroMQConfig.cmake $(CMAKEDIR)/ZeroMQConfigVersion.cmake
+
+# A directory below PREFIX as pkg-config can move it with the prefix.
+below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+fill_in = sed \
+	-e 's|@PREFIX@|$(PREFIX)|' \
+	-e 's|@LIBDIR@|$(call below_prefix,$(LIBDIR))|' \
+	-e 's|@INCLUDEDIR@|$(call below_prefix,$(INCLUDEDIR))|' \
+	-e "s|@RELATIVE_INCLUDEDIR@|$$(realpath -m --relative-to='$(CMAKEDIR)' '$(INCLUDEDIR)')|" \
+	-e 's|@VERSION@|$(VERSION)|' \
+	-e 's|@VERSION_MAJOR@|$(firstword $(subst ., ,$(VERSION)))|' \
+	-e "s|@POINTER_SIZE@|$$(( $$(getconf LONG_BIT) / 8 ))|" \
+	-e 's|@SHARED_FILE@|$(SHARED_FILE)|' \
+	-e 's|@SONAME@|$(SONAME)|' \
+	-e 's|@LIBS_PRIVATE@|$(2)|'
+empty :=
+semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
+
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install
+
+all: build
+
+build:
+	$(CARGO) build --release --lib
+
+install: build
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' \
+		'$(DESTDIR)$(CMAKEDIR)'
+	$(INSTALL) -m 755 $(RELEASE)/libzmq.so '$(DESTDIR)$(LIBDIR)/$(SHARED_FILE)'
+	ln -sf $(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/libzmq.so'
+	$(INSTALL) -m 644 $(RELEASE)/libzmq.a '$(DESTDIR)$(LIBDIR)/libzmq.a'
+	$(INSTALL) -m 644 include/zmq.h include/zmq_utils.h '$(DESTDIR)$(INCLUDEDIR)'
+	@$(call fill_in,pkgconfig,$(LIBS_PRIVATE)) pkgconfig/libzmq.pc.in \
+		> '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc'
+	@for file in ZeroMQConfig ZeroMQConfigVersion; do \
+		$(call fill_in,cmake,$(call semicolons,$(LIBS_PRIVATE))) cmake/$$file.cmake.in \
+			> '$(DESTDIR)$(CMAKEDIR)'/$$file.cmake || exit; \
+	done
+	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc' '$(DESTDIR)$(CMAKEDIR)'/*.cmake
+
+# The directories may hold files of others; those that are empty go too.
+uninstall:
+	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED))
+	@for dir in '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
+		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || true; \
+	done
+
+header:
+	UPDATE_HEADER=1 $(CARGO) test --quiet --test header is_up_to_date
+
+demo: stage
+	tests-c/demo.sh $(STAGE)
+
+test: test-packages test-rust test-install test-c
+
+test-packages:
+	tools/setup-test-packages.sh
+
+test-rust:
+	$(CARGO) test --no-fail-fast
+
+stage: build
+	rm -rf $(STAGE)
+	$(MAKE) --no-print-directory install PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib \
+		INCLUDEDIR=$(STAGE)/include PKGCONFIGDIR=$(STAGE)/lib/pkgconfig DESTDIR=
+
+test-c: stage
+	tests-c/run.sh $(STAGE)
+
+test-install: build
+	tools/test-install.sh

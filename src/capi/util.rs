@@ -1,0 +1,305 @@
+//! Errors, version, capabilities, Z85, CURVE keys, counters, stopwatches and threads.
+
+use super::constants::{ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH};
+use super::ffi::{errno, guard, reference, reference_mut, string};
+use super::types::zmq_thread_fn_ptr;
+use crate::error::{Error, Result};
+use crate::util::{capabilities, keys, strerror, z85};
+use std::ffi::{c_char, c_int, c_ulong, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::slice;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// `errno` of the calling thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_errno() -> c_int {
+    errno()
+}
+
+/// The text for an error number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
+    match strerror::own_text(errnum) {
+        Some(text) => text.as_ptr(),
+        // SAFETY: strerror takes any number.
+        None => unsafe { libc::strerror(errnum) },
+    }
+}
+
+/// The version of the library: that of the libzmq it stands in for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch: *mut c_int) {
+    let version = [ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH];
+    for (to, part) in [major, minor, patch].into_iter().zip(version) {
+        // SAFETY: C gives addresses of integers, or null.
+        if let Ok(to) = unsafe { reference_mut(to) } {
+            *to = part;
+        }
+    }
+}
+
+/// 1 if the library provides `capability`, else 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
+    // SAFETY: C gives a zero-terminated string, or null.
+    unsafe { string(capability) }.map_or(0, |name| c_int::from(capabilities::has(name)))
+}
+
+/// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if
+/// `size` is not a multiple of four.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_z85_encode(
+    dest: *mut c_char,
+    data: *const u8,
+    size: usize,
+) -> *mut c_char {
+    guard(|| {
+        let len = z85::encoded_len(size).ok_or(Error::Invalid)?;
+        if dest.is_null() || (data.is_null() && size != 0) || len >= isize::MAX as usize {
+            return Err(Error::Fault);
+        }
+        // SAFETY: C gives `size` bytes, and room for five characters for every four, and a zero.
+        unsafe {
+            let data = if size == 0 { &[] } else { slice::from_raw_parts(data, size) };
+            let text = dest.cast::<u8>();
+            z85::encode_to(slice::from_raw_parts_mut(text, len), data);
+            text.add(len).write(0);
+        }
+        Ok(dest)
+    })
+}
+
+/// Writes the bytes of a Z85 text to `dest`. Returns `dest`, null if the text is not valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, text: *const c_char) -> *mut u8 {
+    guard(|| {
+        // SAFETY: C gives a zero-terminated string, or null.
+        let text = unsafe { string(text) }?;
+        let len = z85::decoded_len(text.len()).ok_or(Error::Invalid)?;
+        if dest.is_null() {
+            return Err(Error::Fault);
+        }
+        // SAFETY: C gives room for four bytes for every five characters.
+        let bytes = unsafe { slice::from_raw_parts_mut(dest, len) };
+        if z85::decode_to(bytes, text) { Ok(dest) } else { Err(Error::Invalid) }
+    })
+}
+
+/// Writes a key as Z85 and a zero to memory of C.
+unsafe fn store_key(to: *mut c_char, key: &[u8; keys::KEY_LEN]) -> Result<()> {
+    if to.is_null() {
+        return Err(Error::Fault);
+    }
+    // SAFETY: zmq_curve_keypair(3): the buffers have 41 bytes.
+    let text = unsafe { slice::from_raw_parts_mut(to.cast::<u8>(), keys::KEY_TEXT_LEN + 1) };
+    text[keys::KEY_TEXT_LEN] = 0;
+    z85::encode_to(&mut text[..keys::KEY_TEXT_LEN], key);
+    Ok(())
+}
+
+/// Makes a CURVE key pair, in Z85: 40 characters and a zero each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_curve_keypair(
+    z85_public_key: *mut c_char,
+    z85_secret_key: *mut c_char,
+) -> c_int {
+    guard(|| {
+        if z85_public_key.is_null() || z85_secret_key.is_null() {
+            return Err(Error::Fault);
+        }
+        let (public, secret) = keys::generate()?;
+        // SAFETY: C gives two buffers of 41 bytes.
+        unsafe {
+            store_key(z85_public_key, &public)?;
+            store_key(z85_secret_key, &secret)?;
+        }
+        Ok(0)
+    })
+}
+
+/// The public key that belongs to a secret one, both in Z85.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_curve_public(
+    z85_public_key: *mut c_char,
+    z85_secret_key: *const c_char,
+) -> c_int {
+    guard(|| {
+        let mut secret = Zeroizing::new([0; keys::KEY_LEN]);
+        // SAFETY: C gives a zero-terminated string.
+        let text = unsafe { string(z85_secret_key) }?;
+        if !z85::decode_to(secret.as_mut_slice(), text) {
+            return Err(Error::Invalid);
+        }
+        // SAFETY: C gives a buffer of 41 bytes.
+        unsafe { store_key(z85_public_key, &keys::public_of(&secret)) }.map(|()| 0)
+    })
+}
+
+/// Makes a counter with the value zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
+    Box::into_raw(Box::new(AtomicI32::new(0))).cast()
+}
+
+/// Sets the value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_set(counter: *mut c_void, value: c_int) {
+    guard(|| {
+        // SAFETY: C gives what `zmq_atomic_counter_new` returned.
+        unsafe { reference(counter.cast::<AtomicI32>()) }?.store(value, Ordering::SeqCst);
+        Ok(())
+    });
+}
+
+/// Adds one and returns the value before that.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_inc(counter: *mut c_void) -> c_int {
+    // SAFETY: as in `zmq_atomic_counter_set`.
+    guard(|| Ok(unsafe { reference(counter.cast::<AtomicI32>()) }?.fetch_add(1, Ordering::SeqCst)))
+}
+
+/// Takes one away and returns 0 if the counter is zero now, else 1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_dec(counter: *mut c_void) -> c_int {
+    guard(|| {
+        // SAFETY: as in `zmq_atomic_counter_set`.
+        let counter = unsafe { reference(counter.cast::<AtomicI32>()) }?;
+        Ok(c_int::from(counter.fetch_sub(1, Ordering::SeqCst) != 1))
+    })
+}
+
+/// The value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_value(counter: *mut c_void) -> c_int {
+    // SAFETY: as in `zmq_atomic_counter_set`.
+    guard(|| Ok(unsafe { reference(counter.cast::<AtomicI32>()) }?.load(Ordering::SeqCst)))
+}
+
+/// Ends a counter and sets the pointer to it to null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_destroy(counter_p: *mut *mut c_void) {
+    guard(|| {
+        // SAFETY: C gives the address of its pointer to a counter, which nobody uses any more.
+        unsafe {
+            let counter = reference_mut(counter_p)?;
+            if !counter.is_null() {
+                drop(Box::from_raw(counter.cast::<AtomicI32>()));
+                *counter = ptr::null_mut();
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Microseconds since `start`.
+fn microseconds(start: &Instant) -> c_ulong {
+    c_ulong::try_from(start.elapsed().as_micros()).unwrap_or(c_ulong::MAX)
+}
+
+/// Starts a stopwatch.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_stopwatch_start() -> *mut c_void {
+    Box::into_raw(Box::new(Instant::now())).cast()
+}
+
+/// The microseconds since the stopwatch was started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
+    // SAFETY: C gives what `zmq_stopwatch_start` returned.
+    guard(|| Ok(microseconds(unsafe { reference(watch.cast::<Instant>()) }?)))
+}
+
+/// The microseconds since the stopwatch was started, which ends here.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
+    guard(|| {
+        // SAFETY: C gives what `zmq_stopwatch_start` returned, for the last time.
+        let elapsed = microseconds(unsafe { reference(watch.cast::<Instant>()) }?);
+        // SAFETY: as above, and no reference is left.
+        drop(unsafe { Box::from_raw(watch.cast::<Instant>()) });
+        Ok(elapsed)
+    })
+}
+
+/// Sleeps for a number of seconds, or until a signal comes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sleep(seconds: c_int) {
+    // A negative number is a very long time, as in libzmq.
+    // SAFETY: no memory is involved.
+    unsafe { libc::sleep(seconds as libc::c_uint) };
+}
+
+/// What a new thread has to do.
+struct Start {
+    function: unsafe extern "C-unwind" fn(*mut c_void),
+    argument: *mut c_void,
+}
+
+/// The first function of a thread. Nothing here needs dropping once `function` runs, because it
+/// may end the thread with `pthread_exit`, which unwinds this frame.
+unsafe extern "C-unwind" fn run_thread(start: *mut c_void) -> *mut c_void {
+    // SAFETY: `zmq_threadstart` hands over a boxed Start, and C a function for its argument.
+    unsafe {
+        let Start { function, argument } = *Box::from_raw(start.cast::<Start>());
+        libc::pthread_setname_np(libc::pthread_self(), c"ZMQapp".as_ptr());
+        function(argument);
+    }
+    ptr::null_mut()
+}
+
+/// Makes a thread that runs `start`, with every signal blocked as in libzmq's threads.
+unsafe fn spawn(start: *mut Start) -> Result<libc::pthread_t> {
+    let mut thread = MaybeUninit::uninit();
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: run_thread has the ABI pthread_create calls; that it may be unwound by pthread_exit
+    // is what its own type says and libc's cannot. The other arguments are local and outlive
+    // their calls. A new thread inherits the mask of its creator.
+    unsafe {
+        let run = std::mem::transmute::<
+            unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void,
+            extern "C" fn(*mut c_void) -> *mut c_void,
+        >(run_thread);
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        let rc = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, start.cast());
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        if rc == 0 { Ok(thread.assume_init()) } else { Err(Error::from_errno(rc)) }
+    }
+}
+
+/// Starts a thread. Returns a handle for `zmq_threadclose`, null if there can be no thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_threadstart(func: zmq_thread_fn_ptr, arg: *mut c_void) -> *mut c_void {
+    guard(|| {
+        let function = func.ok_or(Error::Fault)?;
+        let start = Box::into_raw(Box::new(Start { function, argument: arg }));
+        // SAFETY: `start` is a boxed Start that the thread takes over.
+        match unsafe { spawn(start) } {
+            Ok(thread) => Ok(Box::into_raw(Box::new(thread)).cast()),
+            Err(error) => {
+                // SAFETY: no thread took it over.
+                drop(unsafe { Box::from_raw(start) });
+                Err(error)
+            }
+        }
+    })
+}
+
+/// Waits for the end of a thread and frees its handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
+    guard(|| {
+        let thread = thread.cast::<libc::pthread_t>();
+        // SAFETY: C gives what `zmq_threadstart` returned, for the last time.
+        unsafe {
+            let id = *reference(thread)?;
+            libc::pthread_join(id, ptr::null_mut());
+            drop(Box::from_raw(thread));
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,52 @@
+//! Keys of the CURVE mechanism (RFC 26): making a pair, and the public key of a secret one.
+
+use crate::error::{Error, Result};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+/// The number of bytes of a public or secret key.
+pub const KEY_LEN: usize = 32;
+/// The number of characters of a key in Z85, without a terminating zero.
+pub const KEY_TEXT_LEN: usize = 40;
+
+/// A secret key, overwritten when it is dropped.
+pub type SecretKey = Zeroizing<[u8; KEY_LEN]>;
+
+/// A new pair: public key, secret key.
+///
+/// # Errors
+/// Whatever the system's random source says.
+pub fn generate() -> Result<([u8; KEY_LEN], SecretKey)> {
+    let mut secret = SecretKey::default();
+    getrandom::fill(secret.as_mut_slice())
+        .map_err(|e| e.raw_os_error().map_or(Error::Os(libc::EIO), Error::from_errno))?;
+    let public = public_of(&secret);
+    Ok((public, secret))
+}
+
+/// The public key that belongs to `secret`.
+pub fn public_of(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
+    PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::z85;
+
+    #[test]
+    fn public_key_of_a_known_secret() {
+        // The pair in the examples of zmq_curve(7).
+        let secret = z85::decode(b"JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6").unwrap();
+        let public = public_of(&secret.try_into().unwrap());
+        let text = z85::encode(&public).unwrap();
+        assert_eq!(text, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
+    }
+
+    #[test]
+    fn pairs_differ_and_fit() {
+        let (public, secret) = generate().unwrap();
+        assert_eq!(public, public_of(&secret));
+        assert_ne!(public, generate().unwrap().0);
+    }
+}

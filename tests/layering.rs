@@ -1,0 +1,166 @@
+//! Imports between the layers point downwards only, and the layers that promise to do without
+//! `unsafe` do.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use common::root;
+use std::path::{Path, PathBuf};
+
+/// Every top-level module with its height. A module may use those that are lower, never one of the
+/// same height but itself; members of a group (the letter) may use each other.
+const LAYERS: [(&str, u8, char); 22] = [
+    ("capi", 90, 'c'),
+    // What a handle of C stands for, and what is built of several sockets.
+    ("socket", 80, 's'),
+    ("context", 80, 's'),
+    ("monitor", 80, 's'),
+    ("poll", 80, 's'),
+    ("proxy", 80, 's'),
+    ("pattern", 70, 'n'),
+    ("pipe", 70, 'p'),
+    ("connection", 60, 'o'),
+    ("security", 51, 'e'),
+    ("wire", 50, 'w'),
+    ("transport", 50, 't'),
+    ("reactor", 40, 'r'),
+    ("options", 30, 'i'),
+    ("msg", 20, 'm'),
+    ("sync", 12, 'y'),
+    ("sys", 11, 'k'),
+    ("util", 10, 'u'),
+    ("types", 1, 'b'),
+    ("error", 0, 'a'),
+    // The root: modules only.
+    ("lib", 100, 'l'),
+    ("main", 100, 'l'),
+];
+
+/// Lower, and forbidden all the same: a pattern sees pipes by number only, and only a connection
+/// knows both what is secured and what carries it.
+const FORBIDDEN: [(&str, &str); 8] = [
+    ("pattern", "connection"),
+    ("pattern", "wire"),
+    ("pattern", "security"),
+    ("pattern", "transport"),
+    ("pattern", "reactor"),
+    ("wire", "reactor"),
+    ("security", "transport"),
+    ("security", "reactor"),
+];
+
+/// Layers without `unsafe`.
+const SAFE: [&str; 4] = ["wire", "security", "pattern", "options"];
+
+/// Every source file of the library but for its tests.
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "tests" && name != "bin" {
+            sources(&path, found);
+        } else if name.ends_with(".rs") && !name.contains("test") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file: no comments, and nothing from the module of its tests on.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The top-level module a file belongs to.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The top-level modules named after `crate::`, alone or in braces.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => found.push(identifier(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut start = true;
+                for (at, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        c if start && c.is_alphabetic() => {
+                            found.push(identifier(&list[at..]));
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// What is wrong with one module using another, if anything.
+fn objection(from: &str, to: &str) -> Option<String> {
+    let layer = |name: &str| LAYERS.iter().find(|(layer, ..)| *layer == name);
+    let (Some(source), Some(target)) = (layer(from), layer(to)) else {
+        return Some(format!("`{from}` uses `{to}`: not both in the table of tests/layering.rs"));
+    };
+    let allowed = source.2 == target.2 || source.1 > target.1;
+    let forbidden = FORBIDDEN.contains(&(from, to));
+    (!allowed || forbidden).then(|| format!("`{from}` must not use `{to}`"))
+}
+
+#[test]
+fn imports_point_downwards() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    assert!(files.len() > 10);
+    let mut objections = Vec::new();
+    for file in &files {
+        let from = module_of(file);
+        // Macros of the crate are at its root and belong to no layer.
+        for to in imports(&code(file)).iter().filter(|to| !to.is_empty()) {
+            if let Some(text) = objection(&from, to) {
+                objections.push(format!("{}: {text}", file.display()));
+            }
+        }
+    }
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
+}
+
+#[test]
+fn safe_layers_are_safe() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for file in files.iter().filter(|file| SAFE.contains(&module_of(file).as_str())) {
+        let code = code(file).replace("unsafe_code", "");
+        assert!(!code.contains("unsafe"), "unsafe code in {}", file.display());
+    }
+}
+
+#[test]
+fn the_check_sees_what_it_should() {
+    let code = "use crate::msg::Msg;\nuse crate::{error::{Error, Result}, wire::{self}};\nlet a = crate::sys::fd();";
+    assert_eq!(imports(code), ["msg", "error", "wire", "sys"]);
+    assert!(objection("wire", "transport").is_some(), "same height");
+    assert!(objection("msg", "wire").is_some(), "upwards");
+    assert!(objection("pattern", "pipe").is_some(), "beside");
+    assert!(objection("pattern", "wire").is_some(), "forbidden");
+    assert!(objection("security", "wire").is_none());
+    assert!(objection("socket", "context").is_none(), "one group");
+    assert!(objection("wire", "elsewhere").is_some(), "unknown");
+}

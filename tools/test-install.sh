@@ -1,0 +1,186 @@
+#!/bin/bash
+# Installs to an empty prefix and uses the result as other projects do: a C program through
+# pkg-config, shared and static, a C++ program through CMake. Then uninstalls and looks for leftovers.
+# Runs after `make build`; prints one line per check and ends with "N passed, N failed".
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+# check NAME COMMAND...: runs the command, shows its output if it fails.
+check() {
+    local name=$1
+    shift
+    if "$@" >"$work/output" 2>&1; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        echo "FAIL $name"
+        sed 's/^/     /' "$work/output"
+        failed=$((failed + 1))
+    fi
+}
+
+# A context and a message make sure that both ends of the library are linked.
+cat >"$work/program.c" <<'EOF'
+#include <zmq.h>
+#include <string.h>
+int main (void)
+{
+    int major, minor, patch;
+    char text[11];
+    zmq_msg_t msg;
+    zmq_version (&major, &minor, &patch);
+    printf ("%d.%d.%d\n", major, minor, patch);
+    if (ZMQ_MAKE_VERSION (major, minor, patch) != ZMQ_VERSION)
+        return 1;
+    if (zmq_msg_init_size (&msg, 1000) != 0 || zmq_msg_close (&msg) != 0)
+        return 2;
+    zmq_z85_encode (text, (const uint8_t *) "\x86\x4F\xD2\x6F\xB5\x59\xF7\x5B", 8);
+    return strcmp (text, "HelloWorld") ? 3 : 0;
+}
+EOF
+cp "$work/program.c" "$work/program.cpp"
+
+# make_for PREFIX LIBDIR TARGET: runs the Makefile with only these directories.
+make_for() {
+    env -u MAKEFLAGS -u DESTDIR make --no-print-directory "$3" PREFIX="$1" LIBDIR="$2" \
+        INCLUDEDIR="$1/include" PKGCONFIGDIR="$2/pkgconfig" DESTDIR="${4-}"
+}
+
+installed_files() {
+    local dir=$1
+    for file in libzmq.so libzmq.so.5 libzmq.so.5.2.6 libzmq.a pkgconfig/libzmq.pc \
+        cmake/ZeroMQ/ZeroMQConfig.cmake cmake/ZeroMQ/ZeroMQConfigVersion.cmake; do
+        [ -f "$dir/$file" ] || { echo "no $dir/$file"; return 1; }
+    done
+}
+
+pc() {
+    PKG_CONFIG_PATH="$libdir/pkgconfig" pkg-config "$@"
+}
+
+c_shared() {
+    # shellcheck disable=SC2046 # lists of flags
+    cc $(pc --cflags libzmq) "$work/program.c" -o "$work/shared" $(pc --libs libzmq) || return
+    [ "$(LD_LIBRARY_PATH="$libdir" "$work/shared")" = "$(pc --modversion libzmq)" ] || return
+    LD_LIBRARY_PATH="$libdir" ldd "$work/shared" | grep -q "libzmq.so.5 => $libdir/libzmq.so.5 "
+}
+
+# With nothing shared at all.
+c_static() {
+    # shellcheck disable=SC2046
+    cc -static $(pc --static --cflags libzmq) "$work/program.c" -o "$work/static" \
+        $(pc --static --libs libzmq) || return
+    "$work/static"
+}
+
+# With our archive and the system's shared libc.
+c_archive() {
+    # shellcheck disable=SC2046
+    cc $(pc --cflags libzmq) "$work/program.c" -o "$work/archive" \
+        $(pc --static --libs libzmq | sed 's/-lzmq/-l:libzmq.a/') || return
+    "$work/archive" || return
+    if ldd "$work/archive" | grep -q libzmq; then
+        echo "linked to the shared library"
+        return 1
+    fi
+}
+
+cpp_cmake() {
+    local source=$work/cmake-source build=$work/cmake-build
+    rm -rf "$source" "$build"
+    mkdir "$source"
+    cp "$work/program.cpp" "$source"
+    cat >"$source/CMakeLists.txt" <<'EOF'
+cmake_minimum_required(VERSION 3.10)
+project(uses_zeromq CXX)
+find_package(ZeroMQ 4.3 REQUIRED CONFIG)
+foreach(kind libzmq libzmq-static ${ZeroMQ_LIBRARY} ${ZeroMQ_STATIC_LIBRARY})
+  if(NOT TARGET ${kind})
+    message(FATAL_ERROR "no target ${kind}")
+  endif()
+endforeach()
+if(NOT EXISTS "${ZeroMQ_INCLUDE_DIR}/zmq.h")
+  message(FATAL_ERROR "ZeroMQ_INCLUDE_DIR is ${ZeroMQ_INCLUDE_DIR}")
+endif()
+add_executable(shared program.cpp)
+target_link_libraries(shared libzmq)
+add_executable(static program.cpp)
+target_link_libraries(static libzmq-static)
+EOF
+    cmake -S "$source" -B "$build" -DCMAKE_PREFIX_PATH="$prefix" &&
+        grep -q "ZeroMQ_DIR:PATH=$libdir/cmake/ZeroMQ" "$build/CMakeCache.txt" &&
+        cmake --build "$build" && "$build/shared" && "$build/static" &&
+        ldd "$build/shared" | grep -q "$libdir/libzmq.so.5" &&
+        ! ldd "$build/static" | grep -q libzmq
+}
+
+# A version from the future must not be found, an older one must.
+cmake_version() {
+    local wanted=$1 source=$work/version
+    rm -rf "$source"
+    mkdir "$source"
+    printf '%s\n' 'cmake_minimum_required(VERSION 3.10)' 'project(v C)' \
+        "find_package(ZeroMQ $wanted REQUIRED CONFIG)" >"$source/CMakeLists.txt"
+    cmake -S "$source" -B "$source/build" -DCMAKE_PREFIX_PATH="$prefix"
+}
+
+# The release build, as tests/abi.rs checks the other one.
+release_symbols() {
+    nm -D --defined-only --format=posix "$libdir/libzmq.so" | cut -d' ' -f1 | LC_ALL=C sort |
+        diff tests/abi/symbols.txt -
+}
+
+release_dynamic() {
+    readelf -W -d "$libdir/libzmq.so" >"$work/dynamic"
+    grep -q 'SONAME.*\[libzmq.so.5\]' "$work/dynamic" || return
+    if grep NEEDED "$work/dynamic" | grep -vE '\[(libc|libgcc_s|ld-linux[^]]*)\.so'; then
+        return 1
+    fi
+}
+
+not() {
+    ! "$@"
+}
+
+nothing_left() {
+    local left
+    left=$(find "$1" ! -type d)
+    [ -z "$left" ] || { echo "$left"; return 1; }
+}
+
+for layout in lib lib/x86_64-linux-gnu; do
+    prefix=$work/prefix-${layout##*/}
+    libdir=$prefix/$layout
+    check "$layout: install" make_for "$prefix" "$libdir" install
+    check "$layout: files" installed_files "$libdir"
+    check "$layout: exported symbols" release_symbols
+    check "$layout: soname and needed libraries" release_dynamic
+    check "$layout: C, shared, through pkg-config" c_shared
+    check "$layout: C, all static, through pkg-config" c_static
+    check "$layout: C, our archive, through pkg-config" c_archive
+    check "$layout: C++ through find_package" cpp_cmake
+    check "$layout: uninstall" make_for "$prefix" "$libdir" uninstall
+    check "$layout: nothing is left" nothing_left "$prefix"
+done
+
+prefix=$work/versions
+libdir=$prefix/lib
+check "install again" make_for "$prefix" "$libdir" install
+check "find_package of an older version" cmake_version 4.2
+check "find_package of this version" cmake_version "4.3.6 EXACT"
+check "find_package of a newer version fails" not cmake_version 4.4
+check "find_package of another major version fails" not cmake_version 3.2
+
+check "install below DESTDIR" make_for /opt/zmq /opt/zmq/lib install "$work/destdir"
+check "files below DESTDIR" installed_files "$work/destdir/opt/zmq/lib"
+check "DESTDIR is not in libzmq.pc" not grep -q destdir "$work/destdir/opt/zmq/lib/pkgconfig/libzmq.pc"
+check "uninstall below DESTDIR" make_for /opt/zmq /opt/zmq/lib uninstall "$work/destdir"
+check "nothing is left below DESTDIR" nothing_left "$work/destdir"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
