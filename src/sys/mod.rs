@@ -1,0 +1,3 @@
+//! Calls of the operating system.
+
+pub mod net;

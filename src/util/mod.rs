@@ -1,0 +1,3 @@
+//! Small helpers.
+
+pub mod z85;
