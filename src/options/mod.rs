@@ -296,9 +296,9 @@ fn fitting(bytes: &[u8], capacity: usize) -> Result<Vec<u8>> {
 /// A CURVE key as 32 raw bytes, or 40 characters of Z85 (RFC 32) with or without their NUL.
 fn curve_key(value: &[u8]) -> Result<[u8; 32]> {
     let text = match value {
-        [raw @ ..] if raw.len() == 32 => return exactly(raw),
+        raw if raw.len() == 32 => return exactly(raw),
         [text @ .., 0] if text.len() == 40 => text,
-        [text @ ..] if text.len() == 40 => text,
+        text if text.len() == 40 => text,
         _ => return Err(Error::Invalid),
     };
     let key = z85::decode(text).ok_or(Error::Invalid)?;

@@ -82,11 +82,11 @@ macro_rules! int {
 
 macro_rules! flag {
     ($number:literal $name:ident $field:ident strict $strict:literal) => {
-        row(stringify!($name), $number, Shape::Flag {
-            strict: $strict,
-            get: |o| o.$field,
-            set: |o, v| o.$field = v,
-        })
+        row(
+            stringify!($name),
+            $number,
+            Shape::Flag { strict: $strict, get: |o| o.$field, set: |o, v| o.$field = v },
+        )
     };
 }
 
@@ -112,27 +112,35 @@ macro_rules! text {
 
 macro_rules! key {
     ($number:literal $name:ident $field:ident $also:expr) => {
-        row(stringify!($name), $number, Shape::Key {
-            get: |o| &o.$field,
-            set: |o, v| {
-                let also: fn(&mut Options) = $also;
-                o.$field = v;
-                also(o);
+        row(
+            stringify!($name),
+            $number,
+            Shape::Key {
+                get: |o| &o.$field,
+                set: |o, v| {
+                    let also: fn(&mut Options) = $also;
+                    o.$field = v;
+                    also(o);
+                },
             },
-        })
+        )
     };
 }
 
 macro_rules! list {
     ($number:literal $name:ident $field:ident $parse:expr) => {
-        row(stringify!($name), $number, Shape::List {
-            add: |o, v| {
-                let element = $parse(o, v)?;
-                o.$field.push(element);
-                Ok(())
+        row(
+            stringify!($name),
+            $number,
+            Shape::List {
+                add: |o, v| {
+                    let element = $parse(o, v)?;
+                    o.$field.push(element);
+                    Ok(())
+                },
+                clear: |o| o.$field.clear(),
             },
-            clear: |o| o.$field.clear(),
-        })
+        )
     };
 }
 

@@ -90,8 +90,8 @@ fn sizes_are_accepted_as_measured() {
 
 #[test]
 fn integers_are_accepted_as_measured() {
-    let tried =
-        [i32::MIN, -2, -1, 0, 1, 2, 100, 255, 256, 65_535, 1_000_000, i32::MAX].map(i32::to_ne_bytes);
+    let tried = [i32::MIN, -2, -1, 0, 1, 2, 100, 255, 256, 65_535, 1_000_000, i32::MAX]
+        .map(i32::to_ne_bytes);
     for (number, row) in measured() {
         for bytes in tried {
             let value = i32::from_ne_bytes(bytes);

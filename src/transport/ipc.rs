@@ -1,0 +1,96 @@
+//! Addresses of zmq_ipc(7): a path, `@name` in the abstract namespace, or `*`.
+
+use std::os::unix::ffi::OsStrExt;
+
+use crate::error::{Error, Result};
+use crate::sys::net::{self, MAX_UNIX_PATH, UnixName};
+
+/// The part of an ipc endpoint behind `ipc://`, as given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpcAddress {
+    text: String,
+}
+
+impl IpcAddress {
+    pub(super) fn new(text: &str) -> Result<IpcAddress> {
+        if text == "@" {
+            return Err(Error::Invalid);
+        }
+        if text.len() > MAX_UNIX_PATH {
+            return Err(Error::NameTooLong);
+        }
+        Ok(IpcAddress { text: text.to_owned() })
+    }
+
+    /// The address as given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// For `bind`: make up a path.
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.text == "*"
+    }
+
+    /// The socket's name as the system knows it.
+    pub(super) fn name(&self) -> UnixName {
+        match self.text.strip_prefix('@') {
+            Some(name) => UnixName::Abstract(name.as_bytes().to_vec()),
+            None => UnixName::Path(self.text.as_bytes().to_vec()),
+        }
+    }
+}
+
+/// The endpoint of a Unix domain socket.
+pub(super) fn endpoint(name: &UnixName) -> String {
+    match name {
+        UnixName::Path(path) => format!("ipc://{}", String::from_utf8_lossy(path)),
+        UnixName::Abstract(name) => format!("ipc://@{}", String::from_utf8_lossy(name)),
+        UnixName::Unnamed => "ipc://".to_owned(),
+    }
+}
+
+/// A directory of our own with nothing in it but a socket; both go with this value.
+#[derive(Debug)]
+pub(super) struct TemporaryDirectory {
+    /// As made, relative to the working directory of then.
+    path: Vec<u8>,
+    /// Where it is even after the working directory changed.
+    absolute: Vec<u8>,
+}
+
+impl TemporaryDirectory {
+    /// Makes one in the directory that TMPDIR, TEMPDIR or TMP names (the first that exists),
+    /// or in the working directory.
+    pub(super) fn new() -> Result<TemporaryDirectory> {
+        let mut template = Vec::new();
+        let named = ["TMPDIR", "TEMPDIR", "TMP"].into_iter().filter_map(std::env::var_os);
+        let mut usable = named.filter(|name| std::path::Path::new(name).is_dir());
+        if let Some(parent) = usable.next() {
+            template.extend_from_slice(parent.as_bytes());
+            if template.last() != Some(&b'/') {
+                template.push(b'/');
+            }
+        }
+        template.extend_from_slice(b"tmpXXXXXX");
+        let path = net::make_temporary_directory(&template)?;
+        let absolute = match std::path::absolute(std::ffi::OsStr::from_bytes(&path)) {
+            Ok(absolute) => absolute.as_os_str().as_bytes().to_vec(),
+            Err(_) => path.clone(),
+        };
+        Ok(TemporaryDirectory { path, absolute })
+    }
+
+    /// The name of the socket in it.
+    pub(super) fn socket(&self) -> UnixName {
+        UnixName::Path([self.path.as_slice(), b"/socket"].concat())
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // Somebody may have tidied up before us; there is nobody to tell if it fails.
+        let _ = net::unlink(&[self.absolute.as_slice(), b"/socket"].concat());
+        let _ = net::remove_directory(&self.absolute);
+    }
+}

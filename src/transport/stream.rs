@@ -1,0 +1,66 @@
+//! A connected socket.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::ipc;
+use crate::sys::net::{self, SockAddr};
+
+/// A connection, of tcp or ipc: non-blocking and tuned. Read and write it with
+/// [`net::recv`], [`net::send`] and [`net::send_vectored`].
+#[derive(Debug)]
+pub struct Stream {
+    fd: OwnedFd,
+}
+
+impl Stream {
+    pub(super) fn new(fd: OwnedFd) -> Stream {
+        Stream { fd }
+    }
+
+    /// Our end as an endpoint, empty if the connection is gone. A monitor calls an accepted
+    /// connection by this name.
+    pub fn local_endpoint(&self) -> String {
+        net::local_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+    }
+
+    /// The peer's end as an endpoint, empty if the connection is gone.
+    pub fn remote_endpoint(&self) -> String {
+        net::peer_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+    }
+
+    /// The `Peer-Address` property (zmq_msg_gets(3)): the peer's IP address, or
+    /// `localhost:uid:gid:pid` for ipc. Empty if the connection is gone.
+    pub fn peer_address(&self) -> String {
+        let Ok(address) = net::peer_address(self.as_fd()) else { return String::new() };
+        if let Some(inet) = address.to_inet() {
+            return net::host_text(&inet);
+        }
+        match net::peer_credentials(self.as_fd()) {
+            Ok(peer) => format!("localhost:{}:{}:{}", peer.uid, peer.gid, peer.pid),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Gives the descriptor away.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// An address as libzmq writes it in ZMQ_LAST_ENDPOINT.
+pub(super) fn endpoint(address: &SockAddr) -> String {
+    if let Some(inet) = address.to_inet() {
+        let host = net::host_text(&inet);
+        return match inet.is_ipv6() {
+            true => format!("tcp://[{host}]:{}", inet.port()),
+            false => format!("tcp://{host}:{}", inet.port()),
+        };
+    }
+    address.to_unix().map(|name| ipc::endpoint(&name)).unwrap_or_default()
+}

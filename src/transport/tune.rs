@@ -1,0 +1,55 @@
+//! Socket options of the system that follow from those of the ZeroMQ socket.
+
+use std::os::fd::BorrowedFd;
+
+use crate::error::Result;
+use crate::options::SocketOptions;
+use crate::sys::net;
+
+/// To be done before bind or connect. Only ZMQ_BINDTODEVICE can fail, as in libzmq: an unknown
+/// interface is ENODEV. The rest are wishes the system may decline.
+pub(super) fn prepare(fd: BorrowedFd<'_>, inet: bool, options: &SocketOptions) -> Result<()> {
+    if options.sndbuf >= 0 {
+        let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, options.sndbuf);
+    }
+    if options.rcvbuf >= 0 {
+        let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, options.rcvbuf);
+    }
+    if !inet {
+        return Ok(());
+    }
+    // An IPv6 socket talks to IPv4 peers too.
+    let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+    if options.tos != 0 {
+        let _ = net::set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, options.tos);
+        let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, options.tos);
+    }
+    if !options.bindtodevice.is_empty() {
+        let device = options.bindtodevice.as_slice();
+        net::set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device)?;
+    }
+    Ok(())
+}
+
+/// To be done with every TCP connection. A connection that is already dead again refuses; the
+/// next read tells.
+pub(super) fn tcp(fd: BorrowedFd<'_>, options: &SocketOptions) {
+    let _ = net::set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
+    if options.tcp_keepalive != -1 {
+        let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, options.tcp_keepalive);
+        let details = [
+            (libc::TCP_KEEPCNT, options.tcp_keepalive_cnt),
+            (libc::TCP_KEEPIDLE, options.tcp_keepalive_idle),
+            (libc::TCP_KEEPINTVL, options.tcp_keepalive_intvl),
+        ];
+        for (name, value) in details {
+            if value != -1 {
+                let _ = net::set_option(fd, libc::IPPROTO_TCP, name, value);
+            }
+        }
+    }
+    if options.tcp_maxrt > 0 {
+        // Milliseconds here and there (tcp(7), "TCP_USER_TIMEOUT").
+        let _ = net::set_option(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, options.tcp_maxrt);
+    }
+}
