@@ -5,5 +5,7 @@ pub mod error;
 pub mod msg;
 pub mod options;
 pub mod pattern;
+pub mod sys;
+pub mod transport;
 pub mod types;
 pub mod util;

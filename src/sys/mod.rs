@@ -1,8 +1,3 @@
-//! The operating system: thin, safe wrappers that return [`Error`](crate::error::Error).
+//! Calls of the operating system.
 
-pub mod clock;
-pub mod epoll;
-pub mod eventfd;
-pub mod futex;
 pub mod net;
-pub mod thread;

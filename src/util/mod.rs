@@ -1,7 +1,3 @@
-//! Helpers without state of their own: what `zmq_*` utility functions do, minus the pointers.
+//! Small helpers.
 
-pub mod capabilities;
-pub mod keys;
-pub mod strerror;
-pub mod timers;
 pub mod z85;
