@@ -1,11 +1,19 @@
-//! zmq-oxide: a drop-in `libzmq.so.5`, written in Rust.
+//! zmq-oxide: a drop-in `libzmq.so.5`, written in Rust. ARCHITECTURE.md tells how it hangs together.
 
 pub mod capi;
+pub mod connection;
+pub mod context;
 pub mod error;
 pub mod msg;
 pub mod options;
 pub mod pattern;
+pub mod pipe;
+pub mod reactor;
+pub mod security;
+pub mod socket;
+pub mod sync;
 pub mod sys;
 pub mod transport;
 pub mod types;
 pub mod util;
+pub mod wire;

@@ -19,7 +19,7 @@ const LAYERS: [(&str, u8, char); 22] = [
     ("poll", 80, 's'),
     ("proxy", 80, 's'),
     ("pattern", 70, 'n'),
-    ("pipe", 70, 'p'),
+    ("pipe", 72, 'p'),
     ("connection", 60, 'o'),
     ("security", 51, 'e'),
     ("wire", 50, 'w'),

@@ -7,9 +7,11 @@
 #![allow(non_camel_case_types, reason = "the names are those of zmq.h")]
 
 pub mod constants;
+pub mod context;
 pub(crate) mod ffi;
-pub mod lead_stub;
 pub mod message;
+pub mod poll;
+pub mod socket;
 pub mod timers;
 pub mod types;
 pub mod util;

@@ -4,6 +4,48 @@
 //! lock: all its calls happen under the lock of its socket. It is told what happens to its pipes
 //! through the methods of [`Pattern`].
 
+#![forbid(unsafe_code)]
+
+mod any;
+mod dealer;
+mod distribute;
+mod fair_queue;
+mod hash;
+mod load_balance;
+mod pair;
+mod publish;
+mod pull;
+mod push;
+mod reply;
+mod request;
+mod ring;
+mod router;
+mod routing;
+mod stream;
+mod subscribe;
+mod subscriptions;
+mod tagged_queue;
+#[cfg(test)]
+mod tests;
+mod trie;
+mod value;
+mod xpub;
+mod xsub;
+
+pub use any::AnyPattern;
+pub use dealer::Dealer;
+pub use pair::Pair;
+pub use publish::Pub;
+pub use pull::Pull;
+pub use push::Push;
+pub use reply::Rep;
+pub use request::Req;
+pub use router::Router;
+pub use stream::Stream;
+pub use subscribe::Sub;
+pub use xpub::XPub;
+pub use xsub::XSub;
+
 use crate::error::Result;
 use crate::msg::Msg;
 
@@ -91,4 +133,11 @@ pub trait Pattern {
     ) -> Option<Result<()>>;
     /// Reads an option that only this socket type has, as the bytes `getsockopt` returns.
     fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>>;
+    /// The pipe of which the application has read a part of a message, if any. To end that pipe
+    /// now would cut the message short, and what comes next would look like its rest; so
+    /// [`Pattern::detach`] should wait until this says otherwise. Nothing breaks inside if it
+    /// does not.
+    fn reading(&self) -> Option<PipeId> {
+        None
+    }
 }

@@ -330,17 +330,12 @@ impl PipeTable {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         pipe.dirty = false;
         let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let mut result = wire.flush();
+        while result == Ok(true) && wire.send_newest() {
+            result = wire.flush();
+        }
         let Some(connection) = &mut wire.connection else { return };
-        let result = if connection.tx.blocked() { Ok(false) } else { connection.flush() };
-        let result = match result {
-            Ok(false) if connection.tx.borrowed() => connection.tx.make_owned().map(|()| false),
-            other => other,
-        };
         match result {
-            Ok(true) if wire.send_newest() => {
-                self.mark_dirty(id);
-                self.flush_one_again(id);
-            }
             Ok(empty) => {
                 if empty == connection.watches_out {
                     connection.watches_out = !empty;
@@ -361,11 +356,6 @@ impl PipeTable {
             }
             Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
         }
-    }
-
-    fn flush_one_again(&mut self, id: PipeId) {
-        self.dirty.retain(|&d| d != id);
-        self.flush_one(id);
     }
 
     /// A descriptor of the socket's set was reported. Reads nothing, unless the peer hung up.

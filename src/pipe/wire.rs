@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::msg::Msg;
 use std::collections::VecDeque;
 
@@ -134,6 +134,17 @@ impl Wire {
         }
         self.pending_messages += usize::from(!msg.more());
         self.pending.push_back(msg);
+    }
+
+    /// Hands what is queued to the kernel; true if nothing is left. What belongs to the caller of
+    /// the running send call and is left is copied.
+    pub(super) fn flush(&mut self) -> Result<bool> {
+        let Some(connection) = &mut self.connection else { return Ok(true) };
+        let empty = !connection.tx.blocked() && connection.flush()?;
+        if !empty && connection.tx.borrowed() {
+            connection.tx.make_owned()?;
+        }
+        Ok(empty)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if

@@ -179,8 +179,8 @@ impl Mechanism for PlainServer {
         match self.step {
             ServerStep::AwaitHello => {
                 let data = strip(body, b"HELLO").ok_or(HandshakeError::UnexpectedCommand)?;
-                self.credentials = parse_hello(data)
-                    .ok_or(HandshakeError::MalformedCommand(Malformed::Hello))?;
+                self.credentials =
+                    parse_hello(data).ok_or(HandshakeError::MalformedCommand(Malformed::Hello))?;
                 self.zap = Zap::Ask;
                 self.step = ServerStep::SendWelcome;
             }

@@ -179,7 +179,9 @@ impl Core {
         for mail in self.socket.take_mail() {
             match mail {
                 Mail::News(news) => self.pipes.on_news(news),
-                Mail::Attach(end) => self.attach_inproc(*end, NO_ENDPOINT, false),
+                Mail::Attach(end) => {
+                    self.attach_inproc(*end, NO_ENDPOINT, false);
+                }
             }
         }
         self.pump();

@@ -13,7 +13,6 @@ use crate::pipe::PipeEvent;
 use crate::reactor::{Handler, Tick};
 use crate::sys::epoll;
 use crate::transport::Stream;
-use crate::types::SocketType;
 use crate::wire::{Established, HandshakeError, MonitorEvent};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -260,7 +259,7 @@ impl Core {
 
     /// Whether ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
     fn raw_notes(&self) -> bool {
-        self.socket_type == SocketType::Stream && self.pattern.notifies()
+        self.pattern.notifies_raw()
     }
 
     /// After a connection without handshake was lost, see [`Core::raw_notes`].

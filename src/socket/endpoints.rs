@@ -635,7 +635,7 @@ impl Core {
 
     /// Whether connections carry bytes instead of ZMTP.
     pub(super) fn speaks_raw(&self) -> bool {
-        self.socket_type == SocketType::Stream || self.pattern.is_raw()
+        self.pattern.is_raw()
     }
 
     /// Closes a connection whose handshake is not over.

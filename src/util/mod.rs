@@ -1,3 +1,7 @@
-//! Small helpers.
+//! Helpers without state of their own: what `zmq_*` utility functions do, minus the pointers.
 
+pub mod capabilities;
+pub mod keys;
+pub mod strerror;
+pub mod timers;
 pub mod z85;

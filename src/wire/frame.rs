@@ -140,11 +140,9 @@ pub fn parse_header(framing: Framing, bytes: &[u8]) -> Result<Option<Header>, Fr
     match framing {
         Framing::V2 => match *bytes {
             // A short frame of a message: no other bit than MORE is set.
-            [flags @ 0..=1, len, ..] => Ok(Some(Header {
-                flags: Flags(flags),
-                header_len: 2,
-                body_len: u64::from(len),
-            })),
+            [flags @ 0..=1, len, ..] => {
+                Ok(Some(Header { flags: Flags(flags), header_len: 2, body_len: u64::from(len) }))
+            }
             _ => parse_v2(bytes),
         },
         Framing::V1 => parse_v1(bytes),

@@ -69,6 +69,12 @@ impl Established {
     pub fn subscribes_by_command(&self) -> bool {
         self.version >= (3, 1)
     }
+
+    /// Whether we may send PING. RFC 23 has none, but libzmq sends them to ZMTP 3.0 peers as well;
+    /// older ones have no commands at all.
+    pub fn heartbeats(&self) -> bool {
+        self.version >= (3, 0)
+    }
 }
 
 /// Which bytes of the peer come next.
@@ -384,8 +390,7 @@ impl Handshake {
 
     fn establish(&mut self) {
         let publishes = matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
-        let peer =
-            std::mem::replace(&mut self.peer, metadata::PeerMetadata::new(self.socket_type));
+        let peer = std::mem::replace(&mut self.peer, metadata::PeerMetadata::new(self.socket_type));
         self.stage = Stage::Done;
         self.pending = Vec::new();
         self.established = Some(Established {

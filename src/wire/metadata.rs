@@ -58,7 +58,8 @@ impl<'a> Iterator for Properties<'a> {
 /// Appends one property. Names are ours or checked when the option was set: 1 to 255 octets; a
 /// property that does not fit its length fields is left out.
 pub fn append_property(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    let (Ok(name_len @ 1..), Ok(value_len)) = (u8::try_from(name.len()), u32::try_from(value.len()))
+    let (Ok(name_len @ 1..), Ok(value_len)) =
+        (u8::try_from(name.len()), u32::try_from(value.len()))
     else {
         return;
     };

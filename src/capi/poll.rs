@@ -1,0 +1,121 @@
+//! Waiting for several sockets, and proxies: zmq_poll(3), zmq_proxy(3).
+
+use super::ffi::guard;
+use super::types::zmq_pollitem_t;
+use crate::error::{Error, Result};
+use crate::socket::Socket;
+use crate::socket::poll::{self, Item, Source};
+use crate::socket::proxy;
+use std::ffi::{c_int, c_long, c_short, c_void};
+use std::time::Duration;
+
+/// Waits until an item is ready, or for `timeout` milliseconds (-1: for ever). Returns how many
+/// are. `EINVAL`, `EFAULT`, `EINTR`, `ETERM`, `ENOTSOCK` (zmq_poll(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_poll(
+    items_: *mut zmq_pollitem_t,
+    nitems: c_int,
+    timeout: c_long,
+) -> c_int {
+    guard(|| {
+        let count = usize::try_from(nitems).map_err(|_| Error::Invalid)?;
+        if count == 0 {
+            return pause(timeout);
+        }
+        if items_.is_null() || !items_.is_aligned() {
+            return Err(Error::Fault);
+        }
+        // SAFETY: not null, aligned, and the caller gives `count` items.
+        let items = unsafe { std::slice::from_raw_parts_mut(items_, count) };
+        let mut few = [Item { source: Source::Descriptor(-1), events: 0, ready: 0 }; 8];
+        let mut many = Vec::new();
+        let list = if count <= few.len() {
+            &mut few[..count]
+        } else {
+            many.resize(count, few[0]);
+            &mut many[..]
+        };
+        for (item, entry) in items.iter().zip(list.iter_mut()) {
+            entry.events = item.events;
+            entry.source = if item.socket.is_null() {
+                Source::Descriptor(item.fd)
+            } else {
+                // SAFETY: the caller's promise.
+                Source::Socket(unsafe { Socket::from_handle(item.socket)? })
+            };
+        }
+        let found = poll::wait(list, timeout)?;
+        for (item, entry) in items.iter_mut().zip(list.iter()) {
+            item.revents = entry.ready as c_short;
+        }
+        Ok(c_int::try_from(found).unwrap_or(c_int::MAX))
+    })
+}
+
+/// No items: sleep.
+fn pause(timeout: c_long) -> Result<c_int> {
+    if timeout != 0 {
+        let time = u64::try_from(timeout).ok().map(Duration::from_millis);
+        crate::sys::poll::poll(&mut [], time)?;
+    }
+    Ok(0)
+}
+
+unsafe fn run(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+    control: *mut c_void,
+) -> Result<c_int> {
+    if frontend.is_null() || backend.is_null() {
+        return Err(Error::Fault);
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let optional = |handle: *mut c_void| {
+            if handle.is_null() { Ok(None) } else { Socket::from_handle(handle).map(Some) }
+        };
+        let frontend = Socket::from_handle(frontend)?;
+        let backend = Socket::from_handle(backend)?;
+        proxy::run(frontend, backend, optional(capture)?, optional(control)?)?;
+    }
+    Ok(0)
+}
+
+/// Passes messages between two sockets, and copies to `capture` if it is not null, until the
+/// context ends: -1 and `ETERM` (zmq_proxy(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_proxy(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+) -> c_int {
+    // SAFETY: passed on.
+    guard(|| unsafe { run(frontend, backend, capture, std::ptr::null_mut()) })
+}
+
+/// `zmq_proxy`, with a socket that takes PAUSE, RESUME, TERMINATE and STATISTICS. Returns 0 after
+/// TERMINATE (zmq_proxy_steerable(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_proxy_steerable(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+    control: *mut c_void,
+) -> c_int {
+    // SAFETY: passed on.
+    guard(|| unsafe { run(frontend, backend, capture, control) })
+}
+
+/// Deprecated: `zmq_proxy` without capture. The type (ZMQ_QUEUE, ZMQ_FORWARDER, ZMQ_STREAMER) says
+/// nothing that the sockets do not say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_device(
+    type_: c_int,
+    frontend: *mut c_void,
+    backend: *mut c_void,
+) -> c_int {
+    let _ = type_;
+    // SAFETY: passed on.
+    guard(|| unsafe { run(frontend, backend, std::ptr::null_mut(), std::ptr::null_mut()) })
+}

@@ -1,0 +1,321 @@
+//! Sockets: zmq_socket(3), zmq_bind(3), zmq_send(3) and their kin.
+
+use super::ffi::{guard, message_mut, string};
+use super::types::zmq_msg_t;
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::socket::Socket;
+use libc::iovec;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+const DONTWAIT: c_int = 1;
+const SNDMORE: c_int = 2;
+
+/// The size of a message as C gets it: sizes beyond `int` are reported as its largest value.
+fn size(length: usize) -> c_int {
+    c_int::try_from(length).unwrap_or(c_int::MAX)
+}
+
+/// # Safety
+/// As for [`Socket::from_handle`].
+#[inline]
+unsafe fn socket(handle: *mut c_void) -> Result<&'static Socket> {
+    // SAFETY: passed on.
+    unsafe { Socket::from_handle(handle) }
+}
+
+/// The endpoint named by a C string; `EINVAL` for null and for what is not text.
+///
+/// # Safety
+/// As for [`string`].
+unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str> {
+    // SAFETY: passed on.
+    let bytes = unsafe { string(text) }.map_err(|_| Error::Invalid)?;
+    std::str::from_utf8(bytes).map_err(|_| Error::Invalid)
+}
+
+/// Closes a socket. Messages not sent yet linger as ZMQ_LINGER says. `ENOTSOCK` (zmq_close(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_close(s: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)? }.close().map(|()| 0))
+}
+
+/// Sets a socket option. `EINVAL`, `ETERM`, `ENOTSOCK` (zmq_setsockopt(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_setsockopt(
+    s: *mut c_void,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        let value = if optval.is_null() {
+            if optvallen != 0 {
+                return Err(Error::Invalid);
+            }
+            None
+        } else {
+            // SAFETY: the caller gives `optvallen` readable bytes.
+            Some(unsafe { std::slice::from_raw_parts(optval.cast::<u8>(), optvallen) })
+        };
+        socket.set_option(option, value).map(|()| 0)
+    })
+}
+
+/// Reads a socket option. `optvallen` is the size of the buffer, and afterwards of the value.
+/// `EINVAL`, `ETERM`, `ENOTSOCK` (zmq_getsockopt(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_getsockopt(
+    s: *mut c_void,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        if optval.is_null() || optvallen.is_null() {
+            return Err(Error::Fault);
+        }
+        // SAFETY: not null; the caller gives a size and a buffer of that size.
+        unsafe {
+            let capacity = ptr::read_unaligned(optvallen);
+            let value = socket.get_option(option, capacity)?;
+            ptr::copy_nonoverlapping(value.as_ptr(), optval.cast::<u8>(), value.len());
+            ptr::write_unaligned(optvallen, value.len());
+        }
+        Ok(0)
+    })
+}
+
+/// Accepts peers at an endpoint (zmq_bind(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_bind(s: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)?.bind(endpoint(addr)?) }.map(|()| 0))
+}
+
+/// Connects to an endpoint (zmq_connect(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect(s: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)?.connect(endpoint(addr)?) }.map(|()| 0))
+}
+
+/// Ends what `zmq_bind` began. `ENOENT` if the endpoint is not bound (zmq_unbind(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_unbind(s: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)?.remove_endpoint(endpoint(addr)?) }.map(|()| 0))
+}
+
+/// Ends what `zmq_connect` began. `ENOENT` if the endpoint is not connected (zmq_disconnect(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_disconnect(s: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)?.remove_endpoint(endpoint(addr)?) }.map(|()| 0))
+}
+
+/// Sends a copy of a buffer as one part of a message. Returns the number of bytes (zmq_send(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send(
+    s: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        if buf.is_null() && len != 0 {
+            return Err(Error::Fault);
+        }
+        // SAFETY: the buffer stays valid during this call, and pipes keep nothing of it.
+        let mut msg = unsafe { Msg::borrowed(buf.cast(), len) };
+        socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        Ok(size(len))
+    })
+}
+
+/// Sends a buffer that never changes and is never freed, without copying it (zmq_send_const(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send_const(
+    s: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        if buf.is_null() && len != 0 {
+            return Err(Error::Fault);
+        }
+        // SAFETY: valid for ever by the caller's promise.
+        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None)? };
+        socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        Ok(size(len))
+    })
+}
+
+/// Receives a part of a message into a buffer. Returns the size of the part, which may be more
+/// than fitted (zmq_recv(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recv(
+    s: *mut c_void,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        let msg = socket.receive(flags & DONTWAIT != 0)?;
+        let fits = msg.len().min(len);
+        if fits > 0 {
+            if buf.is_null() {
+                return Err(Error::Fault);
+            }
+            // SAFETY: the caller gives `len` writable bytes, and `fits` is not more.
+            unsafe { ptr::copy_nonoverlapping(msg.data().as_ptr(), buf.cast::<u8>(), fits) };
+        }
+        Ok(size(msg.len()))
+    })
+}
+
+/// Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
+        let length = msg.len();
+        socket.send(msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        Ok(size(length))
+    })
+}
+
+/// Receives a part of a message. What `msg` held is freed. Returns the number of bytes
+/// (zmq_msg_recv(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
+        *msg = socket.receive(flags & DONTWAIT != 0)?;
+        msg.unpin();
+        Ok(size(msg.len()))
+    })
+}
+
+/// Deprecated: `zmq_msg_send`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+    // SAFETY: passed on.
+    unsafe { zmq_msg_send(msg, s, flags) }
+}
+
+/// Deprecated: `zmq_msg_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recvmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+    // SAFETY: passed on.
+    unsafe { zmq_msg_recv(msg, s, flags) }
+}
+
+/// Sends each buffer as a part of one message. Returns the size of the last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendiov(
+    s: *mut c_void,
+    iov: *mut iovec,
+    count: usize,
+    flags: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        if count == 0 || iov.is_null() {
+            return Err(Error::Invalid);
+        }
+        let mut sent = 0;
+        for at in 0..count {
+            // SAFETY: the caller gives `count` vectors of readable bytes.
+            let mut msg = unsafe {
+                let vector = ptr::read_unaligned(iov.add(at));
+                if vector.iov_base.is_null() && vector.iov_len != 0 {
+                    return Err(Error::Fault);
+                }
+                Msg::borrowed(vector.iov_base.cast(), vector.iov_len)
+            };
+            sent = msg.len();
+            let more = at + 1 < count || flags & SNDMORE != 0;
+            socket.send(&mut msg, more, flags & DONTWAIT != 0)?;
+        }
+        Ok(size(sent))
+    })
+}
+
+/// Receives the parts of a message, at most `*count`, into buffers made with malloc, which the
+/// caller frees. `*count` is how many there were. Returns that number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recviov(
+    s: *mut c_void,
+    iov: *mut iovec,
+    count: *mut usize,
+    flags: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        if count.is_null() || iov.is_null() {
+            return Err(Error::Invalid);
+        }
+        // SAFETY: not null; the caller gives `*count` vectors.
+        let room = unsafe { ptr::read_unaligned(count) };
+        if room == 0 {
+            return Err(Error::Invalid);
+        }
+        // SAFETY: as above.
+        unsafe { ptr::write_unaligned(count, 0) };
+        let mut parts = 0;
+        while parts < room {
+            let msg = socket.receive(flags & DONTWAIT != 0)?;
+            let more = msg.more();
+            // SAFETY: `parts` is below the number of vectors; the new block is large enough.
+            unsafe {
+                let block = libc::malloc(msg.len().max(1));
+                if block.is_null() {
+                    return Err(Error::NoMemory);
+                }
+                ptr::copy_nonoverlapping(msg.data().as_ptr(), block.cast::<u8>(), msg.len());
+                let vector = iovec { iov_base: block, iov_len: msg.len() };
+                ptr::write_unaligned(iov.add(parts), vector);
+                parts += 1;
+                ptr::write_unaligned(count, parts);
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(size(parts))
+    })
+}
+
+/// Reports events of a socket to an inproc endpoint; null ends that (zmq_socket_monitor(3)).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor(
+    s: *mut c_void,
+    addr: *const c_char,
+    events: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        // SAFETY: as above.
+        let name = if addr.is_null() { None } else { Some(unsafe { endpoint(addr)? }) };
+        socket.monitor(name, events as u16).map(|()| 0)
+    })
+}

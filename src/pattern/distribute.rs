@@ -1,0 +1,101 @@
+//! Distribution: one message to many pipes (RFC 29, PUB: "SHALL NOT block on sending" and
+//! "SHALL silently drop the message if the queue for a subscriber is full").
+
+use super::ring::Ring;
+use super::{PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// Copies each message to the pipes chosen for it. The choice is made before the first frame
+/// and holds for the whole message.
+#[derive(Debug, Default)]
+pub(crate) struct Distribute {
+    pipes: Ring,
+    chosen: Vec<PipeId>,
+    more: bool,
+}
+
+impl Distribute {
+    pub(crate) fn attach(&mut self, id: PipeId) {
+        self.pipes.insert(id);
+    }
+
+    pub(crate) fn detach(&mut self, id: PipeId) {
+        self.pipes.remove(id);
+        self.chosen.retain(|&chosen| chosen != id);
+        if self.chosen.is_empty() {
+            self.chosen = Vec::new();
+        }
+    }
+
+    /// Every pipe.
+    pub(crate) fn all(&self) -> &[PipeId] {
+        self.pipes.all()
+    }
+
+    /// Whether the next frame continues the message of the last one.
+    #[inline]
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    /// Forgets the pipes chosen so far.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.chosen.clear();
+    }
+
+    /// Chooses a pipe, which must not be chosen yet.
+    #[inline]
+    pub(crate) fn choose(&mut self, id: PipeId) {
+        self.chosen.push(id);
+    }
+
+    /// Chooses every pipe for which `test` holds.
+    pub(crate) fn choose_where(&mut self, mut test: impl FnMut(PipeId) -> bool) {
+        let Distribute { pipes, chosen, .. } = self;
+        chosen.extend(pipes.all().iter().copied().filter(|&id| test(id)));
+    }
+
+    /// Drops the chosen pipes for which `test` does not hold.
+    #[inline]
+    pub(crate) fn keep_where(&mut self, mut test: impl FnMut(PipeId) -> bool) {
+        self.chosen.retain(|&id| test(id));
+    }
+
+    /// Whether the pipe gets the current message.
+    pub(crate) fn is_chosen(&self, id: PipeId) -> bool {
+        self.chosen.contains(&id)
+    }
+
+    /// Whether every chosen pipe has room.
+    pub(crate) fn all_writable<P: PipeSet>(&self, pipes: &mut P) -> bool {
+        self.chosen.iter().all(|&id| pipes.check_write(id))
+    }
+
+    /// Writes a frame to the chosen pipes. The body is shared, not copied.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if a borrowed body cannot be copied; nothing was written then.
+    #[inline]
+    pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        let more = msg.more();
+        if let Some((&last, others)) = self.chosen.split_last() {
+            if !others.is_empty() {
+                // One copy for all of them, not one in each pipe.
+                msg.make_owned().map_err(|_| Error::NoMemory)?;
+            }
+            for &id in others {
+                pipes.write(id, msg.share());
+            }
+            pipes.write(last, msg.take());
+        } else {
+            drop(msg.take());
+        }
+        self.more = more;
+        if !more {
+            self.chosen.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! PAIR: exactly one peer (RFC 31).
+
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// "SHALL connect to at most one PAIR socket at any one time."
+#[derive(Debug, Default)]
+pub struct Pair {
+    pipe: Option<PipeId>,
+    /// In the middle of a message to the peer.
+    sending: bool,
+    /// In the middle of a message from the peer.
+    reading: bool,
+    /// The peer left in the middle of a message to it: swallow the rest.
+    dropping: bool,
+}
+
+impl Pattern for Pair {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        if self.pipe.is_some() {
+            pipes.close(id);
+        } else {
+            self.pipe = Some(id);
+        }
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        if self.pipe == Some(id) && self.reading && !pipes.check_read(id) {
+            self.reading = false;
+        }
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        if self.pipe == Some(id) {
+            self.dropping |= self.sending;
+            self.sending = false;
+            self.reading = false;
+            self.pipe = None;
+        }
+    }
+
+    fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        let more = msg.more();
+        if self.dropping {
+            self.dropping = more;
+            drop(msg.take());
+            return Ok(());
+        }
+        match self.pipe {
+            Some(id) if pipes.check_write(id) => {
+                pipes.write(id, msg.take());
+                self.sending = more;
+                Ok(())
+            }
+            _ => Err(Error::Again),
+        }
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        let msg = self.pipe.and_then(|id| pipes.read(id)).ok_or(Error::Again)?;
+        self.reading = msg.more();
+        Ok(msg)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        self.pipe.is_some_and(|id| pipes.check_read(id))
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        self.dropping || self.pipe.is_some_and(|id| pipes.check_write(id))
+    }
+
+    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
+        None
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        if self.reading { self.pipe } else { None }
+    }
+}

@@ -1,0 +1,66 @@
+//! PULL: tasks in, fairly queued (RFC 30).
+
+use super::fair_queue::FairQueue;
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// "SHALL receive incoming messages from its peers using a fair-queuing strategy", "SHALL
+/// deliver these to its calling application".
+#[derive(Debug, Default)]
+pub struct Pull {
+    queue: FairQueue,
+}
+
+impl Pattern for Pull {
+    fn attach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId, _how: Attach) {
+        self.queue.attach(id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.queue.disconnected(pipes, id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.queue.detach(id);
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.queue.activate(id);
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
+        Err(Error::NotSupported)
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        self.queue.recv(pipes).map(|(_, msg)| msg).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        self.queue.has_in(pipes)
+    }
+
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        false
+    }
+
+    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
+        None
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.queue.reading()
+    }
+}

@@ -1,0 +1,63 @@
+//! PUSH: tasks out, round robin (RFC 30).
+
+use super::load_balance::LoadBalance;
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// "SHALL block on sending, or return a suitable error, when it has no available peers", "SHALL
+/// NOT accept further messages when it has no available peers", "SHALL NOT discard messages".
+#[derive(Debug, Default)]
+pub struct Push {
+    out: LoadBalance,
+}
+
+impl Pattern for Push {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        self.out.attach(id);
+        self.read_activated(pipes, id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.out.detach(id);
+    }
+
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        // A PULL has nothing to say; what comes all the same must not fill the pipe.
+        while pipes.read(id).is_some() {}
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.out.activate(id);
+    }
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        self.out.send(pipes, msg).map(|_| ())
+    }
+
+    fn recv<P: PipeSet>(&mut self, _pipes: &mut P) -> Result<Msg> {
+        Err(Error::NotSupported)
+    }
+
+    fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        false
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        self.out.has_out(pipes)
+    }
+
+    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
+        None
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+}

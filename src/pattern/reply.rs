@@ -1,0 +1,228 @@
+//! REP: one request, then our reply to it (RFC 28).
+
+use super::fair_queue::FairQueue;
+use super::value::{option, switch};
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// Envelopes longer than this do not keep their memory.
+const ENVELOPE_KEPT: usize = 32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Waiting for a request.
+    Idle,
+    /// The application read a part of the request.
+    Receiving,
+    /// The application has the request and owes a reply.
+    Replying,
+    /// The application sent a part of the reply.
+    Sending,
+}
+
+/// "SHALL remove and store the address envelope, including the delimiter", "SHALL pass the
+/// remaining data frames to its calling application", "SHALL wait for a single reply message from
+/// its calling application", "SHALL prepend the address envelope and delimiter", "SHALL deliver
+/// this message back to the originating peer".
+#[derive(Debug)]
+pub struct Rep {
+    queue: FairQueue,
+    state: State,
+    /// Address frames and delimiter of the request.
+    envelope: Vec<Msg>,
+    /// The first body frame of the request, read ahead.
+    request: Option<Msg>,
+    /// Who asked; nobody any more if that peer is gone. The reply is dropped then.
+    from: Option<PipeId>,
+}
+
+impl Default for Rep {
+    fn default() -> Self {
+        Rep {
+            queue: FairQueue::default(),
+            state: State::Idle,
+            envelope: Vec::new(),
+            request: None,
+            from: None,
+        }
+    }
+}
+
+impl Rep {
+    /// Reads ahead to the first body frame of the next request that has a delimiter.
+    fn fetch_request<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        while self.request.is_none() {
+            let Some((from, frame)) = self.queue.recv(pipes) else { return false };
+            self.request = self.open_envelope(pipes, frame);
+            if self.request.is_some() {
+                self.from = Some(from);
+            } else {
+                self.queue.skip_rest(pipes);
+                self.forget_envelope();
+            }
+        }
+        true
+    }
+
+    /// Keeps the envelope of a message that begins with `frame` and returns what follows it.
+    fn open_envelope<P: PipeSet>(&mut self, pipes: &mut P, frame: Msg) -> Option<Msg> {
+        let mut frame = frame;
+        loop {
+            if !frame.more() {
+                return None;
+            }
+            let delimiter = frame.is_empty();
+            self.envelope.push(frame);
+            frame = self.queue.recv_rest(pipes)?;
+            if delimiter {
+                return Some(frame);
+            }
+        }
+    }
+
+    fn forget_envelope(&mut self) {
+        self.envelope.clear();
+        if self.envelope.capacity() > ENVELOPE_KEPT {
+            self.envelope = Vec::new();
+        }
+    }
+
+    /// Writes the envelope back, or decides to drop the reply: "SHALL silently discard" what
+    /// cannot be delivered rather than block.
+    fn begin_reply<P: PipeSet>(&mut self, pipes: &mut P) {
+        match self.from {
+            Some(id) if pipes.check_write(id) => {
+                for frame in self.envelope.drain(..) {
+                    pipes.write(id, frame);
+                }
+            }
+            _ => self.from = None,
+        }
+        self.forget_envelope();
+    }
+
+    /// A request whose rest was lost with its pipe is forgotten.
+    fn check_request_complete(&mut self) {
+        if self.queue.more() {
+            return;
+        }
+        let unseen = self.state == State::Idle && self.request.as_ref().is_some_and(Msg::more);
+        if unseen || self.state == State::Receiving {
+            self.request = None;
+            self.from = None;
+            self.forget_envelope();
+            self.state = State::Idle;
+        }
+    }
+}
+
+impl Pattern for Rep {
+    fn attach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId, _how: Attach) {
+        self.queue.attach(id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let was_reading = self.queue.reading() == Some(id);
+        self.queue.disconnected(pipes, id);
+        if was_reading {
+            self.check_request_complete();
+        }
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        let was_reading = self.queue.reading() == Some(id);
+        self.queue.detach(id);
+        if was_reading {
+            self.check_request_complete();
+        }
+        if self.from == Some(id) {
+            self.from = None;
+        }
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.queue.activate(id);
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        match self.state {
+            State::Idle | State::Receiving => return Err(Error::State),
+            State::Replying => self.begin_reply(pipes),
+            State::Sending => {}
+        }
+        let more = msg.more();
+        self.state = if more { State::Sending } else { State::Idle };
+        match self.from {
+            Some(id) => pipes.write(id, msg.take()),
+            None => drop(msg.take()),
+        }
+        if !more {
+            self.from = None;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        match self.state {
+            State::Replying | State::Sending => return Err(Error::State),
+            State::Idle => {
+                if !self.fetch_request(pipes) {
+                    return Err(Error::Again);
+                }
+            }
+            State::Receiving => self.request = self.queue.recv_rest(pipes),
+        }
+        let Some(frame) = self.request.take() else {
+            self.check_request_complete();
+            return Err(Error::Again);
+        };
+        self.state = if frame.more() { State::Receiving } else { State::Replying };
+        Ok(frame)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        match self.state {
+            State::Idle => self.fetch_request(pipes),
+            State::Receiving => true,
+            State::Replying | State::Sending => false,
+        }
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        matches!(self.state, State::Replying | State::Sending)
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        _pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            // libzmq's REP is a kind of ROUTER and accepts its options, to no effect.
+            option::ROUTER_MANDATORY
+            | option::ROUTER_RAW
+            | option::PROBE_ROUTER
+            | option::ROUTER_HANDOVER => Some(switch(value).map(|_| ())),
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.queue.reading()
+    }
+}

@@ -1,0 +1,312 @@
+//! ROUTER: messages to and from named peers (RFC 28).
+
+use super::dealer::probe_router;
+use super::routing::Routing;
+use super::tagged_queue::TaggedQueue;
+use super::value::{self, option, set_switch};
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use std::collections::VecDeque;
+
+/// `ZMQ_NOTIFY_CONNECT`.
+const NOTIFY_CONNECT: i32 = 1;
+/// `ZMQ_NOTIFY_DISCONNECT`.
+const NOTIFY_DISCONNECT: i32 = 2;
+/// `ZMQ_POLLOUT`.
+const POLLOUT: i32 = 2;
+
+/// "SHALL consider each connected peer to be identified by an identity", "SHALL prefix each
+/// incoming message with the identity of the originating peer", "SHALL remove the first frame of
+/// each outgoing message and use it as identity of the peer", "SHALL either drop messages or
+/// return an error when no such peer is connected".
+#[derive(Debug, Default)]
+pub struct Router {
+    incoming: TaggedQueue,
+    routing: Routing,
+    out: Outgoing,
+    /// Lost its name to another peer while its message was being read; to close after that.
+    superseded: Option<PipeId>,
+    /// Ids whose peers came or went (ZMQ_ROUTER_NOTIFY).
+    notices: VecDeque<Msg>,
+    /// Pipes whose peer is there, as far as the application was told.
+    announced: Vec<PipeId>,
+    mandatory: bool,
+    handover: bool,
+    probe: bool,
+    raw: bool,
+    notify: i32,
+}
+
+/// The message being sent.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// The routing id was taken off; what comes now is the message.
+    pub(crate) in_message: bool,
+    /// Where it goes, nowhere if it is to be dropped.
+    pub(crate) to: Option<PipeId>,
+}
+
+impl Outgoing {
+    pub(crate) fn detach(&mut self, id: PipeId) {
+        if self.to == Some(id) {
+            self.to = None;
+        }
+    }
+}
+
+impl Router {
+    /// `ZMQ_ROUTER_RAW`: connections made from now on carry plain bytes.
+    pub fn raw(&self) -> bool {
+        self.raw
+    }
+
+    /// Whether a new peer may get this name (ZMQ_CONNECT_ROUTING_ID).
+    pub fn is_free(&self, id: &[u8]) -> bool {
+        !self.routing.contains(id)
+    }
+
+    /// `zmq_socket_get_peer_state`: ZMQ_POLLOUT if the peer can be written to.
+    ///
+    /// # Errors
+    /// [`Error::HostUnreachable`] if there is no such peer.
+    pub fn peer_state<P: PipeSet>(&mut self, pipes: &mut P, id: &[u8]) -> Result<i32> {
+        let pipe = self.routing.find(id).ok_or(Error::HostUnreachable)?;
+        Ok(if pipes.check_write(pipe) { POLLOUT } else { 0 })
+    }
+
+    /// Finds the peer's name and lets its messages in. A peer whose name is taken stays
+    /// nameless: nothing of it is delivered.
+    fn identify<P: PipeSet>(&mut self, pipes: &mut P, pipe: PipeId) {
+        if self.routing.frame(pipe).is_some() {
+            // Its first name stays, whatever it announces when it connects again.
+            return;
+        }
+        let assigned = pipes.assigned_routing_id(pipe).is_some();
+        let known = match pipes.assigned_routing_id(pipe) {
+            Some(id) => Some(id),
+            None if self.raw => None,
+            None => Some(pipes.peer_routing_id(pipe)),
+        };
+        match known {
+            None | Some([]) => {
+                self.routing.insert_generated(pipe);
+            }
+            Some(id) => {
+                let owner = self.routing.find(id);
+                if let Some(owner) = owner {
+                    if !self.handover || assigned || self.raw {
+                        return;
+                    }
+                    self.routing.remove(owner);
+                }
+                if !self.routing.insert(pipe, id) {
+                    return;
+                }
+                if let Some(owner) = owner {
+                    self.supersede(pipes, owner);
+                }
+            }
+        }
+        self.incoming.queue.attach(pipe);
+    }
+
+    /// Ends a peer whose name went to another (ZMQ_ROUTER_HANDOVER).
+    fn supersede<P: PipeSet>(&mut self, pipes: &mut P, owner: PipeId) {
+        self.announced.retain(|&id| id != owner);
+        if self.out.to == Some(owner) {
+            pipes.rollback(owner);
+            self.out.to = None;
+        }
+        if self.incoming.reading() == Some(owner) {
+            self.superseded = Some(owner);
+        } else {
+            self.incoming.detach(owner);
+            pipes.close(owner);
+        }
+    }
+
+    fn announce(&mut self, pipe: PipeId) {
+        if self.announced.contains(&pipe) {
+            return;
+        }
+        if let Some(id) = self.routing.share_frame(pipe) {
+            if self.notify & NOTIFY_CONNECT != 0 {
+                self.notices.push_back(id);
+            }
+            if self.notify != 0 {
+                self.announced.push(pipe);
+            }
+        }
+    }
+
+    fn announce_end(&mut self, pipe: PipeId) {
+        let Some(at) = self.announced.iter().position(|&id| id == pipe) else { return };
+        self.announced.swap_remove(at);
+        if self.notify & NOTIFY_DISCONNECT != 0 {
+            if let Some(id) = self.routing.share_frame(pipe) {
+                self.notices.push_back(id);
+            }
+        }
+    }
+
+    /// What has to wait until no message is read in part.
+    #[cold]
+    fn between_messages<P: PipeSet>(&mut self, pipes: &mut P) {
+        if self.incoming.in_message() {
+            return;
+        }
+        if let Some(pipe) = self.superseded.take() {
+            self.incoming.detach(pipe);
+            pipes.close(pipe);
+        }
+        if let Some(id) = self.notices.pop_front() {
+            self.incoming.inject(id, Msg::new());
+        }
+    }
+
+    #[inline]
+    fn has_chores(&self) -> bool {
+        self.superseded.is_some() || !self.notices.is_empty()
+    }
+
+    /// Takes the routing id and decides where the message goes.
+    #[inline]
+    fn route<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        // An id with nothing after it is no message.
+        if msg.more() {
+            self.out.to = match self.routing.find(msg.data()) {
+                Some(pipe) if pipes.check_write(pipe) => Some(pipe),
+                Some(_) if self.mandatory => return Err(Error::Again),
+                None if self.mandatory => return Err(Error::HostUnreachable),
+                _ => None,
+            };
+            self.out.in_message = true;
+        }
+        drop(msg.take());
+        Ok(())
+    }
+}
+
+impl Pattern for Router {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        if self.probe && !self.raw {
+            probe_router(pipes, id);
+        }
+        if self.raw || pipes.assigned_routing_id(id).is_some() {
+            // "That connection is immediately ready for data transfer with the given routing id."
+            self.identify(pipes, id);
+        }
+    }
+
+    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.identify(pipes, id);
+        if self.notify != 0 && !self.raw {
+            self.announce(id);
+        }
+    }
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.incoming.disconnected(pipes, id);
+        self.announce_end(id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.announce_end(id);
+        if self.superseded == Some(id) {
+            self.superseded = None;
+        }
+        self.out.detach(id);
+        self.incoming.detach(id);
+        self.routing.remove(id);
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.incoming.queue.activate(id);
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        if !self.out.in_message {
+            return self.route(pipes, msg);
+        }
+        if self.raw {
+            // "The ZMQ_SNDMORE flag is ignored when sending data messages" (ZMQ_ROUTER_RAW).
+            msg.set_more(false);
+        }
+        self.out.in_message = msg.more();
+        match self.out.to {
+            Some(pipe) if self.raw && msg.is_empty() => {
+                self.incoming.detach(pipe);
+                self.routing.remove(pipe);
+                pipes.close(pipe);
+            }
+            Some(pipe) => pipes.write(pipe, msg.take()),
+            None => drop(msg.take()),
+        }
+        if !self.out.in_message {
+            self.out.to = None;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        if self.has_chores() {
+            self.between_messages(pipes);
+        }
+        self.incoming.recv(pipes, &mut self.routing, |_| true)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        if self.has_chores() {
+            self.between_messages(pipes);
+        }
+        self.incoming.fetch(pipes, &mut self.routing, |_| true)
+    }
+
+    /// Without ZMQ_ROUTER_MANDATORY every message is accepted, if only to be dropped.
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        !self.mandatory
+            || self.out.in_message
+            || self.routing.pipes().any(|pipe| pipes.check_write(pipe))
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        _pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            option::ROUTER_MANDATORY => set_switch(&mut self.mandatory, value),
+            option::ROUTER_HANDOVER => set_switch(&mut self.handover, value),
+            option::PROBE_ROUTER => set_switch(&mut self.probe, value),
+            option::ROUTER_RAW => set_switch(&mut self.raw, value),
+            option::ROUTER_NOTIFY => Some(match value::int(value) {
+                Ok(notify @ 0..=3) => {
+                    self.notify = notify;
+                    Ok(())
+                }
+                _ => Err(Error::Invalid),
+            }),
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        match option {
+            option::ROUTER_NOTIFY => value::from_int(self.notify),
+            _ => None,
+        }
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.incoming.reading()
+    }
+}

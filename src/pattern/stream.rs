@@ -1,0 +1,159 @@
+//! STREAM: plain TCP connections, each under a routing id (zmq_socket(3), "Native Pattern").
+
+use super::router::Outgoing;
+use super::routing::Routing;
+use super::tagged_queue::TaggedQueue;
+use super::value::{self, option};
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// Each message is a routing id and a piece of data. The connection delivers an empty piece
+/// when it begins and when it ends.
+#[derive(Debug)]
+pub struct Stream {
+    incoming: TaggedQueue,
+    routing: Routing,
+    out: Outgoing,
+    /// The name we gave last, what ZMQ_ROUTING_ID reads.
+    newest: Option<[u8; 5]>,
+    notify: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Stream {
+            incoming: TaggedQueue::default(),
+            routing: Routing::default(),
+            out: Outgoing::default(),
+            newest: None,
+            notify: true,
+        }
+    }
+}
+
+impl Stream {
+    /// `ZMQ_STREAM_NOTIFY`. Empty pieces are not delivered when it is off, whether the
+    /// connection makes them or not.
+    pub fn notify(&self) -> bool {
+        self.notify
+    }
+
+    /// Whether a new peer may get this name (ZMQ_CONNECT_ROUTING_ID).
+    pub fn is_free(&self, id: &[u8]) -> bool {
+        !self.routing.contains(id)
+    }
+
+    #[inline]
+    fn route<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        // An id with nothing after it is no message.
+        if msg.more() {
+            match self.routing.find(msg.data()) {
+                Some(pipe) if pipes.check_write(pipe) => self.out.to = Some(pipe),
+                Some(_) => return Err(Error::Again),
+                None => return Err(Error::HostUnreachable),
+            }
+            self.out.in_message = true;
+        }
+        drop(msg.take());
+        Ok(())
+    }
+}
+
+impl Pattern for Stream {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        match pipes.assigned_routing_id(id) {
+            // Taken, which the socket refuses beforehand: the pipe stays nameless.
+            Some(name) if !self.routing.insert(id, name) => return,
+            Some(_) => {}
+            None => self.newest = Some(self.routing.insert_generated(id)),
+        }
+        self.incoming.queue.attach(id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.incoming.disconnected(pipes, id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.out.detach(id);
+        self.incoming.detach(id);
+        self.routing.remove(id);
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.incoming.queue.activate(id);
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        if !self.out.in_message {
+            return self.route(pipes, msg);
+        }
+        // "The ZMQ_SNDMORE flag is required for routing id frames but is ignored on data frames."
+        self.out.in_message = false;
+        let mut data = msg.take();
+        data.set_more(false);
+        match self.out.to.take() {
+            Some(pipe) if data.is_empty() => {
+                self.incoming.detach(pipe);
+                self.routing.remove(pipe);
+                pipes.close(pipe);
+            }
+            Some(pipe) => pipes.write(pipe, data),
+            None => {}
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        let notify = self.notify;
+        self.incoming.recv(pipes, &mut self.routing, |data| notify || !data.is_empty())
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        let notify = self.notify;
+        self.incoming.fetch(pipes, &mut self.routing, |data| notify || !data.is_empty())
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        true
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        _pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            option::STREAM_NOTIFY => Some(match value::int(value) {
+                Ok(notify @ 0..=1) => {
+                    self.notify = notify != 0;
+                    Ok(())
+                }
+                _ => Err(Error::Invalid),
+            }),
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        match option {
+            option::ROUTING_ID => self.newest.map(|id| Ok(id.to_vec())),
+            _ => None,
+        }
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.incoming.reading()
+    }
+}

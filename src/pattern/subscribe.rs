@@ -1,0 +1,120 @@
+//! SUB: the messages one subscribed to (RFC 29).
+
+use super::value::{self, option};
+use super::xsub::XSub;
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// An XSUB that subscribes through options and filters what it receives: a publisher may not
+/// know of a change yet, or not filter at all.
+#[derive(Debug, Default)]
+pub struct Sub {
+    inner: XSub,
+    /// A first frame that passed the filter, read ahead.
+    ahead: Option<Msg>,
+    invert: bool,
+}
+
+impl Sub {
+    /// Reads ahead to the next message that passes the filter, or to the next part of one that
+    /// did.
+    #[inline]
+    fn fetch<P: PipeSet>(&mut self, pipes: &mut P) -> Option<Msg> {
+        if let Some(msg) = self.ahead.take() {
+            return Some(msg);
+        }
+        if let Some(msg) = self.inner.queue.recv_rest(pipes) {
+            return Some(msg);
+        }
+        loop {
+            let (_, msg) = self.inner.queue.recv(pipes)?;
+            if self.inner.topics.matches(msg.data()) != self.invert {
+                return Some(msg);
+            }
+            self.inner.queue.skip_rest(pipes);
+        }
+    }
+
+    /// What was read ahead is no use without its rest.
+    fn drop_incomplete(&mut self) {
+        if !self.inner.queue.more() && self.ahead.as_ref().is_some_and(Msg::more) {
+            self.ahead = None;
+        }
+    }
+}
+
+impl Pattern for Sub {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
+        self.inner.attach(pipes, id, how);
+    }
+
+    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.connected(pipes, id);
+    }
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.disconnected(pipes, id);
+        self.drop_incomplete();
+    }
+
+    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.detach(pipes, id);
+        self.drop_incomplete();
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.read_activated(pipes, id);
+    }
+
+    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.write_activated(pipes, id);
+    }
+
+    fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
+        Err(Error::NotSupported)
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        self.fetch(pipes).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        if self.ahead.is_none() && !self.inner.queue.more() {
+            self.ahead = self.fetch(pipes);
+        }
+        self.ahead.is_some() || self.inner.queue.more()
+    }
+
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        false
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            option::SUBSCRIBE => Some(self.inner.subscribe(pipes, value)),
+            option::UNSUBSCRIBE => Some(self.inner.unsubscribe(pipes, value)),
+            option::INVERT_MATCHING => Some(value::int(value).map(|on| self.invert = on != 0)),
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        match option {
+            option::INVERT_MATCHING => value::from_int(self.invert.into()),
+            _ => self.inner.get_option(option),
+        }
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.inner.reading()
+    }
+}

@@ -1,0 +1,348 @@
+//! Subscriptions: prefixes of messages (RFC 29, "SUB: SHALL ... filter messages by prefix").
+
+use super::PipeId;
+use super::trie::{NodeId, Trie};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+
+/// First byte of a message that subscribes.
+pub(crate) const SUBSCRIBE: u8 = 1;
+/// First byte of a message that cancels a subscription.
+pub(crate) const CANCEL: u8 = 0;
+
+/// What a (un)subscription message says, if it is one.
+#[inline]
+pub(crate) fn parse(data: &[u8]) -> Option<(bool, &[u8])> {
+    match data {
+        [SUBSCRIBE, topic @ ..] => Some((true, topic)),
+        [CANCEL, topic @ ..] => Some((false, topic)),
+        _ => None,
+    }
+}
+
+/// The message that subscribes to a topic, or cancels that.
+pub(crate) fn message(kind: u8, topic: &[u8]) -> Result<Msg> {
+    let mut msg = Msg::with_size(1 + topic.len())?;
+    if let Some((first, rest)) = msg.data_mut().split_first_mut() {
+        *first = kind;
+        rest.copy_from_slice(topic);
+    }
+    Ok(msg)
+}
+
+fn message_of(trie: &Trie, id: NodeId, kind: u8) -> Result<Msg> {
+    let mut msg = Msg::with_size(1 + trie.key_len(id))?;
+    if let Some((first, rest)) = msg.data_mut().split_first_mut() {
+        *first = kind;
+        trie.copy_key(id, rest);
+    }
+    Ok(msg)
+}
+
+/// What became of a topic when somebody cancelled it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// There was nothing to cancel.
+    Unknown,
+    /// Others, or other subscriptions, keep it.
+    Remains,
+    /// It was the last one.
+    Last,
+}
+
+/// A subscriber's own subscriptions: each topic counts how often it was subscribed.
+#[derive(Debug, Default)]
+pub(crate) struct TopicCounts {
+    trie: Trie,
+}
+
+impl TopicCounts {
+    /// The number of different topics.
+    pub(crate) fn len(&self) -> usize {
+        self.trie.len()
+    }
+
+    /// Counts one more subscription.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if there is no room for the topic.
+    pub(crate) fn add(&mut self, topic: &[u8]) -> Result<()> {
+        match self.trie.find(topic) {
+            Some(id) => self.trie.set_value(id, self.trie.value(id).saturating_add(1)),
+            None => {
+                self.trie.insert(topic, 1).ok_or(Error::NoMemory)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cancel(&mut self, topic: &[u8]) -> Cancelled {
+        let Some(id) = self.trie.find(topic) else { return Cancelled::Unknown };
+        let count = self.trie.value(id);
+        if count > 1 {
+            self.trie.set_value(id, count - 1);
+            return Cancelled::Remains;
+        }
+        self.trie.remove(id);
+        self.trie.compact();
+        Cancelled::Last
+    }
+
+    /// Whether a subscription is a prefix of this message.
+    #[inline]
+    pub(crate) fn matches(&self, message: &[u8]) -> bool {
+        self.trie.find_prefix(message, |_| true)
+    }
+
+    /// The subscription messages for all topics, each once.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Msg> + '_ {
+        self.trie.ids().filter_map(|id| message_of(&self.trie, id, SUBSCRIBE).ok())
+    }
+}
+
+/// A topic's subscribers, as the number the trie keeps: odd for a single pipe, even for the
+/// place of a list. Never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subscribers {
+    One(PipeId),
+    Many(usize),
+}
+
+impl Subscribers {
+    #[inline]
+    fn decode(value: u32) -> Subscribers {
+        if value & 1 == 1 {
+            Subscribers::One(value >> 1)
+        } else {
+            Subscribers::Many((value >> 1) as usize - 1)
+        }
+    }
+
+    fn encode(self) -> u32 {
+        match self {
+            Subscribers::One(pipe) => pipe << 1 | 1,
+            Subscribers::Many(list) => (list as u32 + 1) << 1,
+        }
+    }
+}
+
+/// What a publisher knows of one subscriber.
+#[derive(Debug, Default)]
+struct Subscriber {
+    /// Where its topics are, in the order they came; may hold nodes it has left since.
+    nodes: Vec<NodeId>,
+    /// How many of them are really its own.
+    live: usize,
+    /// The last search that found it.
+    seen: u32,
+}
+
+/// The subscriptions of a publisher's peers: each topic has a set of pipes.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    trie: Trie,
+    /// Sorted sets of two and more pipes.
+    lists: Vec<Vec<PipeId>>,
+    free_lists: Vec<u32>,
+    subscribers: Vec<Subscriber>,
+    search: u32,
+}
+
+impl Subscriptions {
+    /// The number of different topics.
+    pub(crate) fn len(&self) -> usize {
+        self.trie.len()
+    }
+
+    /// Subscribes a pipe to a topic. True if it is the topic's first one. Again is no change.
+    pub(crate) fn add(&mut self, topic: &[u8], pipe: PipeId) -> bool {
+        let slot = pipe as usize;
+        if self.subscribers.len() <= slot {
+            self.subscribers.resize_with(slot + 1, Subscriber::default);
+        }
+        let known = self.trie.find(topic);
+        let id = match known {
+            Some(id) if !self.join(id, pipe) => return false,
+            Some(id) => id,
+            None => match self.trie.insert(topic, Subscribers::One(pipe).encode()) {
+                Some(id) => id,
+                // No room for more topics: libzmq would end the process here.
+                None => return false,
+            },
+        };
+        let subscriber = &mut self.subscribers[slot];
+        if subscriber.nodes.len() == subscriber.nodes.capacity() {
+            // By a quarter: these lists are a good part of a topic's memory.
+            subscriber.nodes.reserve_exact(4.max(subscriber.nodes.len() / 4));
+        }
+        subscriber.nodes.push(id);
+        subscriber.live += 1;
+        known.is_none()
+    }
+
+    /// Cancels the subscription of a pipe to a topic.
+    pub(crate) fn cancel(&mut self, topic: &[u8], pipe: PipeId) -> Cancelled {
+        let Some(id) = self.trie.find(topic) else { return Cancelled::Unknown };
+        if !self.contains(id, pipe) {
+            return Cancelled::Remains;
+        }
+        let last = self.leave(id, pipe);
+        if last {
+            self.trie.remove(id);
+        }
+        if let Some(subscriber) = self.subscribers.get_mut(pipe as usize) {
+            subscriber.live -= 1;
+            if subscriber.nodes.len() > 2 * subscriber.live + 32 {
+                self.tidy(pipe);
+            }
+        }
+        self.compact();
+        if last { Cancelled::Last } else { Cancelled::Remains }
+    }
+
+    /// Cancels everything of a pipe; `gone` gets the cancel message of each topic that has
+    /// nobody left, or of each topic the pipe had if `every`.
+    pub(crate) fn remove_pipe(&mut self, pipe: PipeId, every: bool, mut gone: impl FnMut(Msg)) {
+        let Some(subscriber) = self.subscribers.get_mut(pipe as usize) else { return };
+        for id in std::mem::take(subscriber).nodes {
+            if !self.contains(id, pipe) {
+                continue;
+            }
+            let last = self.leave(id, pipe);
+            if last || every {
+                if let Ok(msg) = message_of(&self.trie, id, CANCEL) {
+                    gone(msg);
+                }
+            }
+            if last {
+                self.trie.remove(id);
+            }
+        }
+        self.compact();
+    }
+
+    /// Calls `found` once for each pipe with a subscription that is a prefix of the message.
+    #[inline]
+    pub(crate) fn find(&mut self, message: &[u8], mut found: impl FnMut(PipeId)) {
+        self.search = self.search.wrapping_add(1);
+        if self.search == 0 {
+            self.subscribers.iter_mut().for_each(|subscriber| subscriber.seen = 0);
+            self.search = 1;
+        }
+        let Subscriptions { trie, lists, subscribers, search, .. } = self;
+        let mut once = |pipe: PipeId| {
+            if let Some(subscriber) = subscribers.get_mut(pipe as usize) {
+                if subscriber.seen != *search {
+                    subscriber.seen = *search;
+                    found(pipe);
+                }
+            }
+        };
+        trie.find_prefix(message, |value| {
+            match Subscribers::decode(value) {
+                Subscribers::One(pipe) => once(pipe),
+                Subscribers::Many(list) => {
+                    lists.get(list).into_iter().flatten().copied().for_each(&mut once);
+                }
+            }
+            false
+        });
+    }
+
+    /// Whether the last [`Subscriptions::find`] found this pipe.
+    pub(crate) fn was_found(&self, pipe: PipeId) -> bool {
+        self.subscribers.get(pipe as usize).is_some_and(|s| s.seen == self.search)
+    }
+
+    fn contains(&self, id: NodeId, pipe: PipeId) -> bool {
+        match self.trie.value(id) {
+            0 => false,
+            value => match Subscribers::decode(value) {
+                Subscribers::One(one) => one == pipe,
+                Subscribers::Many(list) => self.lists[list].binary_search(&pipe).is_ok(),
+            },
+        }
+    }
+
+    /// Adds a pipe to the subscribers of a topic. False if it was one already.
+    fn join(&mut self, id: NodeId, pipe: PipeId) -> bool {
+        match Subscribers::decode(self.trie.value(id)) {
+            Subscribers::One(one) if one == pipe => false,
+            Subscribers::One(one) => {
+                let list = vec![one.min(pipe), one.max(pipe)];
+                let place = match self.free_lists.pop() {
+                    Some(place) => {
+                        self.lists[place as usize] = list;
+                        place as usize
+                    }
+                    None => {
+                        self.lists.push(list);
+                        self.lists.len() - 1
+                    }
+                };
+                self.trie.set_value(id, Subscribers::Many(place).encode());
+                true
+            }
+            Subscribers::Many(list) => {
+                let list = &mut self.lists[list];
+                let Err(at) = list.binary_search(&pipe) else { return false };
+                list.insert(at, pipe);
+                true
+            }
+        }
+    }
+
+    /// Takes a pipe out of the subscribers of a topic. True if nobody is left; the node is then
+    /// still there.
+    fn leave(&mut self, id: NodeId, pipe: PipeId) -> bool {
+        let Subscribers::Many(place) = Subscribers::decode(self.trie.value(id)) else {
+            return true;
+        };
+        let list = &mut self.lists[place];
+        list.retain(|&member| member != pipe);
+        if list.len() * 4 < list.capacity() {
+            list.shrink_to_fit();
+        }
+        if let [one] = list[..] {
+            *list = Vec::new();
+            self.trie.set_value(id, Subscribers::One(one).encode());
+            self.free_lists.push(place as u32);
+            if self.free_lists.len() == self.lists.len() {
+                self.lists = Vec::new();
+                self.free_lists = Vec::new();
+            }
+        }
+        false
+    }
+
+    /// Forgets the nodes a pipe has left.
+    fn tidy(&mut self, pipe: PipeId) {
+        let Some(subscriber) = self.subscribers.get_mut(pipe as usize) else { return };
+        let mut nodes = std::mem::take(&mut subscriber.nodes);
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.retain(|&id| self.contains(id, pipe));
+        nodes.shrink_to_fit();
+        self.subscribers[pipe as usize].nodes = nodes;
+    }
+
+    fn compact(&mut self) {
+        let Some(renumbered) = self.trie.compact() else { return };
+        for pipe in 0..self.subscribers.len() {
+            // Tidied with the old numbers' successors: a number that is gone becomes the root's,
+            // where `contains` decides.
+            for id in &mut self.subscribers[pipe].nodes {
+                *id = renumbered.get(*id as usize).copied().unwrap_or(0);
+            }
+            self.tidy(pipe as PipeId);
+        }
+    }
+
+    /// Bytes of memory held for topics.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        let lists = self.lists.iter().map(|list| 24 + list.capacity() * 4 + 16).sum::<usize>();
+        let nodes = self.subscribers.iter().map(|s| s.nodes.capacity() * 4).sum::<usize>();
+        self.trie.memory() + lists + nodes
+    }
+}

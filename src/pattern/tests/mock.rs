@@ -1,0 +1,216 @@
+//! Pipes without peers: queues that a test fills and empties.
+
+use crate::msg::Msg;
+use crate::pattern::{Attach, Pattern, PipeId, PipeSet};
+use std::collections::{HashMap, VecDeque};
+
+#[derive(Default)]
+pub(super) struct MockPipe {
+    pub(super) inbound: VecDeque<Msg>,
+    /// Complete messages.
+    pub(super) outbound: VecDeque<Vec<Vec<u8>>>,
+    unfinished: Vec<Vec<u8>>,
+    /// In messages.
+    pub(super) hwm: usize,
+    pub(super) routing_id: Vec<u8>,
+    pub(super) assigned: Option<Vec<u8>>,
+    pub(super) connected: bool,
+    pub(super) closed: bool,
+}
+
+/// A set of mock pipes. Using a number that is not there is an error of the pattern and panics.
+#[derive(Default)]
+pub(super) struct Mock {
+    pub(super) pipes: HashMap<PipeId, MockPipe>,
+}
+
+impl Mock {
+    /// A pipe that is not attached yet.
+    pub(super) fn add(&mut self, id: PipeId) -> &mut MockPipe {
+        let pipe = MockPipe { hwm: usize::MAX, ..MockPipe::default() };
+        assert!(self.pipes.insert(id, pipe).is_none(), "number in use");
+        self.pipe(id)
+    }
+
+    pub(super) fn pipe(&mut self, id: PipeId) -> &mut MockPipe {
+        self.pipes.get_mut(&id).expect("no such pipe")
+    }
+
+    /// An accepted peer: attached and connected at once.
+    pub(super) fn accept<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        self.accept_named(pattern, id, b"");
+    }
+
+    pub(super) fn accept_named<T: Pattern>(&mut self, pattern: &mut T, id: PipeId, name: &[u8]) {
+        let pipe = self.add(id);
+        pipe.connected = true;
+        pipe.routing_id = name.to_vec();
+        pattern.attach(self, id, Attach::default());
+        pattern.connected(self, id);
+    }
+
+    /// A connecting pipe whose peer is not there yet.
+    pub(super) fn connect<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        self.add(id);
+        pattern.attach(self, id, Attach { locally_initiated: true });
+    }
+
+    pub(super) fn connected<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        self.pipe(id).connected = true;
+        pattern.connected(self, id);
+    }
+
+    pub(super) fn disconnected<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        self.pipe(id).connected = false;
+        pattern.disconnected(self, id);
+    }
+
+    /// The pipe dies with all that is in it.
+    pub(super) fn detach<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        self.pipes.remove(&id).expect("no such pipe");
+        pattern.detach(self, id);
+    }
+
+    /// A whole message arrives from the peer.
+    pub(super) fn arrive<T: Pattern>(&mut self, pattern: &mut T, id: PipeId, parts: &[&[u8]]) {
+        let pipe = self.pipe(id);
+        let was_empty = pipe.inbound.is_empty();
+        for (i, part) in parts.iter().enumerate() {
+            pipe.inbound.push_back(frame(part, i + 1 < parts.len()));
+        }
+        if was_empty {
+            pattern.read_activated(self, id);
+        }
+    }
+
+    /// What the peer got, message by message.
+    pub(super) fn sent(&mut self, id: PipeId) -> Vec<Vec<Vec<u8>>> {
+        self.pipe(id).outbound.drain(..).collect()
+    }
+
+    /// The same for messages of one frame, as text.
+    pub(super) fn sent_text(&mut self, id: PipeId) -> Vec<String> {
+        self.sent(id).into_iter().map(|message| text(&message)).collect()
+    }
+
+    /// The peer reads everything, so that there is room again.
+    pub(super) fn drain<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) -> usize {
+        let count = self.pipe(id).outbound.drain(..).count();
+        pattern.write_activated(self, id);
+        count
+    }
+}
+
+impl PipeSet for Mock {
+    fn check_read(&mut self, id: PipeId) -> bool {
+        let pipe = self.pipe(id);
+        !pipe.closed && !pipe.inbound.is_empty()
+    }
+
+    fn read(&mut self, id: PipeId) -> Option<Msg> {
+        let pipe = self.pipe(id);
+        if pipe.closed { None } else { pipe.inbound.pop_front() }
+    }
+
+    fn check_write(&mut self, id: PipeId) -> bool {
+        let pipe = self.pipe(id);
+        pipe.closed || !pipe.unfinished.is_empty() || pipe.outbound.len() < pipe.hwm
+    }
+
+    fn write(&mut self, id: PipeId, msg: Msg) {
+        assert!(self.check_write(id), "written without room");
+        let pipe = self.pipe(id);
+        pipe.unfinished.push(msg.data().to_vec());
+        if !msg.more() && !pipe.closed {
+            pipe.outbound.push_back(std::mem::take(&mut pipe.unfinished));
+        }
+    }
+
+    fn write_exempt(&mut self, id: PipeId, msg: Msg) {
+        let pipe = self.pipe(id);
+        assert!(pipe.unfinished.is_empty(), "in the middle of a message");
+        assert!(!msg.more(), "more than one frame");
+        pipe.outbound.push_back(vec![msg.data().to_vec()]);
+    }
+
+    fn rollback(&mut self, id: PipeId) {
+        self.pipe(id).unfinished.clear();
+    }
+
+    fn close(&mut self, id: PipeId) {
+        self.pipe(id).closed = true;
+    }
+
+    fn peer_routing_id(&self, id: PipeId) -> &[u8] {
+        &self.pipes[&id].routing_id
+    }
+
+    fn assigned_routing_id(&self, id: PipeId) -> Option<&[u8]> {
+        self.pipes[&id].assigned.as_deref()
+    }
+
+    fn is_connected(&self, id: PipeId) -> bool {
+        self.pipes[&id].connected
+    }
+}
+
+pub(super) fn frame(data: &[u8], more: bool) -> Msg {
+    let mut msg = Msg::copy_from(data).expect("memory");
+    msg.set_more(more);
+    msg
+}
+
+pub(super) fn text(parts: &[Vec<u8>]) -> String {
+    let parts: Vec<_> = parts.iter().map(|part| part.escape_ascii().to_string()).collect();
+    parts.join("|")
+}
+
+/// Sends a message, all of it or nothing.
+pub(super) fn send<T: Pattern>(
+    pattern: &mut T,
+    pipes: &mut Mock,
+    parts: &[&[u8]],
+) -> crate::error::Result<()> {
+    for (i, part) in parts.iter().enumerate() {
+        let mut msg = frame(part, i + 1 < parts.len());
+        match pattern.send(pipes, &mut msg) {
+            Ok(()) => assert!(msg.is_empty() && !msg.more(), "not taken"),
+            Err(error) => {
+                assert_eq!(msg.data(), *part, "changed by a failed send");
+                assert_eq!(i, 0, "failed in the middle");
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Receives a whole message; checks that `has_in` knows of it.
+pub(super) fn recv<T: Pattern>(pattern: &mut T, pipes: &mut Mock) -> Option<Vec<Vec<u8>>> {
+    let mut parts = Vec::new();
+    loop {
+        let ready = pattern.has_in(pipes);
+        match pattern.recv(pipes) {
+            Ok(msg) => {
+                assert!(ready, "has_in did not see it");
+                parts.push(msg.data().to_vec());
+                if !msg.more() {
+                    return Some(parts);
+                }
+            }
+            Err(error) => {
+                assert!(!ready && parts.is_empty(), "has_in promised {error}");
+                return None;
+            }
+        }
+    }
+}
+
+/// Everything there is to receive, as text.
+pub(super) fn recv_all<T: Pattern>(pattern: &mut T, pipes: &mut Mock) -> Vec<String> {
+    std::iter::from_fn(|| recv(pattern, pipes)).map(|message| text(&message)).collect()
+}
+
+pub(super) fn set<T: Pattern>(pattern: &mut T, pipes: &mut Mock, option: i32, value: i32) {
+    assert_eq!(pattern.set_option(pipes, option, &value.to_ne_bytes()), Some(Ok(())));
+}

@@ -1,0 +1,337 @@
+//! XPUB: publish, and see who subscribes to what (RFC 29).
+
+use super::distribute::Distribute;
+use super::subscriptions::{Cancelled, Subscriptions, parse};
+use super::value::{self, option, set_switch};
+use super::{Attach, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use std::collections::VecDeque;
+
+/// Once this much waits for an application that does not receive, subscribers are read no
+/// further; in bytes.
+const PENDING_MAX: usize = 64 << 20;
+
+/// A message for the application.
+#[derive(Debug)]
+struct Pending {
+    msg: Msg,
+    from: Source,
+}
+
+/// Where a message for the application came from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A subscriber that had something else to say.
+    User,
+    /// A subscriber that (un)subscribes: its pipe and the serial number of that.
+    Subscriber(PipeId, u64),
+    /// A subscriber that is gone.
+    Gone,
+}
+
+/// "SHALL maintain a set of subscriptions for each subscriber", "SHALL send outgoing messages to
+/// all subscribers whose subscriptions match", "SHALL silently drop the message if the queue for
+/// a subscriber is full"; and subscriptions come up as messages.
+#[derive(Debug, Default)]
+pub struct XPub {
+    out: Distribute,
+    /// What messages are matched with.
+    subscriptions: Subscriptions,
+    /// With ZMQ_XPUB_MANUAL, what the peers asked for, whether granted or not.
+    requested: Subscriptions,
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    /// Subscribers wait to be read until the application received more.
+    paused: bool,
+    /// Tells pipes of the same number apart; indexed by pipe.
+    serials: Vec<u64>,
+    next_serial: u64,
+    /// Who sent the (un)subscription that was received last, and what ZMQ_SUBSCRIBE means.
+    last: Option<PipeId>,
+    welcome: Option<Msg>,
+    /// A message did not get out because of ZMQ_XPUB_NODROP; nothing changed since.
+    blocked: bool,
+    /// A PUB: nobody receives.
+    silent: bool,
+    verbose: bool,
+    verbose_cancel: bool,
+    nodrop: bool,
+    manual: bool,
+    last_value: bool,
+    invert: bool,
+    only_first: bool,
+}
+
+impl XPub {
+    /// One that keeps subscriptions to itself.
+    pub(crate) fn silent() -> XPub {
+        XPub { silent: true, ..XPub::default() }
+    }
+
+    /// Reads what a subscriber has to say.
+    fn listen<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let mut first = true;
+        while !first || !self.is_full() {
+            let Some(msg) = pipes.read(id) else { return };
+            let more = msg.more();
+            match parse(msg.data()) {
+                Some((subscribe, _)) if first || !self.only_first => {
+                    self.subscription(id, subscribe, msg);
+                }
+                _ => self.push(msg, Source::User),
+            }
+            first = !more;
+        }
+        self.paused = true;
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending_bytes > PENDING_MAX
+    }
+
+    /// A subscriber (un)subscribes.
+    fn subscription(&mut self, id: PipeId, subscribe: bool, mut msg: Msg) {
+        let topic = msg.data().get(1..).unwrap_or_default();
+        let tell = if self.manual {
+            if subscribe {
+                self.requested.add(topic, id);
+            } else {
+                self.requested.cancel(topic, id);
+            }
+            true
+        } else if subscribe {
+            self.subscriptions.add(topic, id) || self.verbose || self.verbose_cancel
+        } else {
+            self.subscriptions.cancel(topic, id) != Cancelled::Remains || self.verbose_cancel
+        };
+        self.blocked = false;
+        if tell {
+            // The parts of a message stand for themselves here.
+            msg.set_more(false);
+            let serial = self.serials.get(id as usize).copied().unwrap_or_default();
+            self.push(msg, Source::Subscriber(id, serial));
+        }
+    }
+
+    fn push(&mut self, mut msg: Msg, from: Source) {
+        if self.silent {
+            return;
+        }
+        msg.unpin();
+        self.pending_bytes += size_of::<Pending>() + msg.len();
+        self.pending.push_back(Pending { msg, from });
+    }
+
+    /// The application received a part of what waited.
+    #[cold]
+    fn resume<P: PipeSet>(&mut self, pipes: &mut P) {
+        self.paused = false;
+        for id in self.out.all().to_vec() {
+            self.listen(pipes, id);
+        }
+    }
+
+    /// Chooses the pipes for a message by its first frame.
+    #[inline]
+    fn choose<P: PipeSet>(&mut self, pipes: &mut P, topic: &[u8]) -> Result<()> {
+        let XPub { out, subscriptions, .. } = self;
+        out.clear();
+        subscriptions.find(topic, |pipe| out.choose(pipe));
+        if self.invert {
+            out.clear();
+            out.choose_where(|pipe| !subscriptions.was_found(pipe));
+        }
+        let only = if self.last_value { self.last } else { None };
+        if let Some(only) = only {
+            // ZMQ_XPUB_MANUAL_LAST_VALUE: the first message after a subscription is for its
+            // subscriber alone.
+            out.keep_where(|pipe| pipe == only);
+        }
+        if self.nodrop {
+            if !out.all_writable(pipes) {
+                out.clear();
+                self.blocked = true;
+                return Err(Error::Again);
+            }
+        } else {
+            out.keep_where(|pipe| pipes.check_write(pipe));
+        }
+        if only.is_some() {
+            self.last = None;
+        }
+        Ok(())
+    }
+
+    /// ZMQ_SUBSCRIBE and ZMQ_UNSUBSCRIBE on behalf of the subscriber heard last.
+    fn subscribe_last(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+        if !self.manual {
+            return Err(Error::Invalid);
+        }
+        if let Some(pipe) = self.last {
+            if subscribe {
+                self.subscriptions.add(topic, pipe);
+            } else {
+                self.subscriptions.cancel(topic, pipe);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pattern for XPub {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        self.out.attach(id);
+        let slot = id as usize;
+        if self.serials.len() <= slot {
+            self.serials.resize(slot + 1, 0);
+        }
+        self.next_serial += 1;
+        self.serials[slot] = self.next_serial;
+        if let Some(welcome) = &mut self.welcome {
+            if pipes.check_write(id) {
+                pipes.write(id, welcome.share());
+            }
+        }
+        self.listen(pipes, id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    /// The subscriptions stay while the pipe does: what is published meanwhile waits in it for
+    /// the subscriber to come back, as in libzmq.
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.listen(pipes, id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.out.detach(id);
+        self.forget_subscriptions(id);
+        if let Some(serial) = self.serials.get_mut(id as usize) {
+            *serial = 0;
+        }
+        if self.last == Some(id) {
+            self.last = None;
+        }
+        self.blocked = false;
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.listen(pipes, id);
+    }
+
+    #[inline]
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {
+        self.blocked = false;
+    }
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        if !self.out.more() {
+            self.choose(pipes, msg.data())?;
+        }
+        self.out.write(pipes, msg)
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        let Pending { msg, from } = self.pending.pop_front().ok_or(Error::Again)?;
+        self.pending_bytes -= size_of::<Pending>() + msg.len();
+        match from {
+            Source::User => {}
+            Source::Gone => self.last = None,
+            Source::Subscriber(pipe, serial) => {
+                let same = self.serials.get(pipe as usize) == Some(&serial);
+                self.last = same.then_some(pipe);
+            }
+        }
+        if self.pending.is_empty() && self.pending.capacity() > 1024 {
+            self.pending = VecDeque::new();
+        }
+        if self.paused && self.pending_bytes < PENDING_MAX / 2 {
+            self.resume(pipes);
+        }
+        Ok(msg)
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        !self.pending.is_empty()
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        !(self.nodrop && self.blocked) || self.out.more()
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        _pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        self.blocked = false;
+        match option {
+            option::SUBSCRIBE => Some(self.subscribe_last(true, value)),
+            option::UNSUBSCRIBE => Some(self.subscribe_last(false, value)),
+            option::XPUB_VERBOSE => Some(value::switch(value).map(|on| {
+                self.verbose = on;
+                self.verbose_cancel = false;
+            })),
+            option::XPUB_VERBOSER => Some(value::switch(value).map(|on| {
+                self.verbose = on;
+                self.verbose_cancel = on;
+            })),
+            option::XPUB_NODROP => set_switch(&mut self.nodrop, value),
+            option::XPUB_MANUAL => set_switch(&mut self.manual, value),
+            option::XPUB_MANUAL_LAST_VALUE => Some(value::switch(value).map(|on| {
+                self.manual = on;
+                self.last_value = on;
+            })),
+            option::XPUB_WELCOME_MSG if value.is_empty() => {
+                self.welcome = None;
+                Some(Ok(()))
+            }
+            option::XPUB_WELCOME_MSG => {
+                Some(Msg::copy_from(value).map(|msg| self.welcome = Some(msg)))
+            }
+            option::ONLY_FIRST_SUBSCRIBE => set_switch(&mut self.only_first, value),
+            option::INVERT_MATCHING => Some(value::int(value).map(|on| self.invert = on != 0)),
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        match option {
+            option::TOPICS_COUNT => value::from_count(self.subscriptions.len()),
+            option::INVERT_MATCHING => value::from_int(self.invert.into()),
+            _ => None,
+        }
+    }
+}
+
+impl XPub {
+    /// Cancels everything of a pipe, as if it had done so itself.
+    fn forget_subscriptions(&mut self, id: PipeId) {
+        let mut cancelled = Vec::new();
+        let quiet = self.silent;
+        let mut tell = |msg| {
+            if !quiet {
+                cancelled.push(msg);
+            }
+        };
+        if self.manual {
+            // The application hears what the peer had asked for; what it had granted is its own
+            // doing.
+            self.requested.remove_pipe(id, true, &mut tell);
+            self.subscriptions.remove_pipe(id, false, |_| {});
+        } else {
+            self.subscriptions.remove_pipe(id, self.verbose_cancel, &mut tell);
+            self.requested.remove_pipe(id, false, |_| {});
+        }
+        for msg in cancelled {
+            self.push(msg, Source::Gone);
+        }
+    }
+}

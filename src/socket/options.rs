@@ -1,0 +1,148 @@
+//! zmq_setsockopt(3) and zmq_getsockopt(3): options of all types, of the pattern, and those that
+//! say what the socket is doing.
+
+use super::Socket;
+use super::core::Core;
+use crate::error::{Error, Result};
+use crate::options;
+use crate::pattern::Pattern;
+use std::ffi::c_int;
+use std::os::fd::AsRawFd;
+
+const CONNECT_ROUTING_ID: i32 = 61;
+const RCVMORE: i32 = 13;
+const FD: i32 = 14;
+const EVENTS: i32 = 15;
+const TYPE: i32 = 16;
+const SNDHWM: i32 = 23;
+const RCVHWM: i32 = 24;
+const LAST_ENDPOINT: i32 = 32;
+const THREAD_SAFE: i32 = 81;
+
+/// ZMQ_POLLIN.
+pub(super) const POLL_IN: i16 = 1;
+/// ZMQ_POLLOUT.
+pub(super) const POLL_OUT: i16 = 2;
+
+impl Socket {
+    /// Sets an option; `None` is a null pointer with length 0.
+    ///
+    /// # Errors
+    /// As zmq_setsockopt(3).
+    pub fn set_option(&'static self, option: i32, value: Option<&[u8]>) -> Result<()> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let result = core.set_option(option, value);
+        core.after_change();
+        result
+    }
+
+    /// Reads an option: the bytes for a buffer of `capacity`.
+    ///
+    /// # Errors
+    /// As zmq_getsockopt(3).
+    pub fn get_option(&'static self, option: i32, capacity: usize) -> Result<Vec<u8>> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let result = core.get_option(option, capacity);
+        core.after_change();
+        result
+    }
+}
+
+fn integer(value: c_int, capacity: usize) -> Result<Vec<u8>> {
+    let bytes = value.to_ne_bytes();
+    if capacity < bytes.len() { Err(Error::Invalid) } else { Ok(bytes.to_vec()) }
+}
+
+impl Core {
+    fn set_option(&mut self, option: i32, value: Option<&[u8]>) -> Result<()> {
+        // The pattern first: some numbers mean something else to some types.
+        let bytes = value.unwrap_or(&[]);
+        if let Some(result) = self.pattern.set_option(&mut self.pipes, option, bytes) {
+            return result;
+        }
+        if option == CONNECT_ROUTING_ID && !options::supported_by(option, self.socket_type) {
+            return Err(Error::Invalid);
+        }
+        let result = match value {
+            Some(value) => self.options.set(option, value),
+            None => self.options.set_null(option),
+        };
+        result.unwrap_or(Err(Error::Invalid))?;
+        if matches!(option, SNDHWM | RCVHWM) {
+            self.change_limits();
+        }
+        Ok(())
+    }
+
+    /// High-water marks take effect on existing pipes, too (zmq_setsockopt(3), since 4.2).
+    fn change_limits(&mut self) {
+        let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
+        for id in self.pipes.ids() {
+            if let Some(wire) = self.pipes.get(id).and_then(|p| p.wire()) {
+                wire.set_limits(send as usize, receive as usize);
+            }
+        }
+    }
+
+    fn get_option(&mut self, option: i32, capacity: usize) -> Result<Vec<u8>> {
+        match option {
+            RCVMORE => integer(c_int::from(self.receive_more), capacity),
+            TYPE if capacity != 4 => Err(Error::Invalid),
+            TYPE => integer(self.socket_type as c_int, capacity),
+            THREAD_SAFE => integer(0, capacity),
+            EVENTS if capacity < 4 => Err(Error::Invalid),
+            EVENTS => {
+                let events = self.events_for_descriptor();
+                integer(c_int::from(events), capacity)
+            }
+            FD if capacity < 4 => Err(Error::Invalid),
+            FD => {
+                let fd = self.expose()?;
+                integer(fd, capacity)
+            }
+            LAST_ENDPOINT => {
+                let mut text = self.last_endpoint.clone().into_bytes();
+                text.push(0);
+                if text.len() > capacity { Err(Error::Invalid) } else { Ok(text) }
+            }
+            _ => self
+                .pattern
+                .get_option(option)
+                .or_else(|| self.options.get(option, capacity))
+                .unwrap_or(Err(Error::Invalid))
+                .and_then(|v| if v.len() > capacity { Err(Error::Invalid) } else { Ok(v) }),
+        }
+    }
+
+    /// The descriptor of ZMQ_FD: the set. It is readable at first, so that whoever waits for it
+    /// before looking at ZMQ_EVENTS is not kept waiting for what came earlier.
+    fn expose(&mut self) -> Result<c_int> {
+        let set = self.set()?;
+        self.socket.signal.expose(true);
+        self.socket.signal.notify_descriptor();
+        Ok(set.as_raw_fd())
+    }
+
+    /// ZMQ_EVENTS. Reading it makes the descriptor quiet until something new happens.
+    fn events_for_descriptor(&mut self) -> i16 {
+        self.look(false);
+        self.poll_set();
+        self.pump();
+        self.ready(POLL_IN | POLL_OUT)
+    }
+
+    /// Which of `wanted` are true now.
+    pub(super) fn ready(&mut self, wanted: i16) -> i16 {
+        let mut ready = 0;
+        if wanted & POLL_OUT != 0 && self.pattern.has_out(&mut self.pipes) {
+            ready |= POLL_OUT;
+        }
+        if wanted & POLL_IN != 0 && self.pattern.has_in(&mut self.pipes) {
+            ready |= POLL_IN;
+        }
+        self.pump();
+        ready
+    }
+}

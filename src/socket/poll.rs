@@ -1,0 +1,261 @@
+//! zmq_poll(3): waiting for several sockets and descriptors at once.
+
+use super::core::Core;
+use super::options::{POLL_IN, POLL_OUT};
+use super::spin::Spin;
+use super::{Guard, Socket};
+use crate::error::{Error, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::{PollFd, poll};
+use std::cell::RefCell;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// ZMQ_POLLERR.
+pub const POLL_ERR: i16 = 4;
+/// ZMQ_POLLPRI.
+pub const POLL_PRI: i16 = 8;
+
+/// What to wait for.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// A socket.
+    Socket(&'static Socket),
+    /// A descriptor.
+    Descriptor(i32),
+}
+
+/// One thing to wait for, and what is wanted and found of it.
+#[derive(Clone, Copy)]
+pub struct Item {
+    /// What.
+    pub source: Source,
+    /// POLL_IN and the like.
+    pub events: i16,
+    /// Those that are true.
+    pub ready: i16,
+}
+
+thread_local! {
+    /// What the calling thread has learnt about its waits, and its wake-up descriptor.
+    static LOCAL: RefCell<Local> = const { RefCell::new(Local { spin: None, waker: None }) };
+}
+
+struct Local {
+    spin: Option<Spin>,
+    waker: Option<Arc<EventFd>>,
+}
+
+/// The thread's wake-up descriptor, made at its first wait.
+fn waker() -> Result<Arc<EventFd>> {
+    LOCAL
+        .try_with(|local| {
+            let mut local = local.borrow_mut();
+            if local.waker.is_none() {
+                local.waker = Some(Arc::new(EventFd::new()?));
+            }
+            local.waker.clone().ok_or(Error::Fault)
+        })
+        // The thread is ending; one wait more can do with a descriptor of its own.
+        .unwrap_or_else(|_| EventFd::new().map(Arc::new))
+}
+
+fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
+    LOCAL.try_with(|local| call(local.borrow_mut().spin.get_or_insert_with(Spin::new))).ok()
+}
+
+/// Waits until one of `items` is ready, or for `timeout` milliseconds (negative: for ever).
+/// Returns how many are.
+///
+/// # Errors
+/// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`] if a socket
+/// ends.
+pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
+    let found = check(items, timeout != 0)?;
+    if found > 0 || timeout == 0 {
+        return Ok(found);
+    }
+    let deadline =
+        u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
+    let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
+    if sockets {
+        if let Some(Some(mut look)) = with_spin(Spin::begin) {
+            loop {
+                let go_on = look.pause();
+                let found = check(items, true)?;
+                if found > 0 {
+                    with_spin(|spin| spin.end(true));
+                    return Ok(found);
+                }
+                if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
+                    break;
+                }
+            }
+            with_spin(|spin| spin.end(false));
+        }
+    }
+    sleep(items, deadline, sockets)
+}
+
+/// Looks at every item without waiting.
+fn check(items: &mut [Item], will_wait: bool) -> Result<usize> {
+    let mut found = 0;
+    let mut descriptors = false;
+    for item in items.iter_mut() {
+        item.ready = 0;
+        match item.source {
+            Source::Socket(socket) => {
+                item.ready = socket.check(item.events, will_wait)?;
+                found += usize::from(item.ready != 0);
+            }
+            Source::Descriptor(_) => descriptors = true,
+        }
+    }
+    if descriptors {
+        let mut list: Vec<PollFd> = Vec::with_capacity(items.len());
+        list.extend(items.iter().filter_map(descriptor));
+        poll(&mut list, Some(Duration::ZERO))?;
+        found += store(items, &list);
+    }
+    Ok(found)
+}
+
+fn descriptor(item: &Item) -> Option<PollFd> {
+    let Source::Descriptor(fd) = item.source else { return None };
+    let mut events = 0;
+    if item.events & POLL_IN != 0 {
+        events |= libc::POLLIN;
+    }
+    if item.events & POLL_OUT != 0 {
+        events |= libc::POLLOUT;
+    }
+    if item.events & POLL_PRI != 0 {
+        events |= libc::POLLPRI;
+    }
+    Some(PollFd { fd, events, revents: 0 })
+}
+
+/// Copies what poll said of the descriptors among `items`, in their order.
+fn store(items: &mut [Item], list: &[PollFd]) -> usize {
+    let mut found = 0;
+    let descriptors = items.iter_mut().filter(|i| matches!(i.source, Source::Descriptor(_)));
+    for (item, polled) in descriptors.zip(list) {
+        item.ready = 0;
+        if polled.revents & libc::POLLIN != 0 {
+            item.ready |= POLL_IN;
+        }
+        if polled.revents & libc::POLLOUT != 0 {
+            item.ready |= POLL_OUT;
+        }
+        if polled.revents & libc::POLLPRI != 0 {
+            item.ready |= POLL_PRI;
+        }
+        if polled.revents & !(libc::POLLIN | libc::POLLOUT | libc::POLLPRI) != 0 {
+            item.ready |= POLL_ERR;
+        }
+        found += usize::from(item.ready != 0);
+    }
+    found
+}
+
+/// Registered with the sockets of `items` as long as it lives.
+struct Observing<'a> {
+    items: &'a [Item],
+    waker: Arc<EventFd>,
+}
+
+impl<'a> Observing<'a> {
+    fn new(items: &'a [Item], waker: Arc<EventFd>) -> Observing<'a> {
+        waker.drain();
+        for item in items {
+            if let Source::Socket(socket) = item.source {
+                socket.signal.observe(&waker);
+            }
+        }
+        Observing { items, waker }
+    }
+}
+
+impl Drop for Observing<'_> {
+    fn drop(&mut self) {
+        for item in self.items {
+            if let Source::Socket(socket) = item.source {
+                socket.signal.unobserve(&self.waker);
+                socket.leave_poll();
+            }
+        }
+    }
+}
+
+fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result<usize> {
+    let watched: Vec<Item> = items.to_vec();
+    let observing = if sockets { Some(Observing::new(&watched, waker()?)) } else { None };
+    loop {
+        let found = check(items, true)?;
+        if found > 0 {
+            return Ok(found);
+        }
+        let mut list: Vec<PollFd> = items.iter().filter_map(descriptor).collect();
+        let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
+        if let Some(observing) = &observing {
+            list.push(entry(observing.waker.as_raw_fd()));
+            for item in items.iter() {
+                if let Source::Socket(socket) = item.source {
+                    list.extend(socket.enter_poll()?.map(entry));
+                }
+            }
+        }
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let count = poll(&mut list, left)?;
+        if let Some(observing) = &observing {
+            observing.waker.drain();
+        }
+        if count == 0 && deadline.is_some_and(|d| Instant::now() >= d) {
+            // What came in the last moment counts.
+            return check(items, false);
+        }
+    }
+}
+
+impl Socket {
+    /// Which of `events` are true, after a look at the kernel if none are.
+    fn check(&'static self, events: i16, will_wait: bool) -> Result<i16> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let mut ready = core.ready(events);
+        if ready == 0 {
+            core.look(will_wait);
+            if events & POLL_OUT != 0 {
+                core.poll_set();
+                core.pipes.flush(true);
+                core.pump();
+            }
+            ready = core.ready(events);
+        }
+        end_of_check(core);
+        Ok(ready)
+    }
+
+    /// The descriptor that tells of news from the kernel, if the socket has connections. Until
+    /// [`Socket::leave_poll`] the I/O thread leaves them alone.
+    fn enter_poll(&'static self) -> Result<Option<i32>> {
+        let mut core = self.enter()?;
+        core.attend();
+        // What changes makes the set readable from here on; what changed before does, too, unless
+        // somebody else took it from the set, and then we were told through the waker.
+        Ok(core.pipes.set.as_ref().map(|set| set.as_raw_fd()))
+    }
+
+    fn leave_poll(&'static self) {
+        if let Ok(mut core) = self.enter() {
+            core.ensure_watched();
+        }
+    }
+}
+
+fn end_of_check(mut core: Guard) {
+    let core: &mut Core = &mut core;
+    core.ensure_watched();
+    core.tell_others();
+}
