@@ -86,6 +86,9 @@ pub unsafe extern "C" fn zmq_getsockopt(
             let capacity = ptr::read_unaligned(optvallen);
             let value = socket.get_option(option, capacity)?;
             ptr::copy_nonoverlapping(value.as_ptr(), optval.cast::<u8>(), value.len());
+            // A caller with a larger integer than the option's reads the right value.
+            let rest = capacity - value.len();
+            ptr::write_bytes(optval.cast::<u8>().add(value.len()), 0, rest);
             ptr::write_unaligned(optvallen, value.len());
         }
         Ok(0)
@@ -226,7 +229,8 @@ pub unsafe extern "C" fn zmq_recvmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags:
     unsafe { zmq_msg_recv(msg, s, flags) }
 }
 
-/// Sends each buffer as a part of one message. Returns the size of the last one.
+/// Sends each buffer: with ZMQ_SNDMORE as the parts of one message, without as messages. Returns
+/// the size of the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_sendiov(
     s: *mut c_void,
@@ -251,7 +255,8 @@ pub unsafe extern "C" fn zmq_sendiov(
                 Msg::borrowed(vector.iov_base.cast(), vector.iov_len)
             };
             sent = msg.len();
-            let more = at + 1 < count || flags & SNDMORE != 0;
+            // Without ZMQ_SNDMORE each buffer is a message of its own, as in libzmq.
+            let more = at + 1 < count && flags & SNDMORE != 0;
             socket.send(&mut msg, more, flags & DONTWAIT != 0)?;
         }
         Ok(size(sent))

@@ -16,8 +16,6 @@ pub struct Binder {
 pub struct Waiting {
     /// The binding side's end.
     pub end: InprocEnd,
-    /// What the connecting socket brought.
-    pub connecter: InprocConfig,
     /// Who connected.
     pub from: Binder,
 }

@@ -5,7 +5,7 @@
 
 use super::ring::{self, Reader, Writer};
 use crate::pattern::PipeId;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// News for a socket from the other end of one of its inproc pipes.
@@ -38,6 +38,27 @@ pub struct Owner {
 struct Side {
     owner: OnceLock<Owner>,
     id: AtomicU32,
+    /// ZMQ_SNDHWM and ZMQ_RCVHWM of the socket at this end.
+    send_limit: AtomicU32,
+    receive_limit: AtomicU32,
+    /// Whether this end's limits count yet: it has a socket.
+    present: AtomicBool,
+}
+
+impl Side {
+    fn of(config: Option<&InprocConfig>) -> Side {
+        let side = Side::default();
+        if let Some(config) = config {
+            side.set_limits(config.send_limit, config.receive_limit);
+        }
+        side
+    }
+
+    fn set_limits(&self, send: u32, receive: u32) {
+        self.send_limit.store(send, Ordering::SeqCst);
+        self.receive_limit.store(receive, Ordering::SeqCst);
+        self.present.store(true, Ordering::SeqCst);
+    }
 }
 
 /// One end of an inproc pipe.
@@ -68,14 +89,24 @@ fn sum(a: u32, b: u32) -> u32 {
     if a == 0 || b == 0 { 0 } else { a.saturating_add(b) }
 }
 
+/// The limit of the direction from `writer` to `reader`.
+fn limit(writer: &Side, reader: &Side) -> u32 {
+    let send = writer.send_limit.load(Ordering::SeqCst);
+    let receive = reader.receive_limit.load(Ordering::SeqCst);
+    match (writer.present.load(Ordering::SeqCst), reader.present.load(Ordering::SeqCst)) {
+        (true, true) => sum(send, receive),
+        (true, false) => send,
+        (false, _) => receive,
+    }
+}
+
 /// Both ends of a new pipe: the connecting side's, and the binding side's. Without a `binder` (not
 /// bound yet) only the connecting side's limits count until [`InprocEnd::set_limits`].
 pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocEnd, InprocEnd) {
-    let (up, down) = limits(connecter, binder);
-    let (up_writer, up_reader) = ring::queue(up, connecter.conflate);
+    let sides = Arc::new([Side::of(Some(connecter)), Side::of(binder)]);
+    let (up_writer, up_reader) = ring::queue(limit(&sides[0], &sides[1]), connecter.conflate);
     let conflate_down = binder.map_or(connecter.conflate, |b| b.conflate);
-    let (down_writer, down_reader) = ring::queue(down, conflate_down);
-    let sides = Arc::new([Side::default(), Side::default()]);
+    let (down_writer, down_reader) = ring::queue(limit(&sides[1], &sides[0]), conflate_down);
     let connecting = InprocEnd {
         writer: up_writer,
         reader: down_reader,
@@ -93,16 +124,6 @@ pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocE
     (connecting, binding)
 }
 
-fn limits(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (u32, u32) {
-    match binder {
-        None => (connecter.send_limit, connecter.receive_limit),
-        Some(binder) => (
-            sum(connecter.send_limit, binder.receive_limit),
-            sum(binder.send_limit, connecter.receive_limit),
-        ),
-    }
-}
-
 impl InprocEnd {
     /// Says which pipe of which socket this end is. News come from then on; what happened before
     /// must be looked for afterwards.
@@ -113,11 +134,13 @@ impl InprocEnd {
         fence(Ordering::SeqCst);
     }
 
-    /// Called on the binding side's end when a pipe that waited for its `bind` gets it.
-    pub fn set_limits(&self, connecter: &InprocConfig, binder: &InprocConfig) {
-        let (up, down) = limits(connecter, Some(binder));
-        self.reader.set_high_water_mark(up);
-        self.writer.set_high_water_mark(down);
+    /// Says what this end's socket brings: when a pipe that waited for its `bind` gets it, and when
+    /// the socket's high-water marks change.
+    pub fn set_limits(&self, send: u32, receive: u32) {
+        let (mine, theirs) = (&self.sides[self.side], &self.sides[1 - self.side]);
+        mine.set_limits(send, receive);
+        self.writer.set_high_water_mark(limit(mine, theirs));
+        self.reader.set_high_water_mark(limit(theirs, mine));
     }
 
     pub(super) fn tell_peer(&self, news: fn(PipeId) -> News) {

@@ -27,8 +27,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What `bind` or `connect` made.
 pub(super) struct Endpoint {
-    /// As given by the caller.
-    given: String,
     /// As `ZMQ_LAST_ENDPOINT` names it.
     pub(super) resolved: String,
     pub(super) serial: u32,
@@ -57,9 +55,10 @@ pub(super) struct Connecter {
     connecting: Option<OwnedFd>,
 }
 
-/// What to look for in `endpoints`.
+/// Whether this is the endpoint of that name. A bound one goes by its resolved name only: two
+/// binds to one wildcard are different endpoints.
 fn matches(endpoint: &Endpoint, name: &str) -> bool {
-    !endpoint.closing && (endpoint.given == name || endpoint.resolved == name)
+    !endpoint.closing && endpoint.resolved == name
 }
 
 impl Socket {
@@ -116,10 +115,10 @@ impl Core {
         Binder { index: self.key.index, generation: self.key.generation }
     }
 
-    fn add_endpoint(&mut self, given: &str, resolved: String, kind: Kind) -> u32 {
+    fn add_endpoint(&mut self, resolved: String, kind: Kind) -> u32 {
         let serial = self.next_serial();
         let endpoint =
-            Endpoint { given: given.to_owned(), resolved, serial, kind, closing: false };
+            Endpoint { resolved, serial, kind, closing: false };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -150,7 +149,7 @@ impl Core {
         })?;
         let fd = listener.as_fd().as_raw_fd();
         let resolved = listener.endpoint().to_owned();
-        let number = self.add_endpoint(given, resolved.clone(), Kind::Listener(listener));
+        let number = self.add_endpoint(resolved.clone(), Kind::Listener(listener));
         if let Err(error) = io.add(fd, epoll::IN, self.key, driver::listener(number)) {
             self.endpoints[number as usize] = None;
             return Err(error);
@@ -169,10 +168,10 @@ impl Core {
         }
         let waiting = registry.take_waiting(name);
         drop(registry);
-        self.add_endpoint(given, given.to_owned(), Kind::InprocBinding(name.to_owned()));
+        self.add_endpoint(given.to_owned(), Kind::InprocBinding(name.to_owned()));
         given.clone_into(&mut self.last_endpoint);
-        for Waiting { end, connecter, .. } in waiting {
-            end.set_limits(&connecter, &config);
+        for Waiting { end, .. } in waiting {
+            end.set_limits(config.send_limit, config.receive_limit);
             self.attach_inproc(end, NO_ENDPOINT, false);
         }
         Ok(())
@@ -190,6 +189,7 @@ impl Core {
         }
         address.check_connect()?;
         self.io()?;
+        self.check_routing_id()?;
         let connecter = Connecter {
             address,
             options: self.options.clone(),
@@ -199,7 +199,7 @@ impl Core {
             connecting: None,
         };
         let kind = Kind::Connecter(Box::new(connecter));
-        let number = self.add_endpoint(given, given.to_owned(), kind);
+        let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
         if !self.options.immediate {
             let pipe = self.add_pipe(number);
@@ -213,15 +213,23 @@ impl Core {
         Ok(())
     }
 
+    /// ZMQ_CONNECT_ROUTING_ID must name no other peer.
+    fn check_routing_id(&mut self) -> Result<()> {
+        let id = &self.options.connect_routing_id;
+        if !id.is_empty() && !self.pattern.is_routing_id_free(id) {
+            self.options.connect_routing_id.clear();
+            return Err(Error::Invalid);
+        }
+        Ok(())
+    }
+
     fn connect_inproc(&mut self, given: &str, name: &str) -> Result<()> {
+        self.check_routing_id()?;
         let mine = self.inproc_config();
         let context = self.context.clone();
         let mut registry = context.registry.lock();
-        let number = self.add_endpoint(
-            given,
-            given.to_owned(),
-            Kind::InprocConnection(name.to_owned()),
-        );
+        let kind = Kind::InprocConnection(name.to_owned());
+        let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
         if let Some((binder, config)) = registry.find(name).cloned() {
             let (end, far) = inproc::pair(&mine, Some(&config));
@@ -243,20 +251,26 @@ impl Core {
         }
         let (end, far) = inproc::pair(&mine, None);
         let from = self.binder();
-        registry.wait(name, Waiting { end: far, connecter: mine, from });
+        registry.wait(name, Waiting { end: far, from });
         drop(registry);
         self.attach_inproc(end, number, true);
         Ok(())
     }
 
+    fn find_endpoints(&self, name: &str) -> Vec<u32> {
+        let numbered = (0u32..).zip(&self.endpoints);
+        let found = numbered.filter(|(_, e)| e.as_ref().is_some_and(|e| matches(e, name)));
+        found.map(|(number, _)| number).collect()
+    }
+
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
-        let found: Vec<u32> = (0u32..)
-            .zip(&self.endpoints)
-            .filter(|(_, e)| e.as_ref().is_some_and(|e| matches(e, name)))
-            .map(|(number, _)| number)
-            .collect();
-        if !name.contains("://") {
-            return Err(Error::Invalid);
+        let address = Address::parse_for(name, self.socket_type)?;
+        let mut found = self.find_endpoints(name);
+        if found.is_empty() {
+            // `tcp://*:5555` and the like mean what a bind would make of them.
+            if let Some(resolved) = address.resolved_binding(self.options.ipv6) {
+                found = self.find_endpoints(&resolved);
+            }
         }
         if found.is_empty() {
             return Err(Error::NotFound);

@@ -80,7 +80,10 @@ impl Core {
     fn change_limits(&mut self) {
         let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
         for id in self.pipes.ids() {
-            if let Some(wire) = self.pipes.get(id).and_then(|p| p.wire()) {
+            let Some(pipe) = self.pipes.get(id) else { continue };
+            if let Some(end) = pipe.inproc() {
+                end.set_limits(send as u32, receive as u32);
+            } else if let Some(wire) = pipe.wire() {
                 wire.set_limits(send as usize, receive as usize);
             }
         }

@@ -89,6 +89,14 @@ impl Address {
         }
     }
 
+    /// What `ZMQ_LAST_ENDPOINT` says after a bind to this tcp address, if that needs no lookup and
+    /// names a port.
+    pub fn resolved_binding(&self, ipv6: bool) -> Option<String> {
+        let Address::Tcp(tcp) = self else { return None };
+        let at = tcp.resolve_bind(ipv6).ok().filter(|at| at.port() != 0)?;
+        Some(stream::endpoint(&crate::sys::net::SockAddr::from(at)))
+    }
+
     /// Whether [`Address::resolve`] asks the name service, which may take long.
     pub fn needs_dns(&self) -> bool {
         match self {
