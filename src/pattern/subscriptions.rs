@@ -50,6 +50,15 @@ pub(crate) enum Cancelled {
     Last,
 }
 
+/// Which of a leaving subscriber's topics are worth a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tell {
+    Nothing,
+    /// Those that have nobody left.
+    Last,
+    Every,
+}
+
 /// A subscriber's own subscriptions: each topic counts how often it was subscribed.
 #[derive(Debug, Default)]
 pub(crate) struct TopicCounts {
@@ -200,16 +209,15 @@ impl Subscriptions {
         if last { Cancelled::Last } else { Cancelled::Remains }
     }
 
-    /// Cancels everything of a pipe; `gone` gets the cancel message of each topic that has
-    /// nobody left, or of each topic the pipe had if `every`.
-    pub(crate) fn remove_pipe(&mut self, pipe: PipeId, every: bool, mut gone: impl FnMut(Msg)) {
+    /// Cancels everything of a pipe; `gone` gets the cancel messages that `tell` asks for.
+    pub(crate) fn remove_pipe(&mut self, pipe: PipeId, tell: Tell, mut gone: impl FnMut(Msg)) {
         let Some(subscriber) = self.subscribers.get_mut(pipe as usize) else { return };
         for id in std::mem::take(subscriber).nodes {
             if !self.contains(id, pipe) {
                 continue;
             }
             let last = self.leave(id, pipe);
-            if last || every {
+            if tell == Tell::Every || last && tell == Tell::Last {
                 if let Ok(msg) = message_of(&self.trie, id, CANCEL) {
                     gone(msg);
                 }

@@ -1,7 +1,7 @@
 //! XPUB: publish, and see who subscribes to what (RFC 29).
 
 use super::distribute::Distribute;
-use super::subscriptions::{Cancelled, Subscriptions, parse};
+use super::subscriptions::{Cancelled, Subscriptions, Tell, parse};
 use super::value::{self, option, set_switch};
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
@@ -315,21 +315,16 @@ impl XPub {
     /// Cancels everything of a pipe, as if it had done so itself.
     fn forget_subscriptions(&mut self, id: PipeId) {
         let mut cancelled = Vec::new();
-        let quiet = self.silent;
-        let mut tell = |msg| {
-            if !quiet {
-                cancelled.push(msg);
-            }
+        // In manual mode the application hears what the peer had asked for; what it had granted
+        // is its own doing.
+        let (requested, granted) = match (self.manual, self.verbose_cancel) {
+            _ if self.silent => (Tell::Nothing, Tell::Nothing),
+            (true, _) => (Tell::Every, Tell::Nothing),
+            (false, true) => (Tell::Nothing, Tell::Every),
+            (false, false) => (Tell::Nothing, Tell::Last),
         };
-        if self.manual {
-            // The application hears what the peer had asked for; what it had granted is its own
-            // doing.
-            self.requested.remove_pipe(id, true, &mut tell);
-            self.subscriptions.remove_pipe(id, false, |_| {});
-        } else {
-            self.subscriptions.remove_pipe(id, self.verbose_cancel, &mut tell);
-            self.requested.remove_pipe(id, false, |_| {});
-        }
+        self.requested.remove_pipe(id, requested, |msg| cancelled.push(msg));
+        self.subscriptions.remove_pipe(id, granted, |msg| cancelled.push(msg));
         for msg in cancelled {
             self.push(msg, Source::Gone);
         }
