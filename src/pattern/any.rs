@@ -75,6 +75,17 @@ impl AnyPattern {
         }
     }
 
+    /// Whether a message that finds no room is dropped rather than refused.
+    pub fn drops(&self) -> bool {
+        match self {
+            AnyPattern::Pub(publish) => publish.drops(),
+            AnyPattern::XPub(xpub) => xpub.drops(),
+            AnyPattern::Router(router) => router.drops(),
+            AnyPattern::XSub(_) | AnyPattern::Rep(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether connections carry plain bytes: STREAM, and ROUTER with ZMQ_ROUTER_RAW.
     pub fn is_raw(&self) -> bool {
         match self {

@@ -17,6 +17,13 @@ impl Default for Pub {
     }
 }
 
+impl Pub {
+    /// Whether messages without room are dropped, not refused.
+    pub(crate) fn drops(&self) -> bool {
+        self.inner.drops()
+    }
+}
+
 impl Pattern for Pub {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
         self.inner.attach(pipes, id, how);

@@ -188,6 +188,13 @@ impl Router {
     }
 }
 
+impl Router {
+    /// Whether messages without room are dropped, not refused.
+    pub(crate) fn drops(&self) -> bool {
+        !self.mandatory
+    }
+}
+
 impl Pattern for Router {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
         if self.probe && !self.raw {

@@ -179,6 +179,13 @@ impl XPub {
     }
 }
 
+impl XPub {
+    /// Whether messages without room are dropped, not refused.
+    pub(crate) fn drops(&self) -> bool {
+        !self.nodrop
+    }
+}
+
 impl Pattern for XPub {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
         self.out.attach(id);

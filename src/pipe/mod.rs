@@ -135,6 +135,8 @@ pub struct PipeTable {
     pub conflate: bool,
     /// Whether frames get the properties of their connection: `zmq_recv` has no use for them.
     pub with_metadata: bool,
+    /// Whether the running call would rather fail than wait, see [`Wire::has_room_at_once`].
+    pub hasty: bool,
     serial: u32,
 }
 
@@ -161,6 +163,7 @@ impl PipeTable {
             rx_pending: false,
             conflate: false,
             with_metadata: true,
+            hasty: false,
             serial: 0,
         }
     }
@@ -428,6 +431,21 @@ impl PipeTable {
         }
     }
 
+    /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
+    /// where the last time was a moment ago.
+    pub fn settle(&mut self, all: bool) {
+        for id in 0..self.pipes.len() as PipeId {
+            let Some(pipe) = self.get(id) else { continue };
+            let waits = pipe.wants_write;
+            let Some(wire) = pipe.wire().filter(|w| all || w.is_to_settle()) else { continue };
+            wire.settle();
+            if waits && wire.has_resumed() {
+                pipe.wants_write = false;
+                self.events.push_back(PipeEvent::Writable(id));
+            }
+        }
+    }
+
     /// Something was queued on a pipe's connection directly.
     pub fn touch(&mut self, id: PipeId) {
         self.mark_dirty(id);
@@ -535,7 +553,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn check_write(&mut self, id: PipeId) -> bool {
-        let Some(pipe) = self.get(id) else { return false };
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if !pipe.staged.is_empty() {
             return true;
         }
@@ -543,6 +561,7 @@ impl PipeSet for PipeTable {
             return false;
         }
         let room = match &mut pipe.kind {
+            Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
             Kind::Wire(wire) => wire.has_room(),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
         };

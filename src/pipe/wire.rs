@@ -4,6 +4,7 @@ use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::sys::clock::{TICKS_PER_US, ticks};
 use std::collections::VecDeque;
 
 /// Queues that outlive the connections under them.
@@ -20,7 +21,14 @@ pub struct Wire {
     /// ZMQ_RCVHWM; 0: unlimited.
     pub(super) receive_limit: usize,
     conflate: bool,
+    /// Messages written since the limit was last settled with the kernel, at most.
+    written: usize,
+    /// When that was, in [`ticks`].
+    settled: u64,
 }
+
+/// How often a caller that does not wait has the limit settled, see [`Wire::has_room_at_once`].
+const SETTLE: u64 = 1200 * TICKS_PER_US;
 
 impl Wire {
     /// Without a connection yet.
@@ -33,6 +41,8 @@ impl Wire {
             send_limit,
             receive_limit,
             conflate,
+            written: 0,
+            settled: 0,
         }
     }
 
@@ -55,6 +65,32 @@ impl Wire {
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         self.send_limit == 0 || self.conflate || self.unsent() < self.send_limit
+    }
+
+    /// Like [`Wire::has_room`], for a caller that would rather fail than wait (ZMQ_DONTWAIT): what
+    /// the kernel took counts for a moment, so that a burst meets the high-water mark as it does
+    /// where an I/O thread has to keep up with it. Programs find out that way how far they are
+    /// ahead; polling settles the count at once.
+    #[inline]
+    pub(super) fn has_room_at_once(&mut self) -> bool {
+        if self.send_limit == 0 || self.conflate || self.written < self.send_limit {
+            return self.has_room();
+        }
+        if !self.is_to_settle() {
+            return false;
+        }
+        self.settle();
+        self.has_room()
+    }
+
+    pub(super) fn is_to_settle(&self) -> bool {
+        ticks().wrapping_sub(self.settled) >= SETTLE
+    }
+
+    /// From now on only what the kernel has not taken counts.
+    pub(super) fn settle(&mut self) {
+        self.written = self.unsent();
+        self.settled = ticks();
     }
 
     /// Whether a writer that found no room may go on: half of the limit is free again.
@@ -115,6 +151,7 @@ impl Wire {
 
     #[inline]
     pub(super) fn put(&mut self, mut msg: Msg) {
+        self.written += usize::from(!msg.more());
         if self.conflate {
             self.pending.clear();
             self.pending_messages = 0;

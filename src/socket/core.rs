@@ -47,7 +47,8 @@ pub struct Core {
     pub(super) last_endpoint: String,
     pub(super) monitor: Option<Monitor>,
     io: Option<Arc<IoThread>>,
-    kick: Option<Arc<EventFd>>,
+    /// ZMQ_FD: the set, and a descriptor for news that do not come from the kernel.
+    pub(super) descriptor: Option<Epoll>,
     /// ZMQ_RCVMORE.
     pub(super) receive_more: bool,
     /// Closed by the application; lives to send what is left.
@@ -104,7 +105,7 @@ impl Core {
             last_endpoint: String::new(),
             monitor: None,
             io: None,
-            kick: None,
+            descriptor: None,
             receive_more: false,
             closing: false,
             led: false,
@@ -160,8 +161,7 @@ impl Core {
             let watch = if self.attended { 0 } else { epoll::IN };
             io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
         }
-        self.socket.signal.set_kick(Some(kick.clone()));
-        self.kick = Some(kick);
+        self.socket.signal.set_kick(Some(kick));
         self.pipes.set = Some(set.clone());
         Ok(set)
     }
@@ -251,6 +251,8 @@ impl Core {
     fn pump_all(&mut self) {
         self.pumping = true;
         while let Some(event) = self.pipes.events.pop_front() {
+            // Readable is a guess, and whoever waits for the kernel is told by the kernel.
+            self.changed |= !matches!(event, PipeEvent::Readable(_));
             match event {
                 PipeEvent::Readable(id) => {
                     if self.is_attached(id) {
@@ -266,7 +268,6 @@ impl Core {
                 PipeEvent::TimeToLive(id) => self.peer_time_to_live(id),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
             }
-            self.changed = true;
         }
         self.pumping = false;
     }
@@ -337,8 +338,12 @@ impl Core {
     pub(super) fn poll_set_and(&mut self, gather: bool) {
         let Some(set) = self.pipes.set.clone() else { return };
         let mut events = [NO_EVENT; 64];
+        // Threads that sleep on the set, or on ZMQ_FD while we are the I/O thread, do not wake up
+        // for events that we take before they do.
+        let others = gather || self.socket.signal.sleepers() > 0;
         loop {
             let count = set.wait(&mut events, Some(Duration::ZERO)).unwrap_or(0);
+            self.changed |= others && count > 0;
             for event in &events[..count] {
                 if event.u64 != KICK {
                     self.pipes.on_ready(event.u64 as PipeId, event.events);

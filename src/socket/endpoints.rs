@@ -339,13 +339,14 @@ impl Core {
     fn close_listener(&mut self, number: u32) {
         let Some(endpoint) = self.endpoint(number) else { return };
         let resolved = endpoint.resolved.clone();
-        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let gone = Kind::InprocBinding(String::new());
+        let Kind::Listener(listener) = std::mem::replace(&mut endpoint.kind, gone) else { return };
         let fd = listener.as_fd().as_raw_fd();
-        // The descriptor is closed with the endpoint's kind; take it out of the reactor first.
-        endpoint.kind = Kind::InprocBinding(String::new());
+        // Out of the reactor before it is closed: its number may be used again at once.
         if let Ok(io) = self.io() {
             let _ = io.remove(fd);
         }
+        drop(listener);
         self.report(event::CLOSED, i64::from(fd), &resolved);
         for opening in 0..self.openings.len() {
             if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
@@ -520,6 +521,8 @@ impl Core {
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
         let base = connecter.options.reconnect_ivl;
         if base < 0 {
+            // No reconnection: the endpoint is gone, and may be connected anew.
+            self.close_endpoint(number);
             return;
         }
         let most = connecter.options.reconnect_ivl_max;

@@ -68,15 +68,23 @@ impl Core {
 
     fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
         self.process_mail();
-        match self.send_now(msg) {
-            Err(Error::Again) => {}
-            other => return other,
+        self.pipes.hasty = !will_wait && !self.pattern.drops();
+        let result = self.send_now(msg);
+        if result != Err(Error::Again) {
+            return result;
         }
+        self.look_for_room(will_wait);
+        self.send_now(msg)
+    }
+
+    /// Looks at the kernel on behalf of a caller that found no room.
+    pub(super) fn look_for_room(&mut self, will_wait: bool) {
         self.look(will_wait);
         self.poll_set();
         self.pipes.flush(true);
+        self.pipes.hasty &= !will_wait;
+        self.pipes.settle(will_wait);
         self.pump();
-        self.send_now(msg)
     }
 }
 
@@ -166,18 +174,16 @@ impl Socket {
             }
             core.tell_others();
             let left = left?;
+            let mut give_up = false;
             if let Some(look) = &mut looking {
                 drop(core);
-                let go_on = look.pause();
+                give_up = !look.pause();
                 core = self.enter_again(generation)?;
-                if !go_on {
-                    looking = None;
-                    core.spin.end(false);
-                    continue;
-                }
             } else {
                 core = self.wait(core, left)?;
             }
+            // Others had the lock meanwhile, so sleeping before another look would miss what they
+            // left for us.
             match core.receive(true) {
                 Ok(msg) => {
                     if looking.is_some() {
@@ -189,6 +195,10 @@ impl Socket {
                 }
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
+            }
+            if give_up {
+                looking = None;
+                core.spin.end(false);
             }
         }
     }

@@ -228,7 +228,7 @@ impl Socket {
         }
         let core = place.take();
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.signal.expose(false);
+        self.signal.set_descriptor(None);
         self.signal.set_kick(None);
         drop(place);
         if let Some(core) = core {

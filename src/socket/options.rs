@@ -6,8 +6,11 @@ use super::core::Core;
 use crate::error::{Error, Result};
 use crate::options;
 use crate::pattern::Pattern;
+use crate::sys::epoll::{self, Epoll};
+use crate::sys::eventfd::EventFd;
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 const CONNECT_ROUTING_ID: i32 = 61;
 const RCVMORE: i32 = 13;
@@ -119,20 +122,28 @@ impl Core {
         }
     }
 
-    /// The descriptor of ZMQ_FD: the set. It is readable at first, so that whoever waits for it
-    /// before looking at ZMQ_EVENTS is not kept waiting for what came earlier.
+    /// The descriptor of ZMQ_FD. It is readable at first, so that whoever waits for it before
+    /// looking at ZMQ_EVENTS is not kept waiting for what came earlier.
     fn expose(&mut self) -> Result<c_int> {
+        if let Some(descriptor) = &self.descriptor {
+            return Ok(descriptor.as_raw_fd());
+        }
         let set = self.set()?;
-        self.socket.signal.expose(true);
+        let descriptor = Epoll::new()?;
+        let news = Arc::new(EventFd::new()?);
+        descriptor.add(set.as_raw_fd(), epoll::IN, 0)?;
+        descriptor.add(news.as_raw_fd(), epoll::IN, 1)?;
+        self.socket.signal.set_descriptor(Some(news));
         self.socket.signal.notify_descriptor();
-        Ok(set.as_raw_fd())
+        let fd = descriptor.as_raw_fd();
+        self.descriptor = Some(descriptor);
+        Ok(fd)
     }
 
     /// ZMQ_EVENTS. Reading it makes the descriptor quiet until something new happens.
     fn events_for_descriptor(&mut self) -> i16 {
-        self.look(false);
-        self.poll_set();
-        self.pump();
+        self.socket.signal.quiet_descriptor();
+        self.look_for_room(true);
         self.ready(POLL_IN | POLL_OUT)
     }
 

@@ -227,9 +227,7 @@ impl Socket {
         if ready == 0 {
             core.look(will_wait);
             if events & POLL_OUT != 0 {
-                core.poll_set();
-                core.pipes.flush(true);
-                core.pump();
+                core.look_for_room(true);
             }
             ready = core.ready(events);
         }

@@ -23,13 +23,15 @@ pub struct Signal {
     kicks: AtomicU32,
     others: Mutex<Others>,
     observers: AtomicBool,
-    /// The application knows the descriptor of the set (ZMQ_FD).
-    exposed: AtomicBool,
+    /// The application waits for a descriptor (ZMQ_FD), and has not been told of news since it
+    /// last looked.
+    descriptor_quiet: AtomicBool,
 }
 
 #[derive(Default)]
 struct Others {
     kick: Option<Arc<EventFd>>,
+    descriptor: Option<Arc<EventFd>>,
     observers: Vec<Arc<EventFd>>,
 }
 
@@ -44,15 +46,26 @@ impl Signal {
             epoch: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
             kicks: AtomicU32::new(0),
-            others: Mutex::new(Others { kick: None, observers: Vec::new() }),
+            others: Mutex::new(Others { kick: None, descriptor: None, observers: Vec::new() }),
             observers: AtomicBool::new(false),
-            exposed: AtomicBool::new(false),
+            descriptor_quiet: AtomicBool::new(false),
         }
     }
 
-    /// The application got the descriptor of the set, or (false) the socket is gone.
-    pub fn expose(&self, exposed: bool) {
-        self.exposed.store(exposed, Ordering::SeqCst);
+    /// The application waits for a descriptor that `news` is a part of; `None`: no longer.
+    pub fn set_descriptor(&self, news: Option<Arc<EventFd>>) {
+        let mut others = self.others.lock();
+        self.descriptor_quiet.store(news.is_some(), Ordering::SeqCst);
+        others.descriptor = news;
+    }
+
+    /// The application looks at the socket now: its descriptor is quiet until the next news.
+    pub fn quiet_descriptor(&self) {
+        let others = self.others.lock();
+        if let Some(news) = &others.descriptor {
+            news.drain();
+            self.descriptor_quiet.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Like [`Signal::notify`], for changes that no call of the application made: the descriptor
@@ -60,9 +73,11 @@ impl Signal {
     #[inline]
     pub fn notify_descriptor(&self) {
         self.notify();
-        if self.exposed.load(Ordering::SeqCst) {
-            if let Some(kick) = &self.others.lock().kick {
-                kick.signal();
+        if self.descriptor_quiet.load(Ordering::SeqCst)
+            && self.descriptor_quiet.swap(false, Ordering::SeqCst)
+        {
+            if let Some(news) = &self.others.lock().descriptor {
+                news.signal();
             }
         }
     }
