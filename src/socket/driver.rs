@@ -300,6 +300,8 @@ impl Core {
         if !heartbeat.interval.is_zero() {
             self.set_timer(Instant::now() + heartbeat.interval, Timer::Heartbeat, id, serial);
         }
+        // Bytes that came right behind the handshake make no event any more.
+        self.pipes.gather(id);
         self.pipes.flush(true);
         self.pump();
         self.changed = true;

@@ -521,8 +521,14 @@ impl Core {
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
         let base = connecter.options.reconnect_ivl;
         if base < 0 {
-            // No reconnection: the endpoint is gone, and may be connected anew.
-            self.close_endpoint(number);
+            // No reconnection: the endpoint is gone, and may be connected anew. What its pipe has
+            // not sent never will be.
+            for id in self.pipes.ids() {
+                if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
+                    self.remove_pipe(id);
+                }
+            }
+            self.forget_endpoint(number);
             return;
         }
         let most = connecter.options.reconnect_ivl_max;

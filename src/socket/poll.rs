@@ -177,6 +177,9 @@ impl<'a> Observing<'a> {
     }
 }
 
+/// Between looks of a thread that has no descriptor to be woken through.
+const WITHOUT_WAKER: Duration = Duration::from_millis(5);
+
 impl Drop for Observing<'_> {
     fn drop(&mut self) {
         for item in self.items {
@@ -190,7 +193,10 @@ impl Drop for Observing<'_> {
 
 fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result<usize> {
     let watched: Vec<Item> = items.to_vec();
-    let observing = if sockets { Some(Observing::new(&watched, waker()?)) } else { None };
+    // Out of descriptors, a thread that never waited before looks again and again instead.
+    let waker = if sockets { waker().ok() } else { None };
+    let blind = sockets && waker.is_none();
+    let observing = waker.map(|waker| Observing::new(&watched, waker));
     loop {
         let found = check(items, true)?;
         if found > 0 {
@@ -206,7 +212,10 @@ fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result
                 }
             }
         }
-        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let mut left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        if blind {
+            left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
+        }
         let count = poll(&mut list, left)?;
         if let Some(observing) = &observing {
             observing.waker.drain();
