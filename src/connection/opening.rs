@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 pub enum Progress {
     /// More has to come from the peer, or (true) the kernel has to take more of ours first.
     Waiting(bool),
+    /// A ZAP handler has to be asked or to answer, see [`Opening::handshake`].
+    WaitingForZap,
     /// Done; the bytes are what came behind the handshake.
     Established(Box<Established>, Vec<u8>),
     /// The peer broke the protocol or was refused.
@@ -33,6 +35,8 @@ pub struct Opening {
     pub address: String,
     /// The peer's address (Peer-Address).
     pub peer: String,
+    /// Received, not used by the handshake yet.
+    rest: Vec<u8>,
 }
 
 impl Opening {
@@ -46,7 +50,9 @@ impl Opening {
         address: String,
         peer: String,
     ) -> Opening {
-        Opening { fd, handshake, watches_out: false, endpoint, serial, connected, address, peer }
+        let rest = Vec::new();
+        let watches_out = false;
+        Opening { fd, handshake, watches_out, endpoint, serial, connected, address, peer, rest }
     }
 
     /// The descriptor.
@@ -66,7 +72,6 @@ impl Opening {
 
     /// Goes as far as possible without waiting.
     pub fn drive(&mut self) -> Progress {
-        let mut buffer = [0u8; 4096];
         loop {
             match self.send() {
                 Ok(true) => {}
@@ -74,40 +79,43 @@ impl Opening {
                 Err(error) => return Progress::Closed(error),
             }
             if let Some(established) = self.handshake.outcome() {
-                return Progress::Established(Box::new(established), Vec::new());
+                return Progress::Established(Box::new(established), std::mem::take(&mut self.rest));
             }
             if self.handshake.waiting_for_zap() {
-                return Progress::Waiting(false);
+                return Progress::WaitingForZap;
             }
-            let count = match net::recv(self.fd.as_fd(), &mut buffer) {
-                Ok(0) => return Progress::Closed(Error::Os(libc::EPIPE)),
-                Ok(count) => count,
-                Err(Error::Again) => return Progress::Waiting(false),
-                Err(Error::Interrupted) => continue,
-                Err(error) => return Progress::Closed(error),
-            };
-            match self.handshake.input(&buffer[..count]) {
-                Err(error) => {
-                    // An ERROR command for the peer may be waiting; it is sent if that costs no
-                    // waiting.
-                    let _ = self.send();
-                    return Progress::Failed(error);
+            if self.rest.is_empty() {
+                if let Some(progress) = self.receive() {
+                    return progress;
                 }
-                Ok(used) if used < count => {
-                    return match self.send() {
-                        Ok(_) => self.finish(&buffer[used..count]),
-                        Err(error) => Progress::Closed(error),
-                    };
+            }
+            match self.handshake.input(&self.rest) {
+                Ok(used) => {
+                    self.rest.drain(..used);
                 }
-                Ok(_) => {}
+                Err(error) => return self.fail(error),
             }
         }
     }
 
-    fn finish(&mut self, rest: &[u8]) -> Progress {
-        match self.handshake.outcome() {
-            Some(established) => Progress::Established(Box::new(established), rest.to_vec()),
-            None => Progress::Closed(Error::Protocol),
+    /// Ends the handshake. An ERROR command for the peer may be waiting; it is sent if that costs
+    /// no waiting.
+    pub fn fail(&mut self, error: HandshakeError) -> Progress {
+        let _ = self.send();
+        Progress::Failed(error)
+    }
+
+    /// Reads what there is; how far that came if there was nothing.
+    fn receive(&mut self) -> Option<Progress> {
+        let mut buffer = [0u8; 4096];
+        match net::recv(self.fd.as_fd(), &mut buffer) {
+            Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
+            Ok(count) => {
+                self.rest.extend_from_slice(&buffer[..count]);
+                None
+            }
+            Err(Error::Again) => Some(Progress::Waiting(false)),
+            Err(error) => Some(Progress::Closed(error)),
         }
     }
 

@@ -11,6 +11,9 @@ use crate::wire::frame::{self, Flags, Framing, Header, Scan};
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
+/// No frame is longer: more than the address space of a process can hold.
+const LONGEST: u64 = 1 << 46;
+
 /// What one read asks the kernel for.
 const BUFFER: usize = 64 * 1024;
 
@@ -245,7 +248,7 @@ impl Rx {
         else {
             return Ok(None);
         };
-        if header.body_len > self.max_size {
+        if header.body_len > self.max_size.min(LONGEST) {
             return Err(Error::MessageTooLong);
         }
         let body_len = usize::try_from(header.body_len).map_err(|_| Error::MessageTooLong)?;

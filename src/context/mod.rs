@@ -170,18 +170,19 @@ impl Context {
         }
     }
 
-    /// Counts a new socket, and starts the I/O threads with the first one.
+    /// Counts a new socket, and starts the I/O threads with the first one. Sockets of the library
+    /// itself are not `limited` by ZMQ_MAX_SOCKETS.
     ///
     /// # Errors
     /// [`Error::Terminated`], [`Error::TooManyFiles`] beyond ZMQ_MAX_SOCKETS, and what starting
     /// threads says.
-    pub fn add_socket(&self, resolver: Resolver) -> Result<()> {
+    pub fn add_socket(&self, resolver: Resolver, limited: bool) -> Result<()> {
         let mut threads = self.threads.lock();
         if self.is_stopped() {
             return Err(Error::Terminated);
         }
         let options = self.options.lock();
-        if self.sockets.load(Ordering::SeqCst) >= options.max_sockets as usize {
+        if limited && self.sockets.load(Ordering::SeqCst) >= options.max_sockets as usize {
             return Err(Error::TooManyFiles);
         }
         if threads.is_none() {

@@ -3,6 +3,7 @@
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
 use super::spin::Spin;
+use super::zap::Question;
 use super::{Mail, Socket};
 use crate::connection::opening::Opening;
 use crate::context::Context;
@@ -46,6 +47,8 @@ pub struct Core {
     pub(super) serial: u32,
     pub(super) last_endpoint: String,
     pub(super) monitor: Option<Monitor>,
+    /// Put to the ZAP handler, not answered yet.
+    pub(super) questions: Vec<Question>,
     io: Option<Arc<IoThread>>,
     /// ZMQ_FD: the set, and a descriptor for news that do not come from the kernel.
     pub(super) descriptor: Option<Epoll>,
@@ -104,6 +107,7 @@ impl Core {
             serial: 0,
             last_endpoint: String::new(),
             monitor: None,
+            questions: Vec::new(),
             io: None,
             descriptor: None,
             receive_more: false,

@@ -52,9 +52,11 @@ pub(super) enum Timer {
     TimeToLive,
     PipeLinger,
     SocketLinger,
+    /// News from a ZAP handler for a handshake.
+    Zap,
 }
 
-const TIMERS: [Timer; 9] = [
+const TIMERS: [Timer; 10] = [
     Timer::Reconnect,
     Timer::ConnectTimeout,
     Timer::Accept,
@@ -64,7 +66,13 @@ const TIMERS: [Timer; 9] = [
     Timer::TimeToLive,
     Timer::PipeLinger,
     Timer::SocketLinger,
+    Timer::Zap,
 ];
+
+/// What the reactor gives back when a deadline has passed.
+pub(super) fn timer_token(timer: Timer, number: u32, serial: u32) -> u64 {
+    (timer as u64) << 56 | u64::from(number & NUMBER) << 32 | u64::from(serial)
+}
 
 fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
@@ -73,7 +81,7 @@ fn milliseconds(count: i32) -> Duration {
 impl Core {
     /// Asks for a call of [`Core::timer_due`]; `serial` tells whether it still matters then.
     pub(super) fn set_timer(&mut self, at: Instant, timer: Timer, number: u32, serial: u32) {
-        let token = (timer as u64) << 56 | u64::from(number & NUMBER) << 32 | u64::from(serial);
+        let token = timer_token(timer, number, serial);
         let key = self.key;
         if let Ok(io) = self.io() {
             io.set_timer(at, key, token);
@@ -98,6 +106,7 @@ impl Core {
                     self.opening_closed(number, Error::Os(libc::ETIMEDOUT));
                 }
             }
+            Timer::Zap => self.hear_zap(number, serial),
             Timer::Heartbeat => self.heartbeat(number, serial),
             Timer::HeartbeatTimeout | Timer::TimeToLive => self.check_alive(number, serial),
             Timer::PipeLinger => {
@@ -129,6 +138,18 @@ impl Core {
         }
     }
 
+    /// A descriptor with a handshake is ready.
+    fn opening_ready(&mut self, number: u32, events: u32) {
+        let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
+        let waiting = place.is_some_and(|o| o.handshake().waiting_for_zap());
+        if waiting && events & epoll::FAILED != 0 {
+            // Nothing is read while the ZAP handler thinks, but a hang-up is always reported.
+            self.opening_closed(number, Error::Os(libc::EPIPE));
+        } else {
+            self.drive_opening(number);
+        }
+    }
+
     /// Goes on with a handshake.
     pub(super) fn drive_opening(&mut self, number: u32) {
         let key = self.key;
@@ -146,6 +167,7 @@ impl Core {
                     }
                 }
             }
+            Progress::WaitingForZap => self.ask_zap(number),
             Progress::Established(established, rest) => {
                 self.opening_done(number, &established, &rest);
             }
@@ -154,7 +176,7 @@ impl Core {
         }
     }
 
-    fn opening_failed(&mut self, number: u32, error: &HandshakeError) {
+    pub(super) fn opening_failed(&mut self, number: u32, error: &HandshakeError) {
         let Some(opening) = self.openings.get(number as usize).and_then(Option::as_ref) else {
             return;
         };
@@ -384,7 +406,7 @@ impl Socket {
 }
 
 impl Handler for Socket {
-    fn on_event(&self, generation: u32, token: u32, _events: u32) {
+    fn on_event(&self, generation: u32, token: u32, events: u32) {
         let Some(socket) = super::find(self.index) else { return };
         let Some(mut core) = socket.lock_for_reactor(generation) else { return };
         let number = token & NUMBER;
@@ -392,7 +414,7 @@ impl Handler for Socket {
             SET => core.drive_set(),
             LISTENER => core.accept(number),
             CONNECTING => core.connecting_ready(number, false),
-            _ => core.drive_opening(number),
+            _ => core.opening_ready(number, events),
         }
         socket.after_reactor(core);
     }

@@ -609,7 +609,7 @@ impl Core {
                 &self.options.plain_username,
                 &self.options.plain_password,
             )),
-            _ => Box::new(Null::new(false)),
+            _ => Box::new(Null::new(!self.options.zap_domain.is_empty())),
         }
     }
 
@@ -663,6 +663,7 @@ impl Core {
 
     /// Closes a connection whose handshake is not over.
     pub(super) fn drop_opening(&mut self, number: u32) {
+        self.drop_question(number);
         let taken = self.openings.get_mut(number as usize).and_then(Option::take);
         if let (Some(opening), Ok(io)) = (taken, self.io()) {
             let _ = io.remove(opening.fd());

@@ -12,6 +12,7 @@ mod options;
 pub mod poll;
 pub mod proxy;
 mod spin;
+mod zap;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -58,7 +59,13 @@ pub struct Socket {
     mails: Mutex<Mails>,
     /// Where threads wait for this socket.
     pub(crate) signal: Signal,
+    /// Called when there is mail, for sockets the library keeps for itself.
+    hook: Mutex<Option<Hook>>,
+    has_hook: AtomicBool,
 }
+
+/// Called without any lock of the socket held; must not touch the socket.
+type Hook = Box<dyn Fn() + Send>;
 
 /// The locked core of a socket.
 pub(crate) type Guard = MappedMutexGuard<'static, Core>;
@@ -99,6 +106,8 @@ impl Socket {
             core: Mutex::new(None),
             mails: Mutex::new(Mails::default()),
             signal: Signal::new(),
+            hook: Mutex::new(None),
+            has_hook: AtomicBool::new(false),
         }));
         all.push(socket);
         Ok(socket)
@@ -109,7 +118,17 @@ impl Socket {
     /// # Errors
     /// [`Error::Terminated`], [`Error::TooManyFiles`], and what starting I/O threads says.
     pub fn open(context: &Arc<Context>, socket_type: SocketType) -> Result<&'static Socket> {
-        context.add_socket(resolve)?;
+        context.add_socket(resolve, true)?;
+        Socket::open_counted(context, socket_type)
+    }
+
+    /// Makes a socket of the library's own, which ZMQ_MAX_SOCKETS does not count.
+    fn open_internal(context: &Arc<Context>, socket_type: SocketType) -> Result<&'static Socket> {
+        context.add_socket(resolve, false)?;
+        Socket::open_counted(context, socket_type)
+    }
+
+    fn open_counted(context: &Arc<Context>, socket_type: SocketType) -> Result<&'static Socket> {
         let socket = match Socket::take_slot() {
             Ok(socket) => socket,
             Err(error) => {
@@ -250,7 +269,17 @@ impl Socket {
         self.has_mail.store(true, Ordering::SeqCst);
         drop(mails);
         self.signal.notify_descriptor();
+        if self.has_hook.load(Ordering::SeqCst) {
+            if let Some(hook) = &*self.hook.lock() {
+                hook();
+            }
+        }
         Ok(())
+    }
+
+    fn set_hook(&self, hook: Option<Hook>) {
+        self.has_hook.store(hook.is_some(), Ordering::SeqCst);
+        *self.hook.lock() = hook;
     }
 
     #[inline]
