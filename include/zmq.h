@@ -446,95 +446,44 @@ typedef struct zmq_pollitem_t {
 extern "C" {
 #endif // __cplusplus
 
-/* Makes a context. */
+/*
+ Creates a context. Its threads start with its first socket. Null and `EMFILE` or `ENOMEM` on
+ failure (zmq_ctx_new(3)).
+ */
 ZMQ_EXPORT void *zmq_ctx_new(void);
 
-/* Ends a context: waits until its sockets are closed and lingering is over. */
-ZMQ_EXPORT int zmq_ctx_term(void *context);
+/*
+ Ends a context: waits until its sockets are closed and lingering is over. `EFAULT`, and `EINTR`
+ after a signal; call it again then (zmq_ctx_term(3)).
+ */
+ZMQ_EXPORT int zmq_ctx_term(void *context_);
 
-/* Makes blocked and later calls on the sockets of a context fail with ETERM. */
-ZMQ_EXPORT int zmq_ctx_shutdown(void *context);
+/*
+ Makes blocked and later calls on the sockets of a context fail with `ETERM`. They still have to
+ be closed (zmq_ctx_shutdown(3)).
+ */
+ZMQ_EXPORT int zmq_ctx_shutdown(void *context_);
 
-/* Sets a context option. */
-ZMQ_EXPORT int zmq_ctx_set(void *context, int option, int optval);
+/* Sets a context option. `EINVAL` for unknown options and values out of range (zmq_ctx_set(3)). */
+ZMQ_EXPORT int zmq_ctx_set(void *context_, int option, int optval);
 
-/* Reads a context option. */
-ZMQ_EXPORT int zmq_ctx_get(void *context, int option);
+/* Reads a context option, or gives -1 and `EINVAL` (zmq_ctx_get(3)). */
+ZMQ_EXPORT int zmq_ctx_get(void *context_, int option);
 
-/* Deprecated: zmq_ctx_new with a number of I/O threads. */
+/* Deprecated: `zmq_ctx_new` with a number of I/O threads (zmq_init(3)). */
 ZMQ_EXPORT void *zmq_init(int io_threads);
 
-/* Deprecated: zmq_ctx_term. */
-ZMQ_EXPORT int zmq_term(void *context);
+/* Deprecated: `zmq_ctx_term`. */
+ZMQ_EXPORT int zmq_term(void *context_);
 
-/* Deprecated: zmq_ctx_term. */
-ZMQ_EXPORT int zmq_ctx_destroy(void *context);
+/* Deprecated: `zmq_ctx_term`. */
+ZMQ_EXPORT int zmq_ctx_destroy(void *context_);
 
-/* Makes a socket. */
-ZMQ_EXPORT void *zmq_socket(void *context, int type_);
-
-/* Closes a socket. */
-ZMQ_EXPORT int zmq_close(void *s);
-
-/* Sets a socket option. */
-ZMQ_EXPORT int zmq_setsockopt(void *s, int option, const void *optval, size_t optvallen);
-
-/* Reads a socket option. */
-ZMQ_EXPORT int zmq_getsockopt(void *s, int option, void *optval, size_t *optvallen);
-
-/* Accepts peers at an endpoint. */
-ZMQ_EXPORT int zmq_bind(void *s, const char *addr);
-
-/* Connects to an endpoint. */
-ZMQ_EXPORT int zmq_connect(void *s, const char *addr);
-
-/* Ends zmq_bind. */
-ZMQ_EXPORT int zmq_unbind(void *s, const char *addr);
-
-/* Ends zmq_connect. */
-ZMQ_EXPORT int zmq_disconnect(void *s, const char *addr);
-
-/* Sends a copy of a buffer. Returns the number of bytes. */
-ZMQ_EXPORT int zmq_send(void *s, const void *buf, size_t len, int flags);
-
-/* Sends a buffer that never changes and is never freed. */
-ZMQ_EXPORT int zmq_send_const(void *s, const void *buf, size_t len, int flags);
-
-/* Receives into a buffer. Returns the size of the message, which may be more than was written. */
-ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
-
-/* Reports events of a socket to an inproc endpoint. */
-ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
-
-/* Sends a message, which is empty afterwards. Returns the number of bytes. */
-ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
-
-/* Receives a message. Returns the number of bytes. */
-ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *s, int flags);
-
-/* Waits for events on sockets and descriptors. */
-ZMQ_EXPORT int zmq_poll(struct zmq_pollitem_t *items, int nitems, long timeout);
-
-/* Passes messages between two sockets until the context ends. */
-ZMQ_EXPORT int zmq_proxy(void *frontend, void *backend, void *capture);
-
-/* zmq_proxy, with a socket that takes PAUSE, RESUME, TERMINATE and STATISTICS. */
-ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *control);
-
-/* Deprecated: zmq_proxy. */
-ZMQ_EXPORT int zmq_device(int type_, void *frontend, void *backend);
-
-/* Deprecated: zmq_msg_send. */
-ZMQ_EXPORT int zmq_sendmsg(void *s, zmq_msg_t *msg, int flags);
-
-/* Deprecated: zmq_msg_recv. */
-ZMQ_EXPORT int zmq_recvmsg(void *s, zmq_msg_t *msg, int flags);
-
-/* Sends each buffer as a part of one message. */
-ZMQ_EXPORT int zmq_sendiov(void *s, struct iovec *iov, size_t count, int flags);
-
-/* Receives the parts of a message into buffers the caller frees. */
-ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags);
+/*
+ Creates a socket of a context. Null and `EINVAL`, `EFAULT`, `EMFILE` or `ETERM` on failure
+ (zmq_socket(3)).
+ */
+ZMQ_EXPORT void *zmq_socket(void *context_, int type_);
 
 /* Makes an empty message. */
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
@@ -576,6 +525,96 @@ ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int value);
 
 /* The value of a property of the connection the message came from, null if it is unknown. */
 ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
+
+/*
+ Waits until an item is ready, or for `timeout` milliseconds (-1: for ever). Returns how many
+ are. `EINVAL`, `EFAULT`, `EINTR`, `ETERM`, `ENOTSOCK` (zmq_poll(3)).
+ */
+ZMQ_EXPORT int zmq_poll(struct zmq_pollitem_t *items_, int nitems, long timeout);
+
+/*
+ Passes messages between two sockets, and copies to `capture` if it is not null, until the
+ context ends: -1 and `ETERM` (zmq_proxy(3)).
+ */
+ZMQ_EXPORT int zmq_proxy(void *frontend, void *backend, void *capture);
+
+/*
+ `zmq_proxy`, with a socket that takes PAUSE, RESUME, TERMINATE and STATISTICS. Returns 0 after
+ TERMINATE (zmq_proxy_steerable(3)).
+ */
+ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *control);
+
+/*
+ Deprecated: `zmq_proxy` without capture. The type (ZMQ_QUEUE, ZMQ_FORWARDER, ZMQ_STREAMER) says
+ nothing that the sockets do not say.
+ */
+ZMQ_EXPORT int zmq_device(int type_, void *frontend, void *backend);
+
+/* Closes a socket. Messages not sent yet linger as ZMQ_LINGER says. `ENOTSOCK` (zmq_close(3)). */
+ZMQ_EXPORT int zmq_close(void *s);
+
+/* Sets a socket option. `EINVAL`, `ETERM`, `ENOTSOCK` (zmq_setsockopt(3)). */
+ZMQ_EXPORT int zmq_setsockopt(void *s, int option, const void *optval, size_t optvallen);
+
+/*
+ Reads a socket option. `optvallen` is the size of the buffer, and afterwards of the value.
+ `EINVAL`, `ETERM`, `ENOTSOCK` (zmq_getsockopt(3)).
+ */
+ZMQ_EXPORT int zmq_getsockopt(void *s, int option, void *optval, size_t *optvallen);
+
+/* Accepts peers at an endpoint (zmq_bind(3)). */
+ZMQ_EXPORT int zmq_bind(void *s, const char *addr);
+
+/* Connects to an endpoint (zmq_connect(3)). */
+ZMQ_EXPORT int zmq_connect(void *s, const char *addr);
+
+/* Ends what `zmq_bind` began. `ENOENT` if the endpoint is not bound (zmq_unbind(3)). */
+ZMQ_EXPORT int zmq_unbind(void *s, const char *addr);
+
+/* Ends what `zmq_connect` began. `ENOENT` if the endpoint is not connected (zmq_disconnect(3)). */
+ZMQ_EXPORT int zmq_disconnect(void *s, const char *addr);
+
+/* Sends a copy of a buffer as one part of a message. Returns the number of bytes (zmq_send(3)). */
+ZMQ_EXPORT int zmq_send(void *s, const void *buf, size_t len, int flags);
+
+/* Sends a buffer that never changes and is never freed, without copying it (zmq_send_const(3)). */
+ZMQ_EXPORT int zmq_send_const(void *s, const void *buf, size_t len, int flags);
+
+/*
+ Receives a part of a message into a buffer. Returns the size of the part, which may be more
+ than fitted (zmq_recv(3)).
+ */
+ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
+
+/* Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)). */
+ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
+
+/*
+ Receives a part of a message. What `msg` held is freed. Returns the number of bytes
+ (zmq_msg_recv(3)).
+ */
+ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *s, int flags);
+
+/* Deprecated: `zmq_msg_send`. */
+ZMQ_EXPORT int zmq_sendmsg(void *s, zmq_msg_t *msg, int flags);
+
+/* Deprecated: `zmq_msg_recv`. */
+ZMQ_EXPORT int zmq_recvmsg(void *s, zmq_msg_t *msg, int flags);
+
+/*
+ Sends each buffer: with ZMQ_SNDMORE as the parts of one message, without as messages. Returns
+ the size of the last one.
+ */
+ZMQ_EXPORT int zmq_sendiov(void *s, struct iovec *iov, size_t count, int flags);
+
+/*
+ Receives the parts of a message, at most `*count`, into buffers made with malloc, which the
+ caller frees. `*count` is how many there were. Returns that number.
+ */
+ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags);
+
+/* Reports events of a socket to an inproc endpoint; null ends that (zmq_socket_monitor(3)). */
+ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
 
 /* Makes a set of timers. */
 ZMQ_EXPORT void *zmq_timers_new(void);

@@ -131,7 +131,8 @@ impl Connection {
 
     /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
     pub fn push_subscription(&mut self, msg: Msg) {
-        let translated = self.subscribe_commands.then(|| command::subscription_to_command(msg.data()));
+        let translated =
+            self.subscribe_commands.then(|| command::subscription_to_command(msg.data()));
         let body = translated.flatten().map(|(name, topic)| {
             let mut body = Vec::with_capacity(name.len() + topic.len());
             body.extend_from_slice(name);

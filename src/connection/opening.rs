@@ -79,7 +79,10 @@ impl Opening {
                 Err(error) => return Progress::Closed(error),
             }
             if let Some(established) = self.handshake.outcome() {
-                return Progress::Established(Box::new(established), std::mem::take(&mut self.rest));
+                return Progress::Established(
+                    Box::new(established),
+                    std::mem::take(&mut self.rest),
+                );
             }
             if self.handshake.waiting_for_zap() {
                 return Progress::WaitingForZap;

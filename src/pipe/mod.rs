@@ -221,9 +221,11 @@ impl PipeTable {
             }
         }
         self.dirty.retain(|&d| d != id);
-        self.events.retain(|e| !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
+        self.events.retain(|e| {
+            !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
             | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
-            if *i == id));
+            if *i == id)
+        });
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();
@@ -317,9 +319,10 @@ impl PipeTable {
         while at < self.dirty.len() {
             let id = self.dirty[at];
             let urgent = all
-                || self.get(id).and_then(Pipe::connection).is_none_or(|c| {
-                    c.tx.bytes() >= tx::BATCH || c.tx.borrowed()
-                });
+                || self
+                    .get(id)
+                    .and_then(Pipe::connection)
+                    .is_none_or(|c| c.tx.bytes() >= tx::BATCH || c.tx.borrowed());
             if urgent {
                 self.dirty.swap_remove(at);
                 self.flush_one(id);

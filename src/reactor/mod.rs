@@ -135,8 +135,9 @@ impl IoThread {
             of_thread.run();
         });
         drop(blocked);
-        let thread = spawned
-            .map_err(|e| crate::error::Error::from_errno(e.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+        let thread = spawned.map_err(|e| {
+            crate::error::Error::from_errno(e.raw_os_error().unwrap_or(libc::EAGAIN))
+        })?;
         Ok(IoThread { shared, thread: Mutex::new(Some(thread)) })
     }
 

@@ -13,7 +13,9 @@ use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
 use crate::security::{Null, PlainClient, PlainServer};
 use crate::sys::epoll;
 use crate::sys::random;
-use crate::transport::{AcceptError, Address, Connecting, Listener, SocketAddrAny, Stream, start_connect};
+use crate::transport::{
+    AcceptError, Address, Connecting, Listener, SocketAddrAny, Stream, start_connect,
+};
 use crate::types::SocketType;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
@@ -117,8 +119,7 @@ impl Core {
 
     fn add_endpoint(&mut self, resolved: String, kind: Kind) -> u32 {
         let serial = self.next_serial();
-        let endpoint =
-            Endpoint { resolved, serial, kind, closing: false };
+        let endpoint = Endpoint { resolved, serial, kind, closing: false };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -314,9 +315,7 @@ impl Core {
         }
         self.pump();
         // Gone already if closing the pipes ended it.
-        if self.endpoint(number).is_some_and(|e| e.serial == serial)
-            && !self.has_pipes(number)
-        {
+        if self.endpoint(number).is_some_and(|e| e.serial == serial) && !self.has_pipes(number) {
             self.forget_endpoint(number);
         }
     }
@@ -694,8 +693,7 @@ impl Core {
         self.report(event::DISCONNECTED, i64::from(fd), &address);
         self.note_raw_disconnect(id);
         let connects = self.connecter(endpoint).is_some();
-        let keeps_pipe =
-            connects && self.connecter(endpoint).is_some_and(|c| !c.options.immediate);
+        let keeps_pipe = connects && self.connecter(endpoint).is_some_and(|c| !c.options.immediate);
         if keeps_pipe {
             if !lingering {
                 self.pattern.disconnected(&mut self.pipes, id);
@@ -735,4 +733,3 @@ impl Socket {
         self.after_reactor(core);
     }
 }
-

@@ -220,7 +220,8 @@ impl Socket {
     fn wait(&'static self, mut core: Guard, timeout: Option<Duration>) -> Result<Guard> {
         let generation = core.key.generation;
         core.attend();
-        let set = if core.led || core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
+        let set =
+            if core.led || core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
         if set.is_some() {
             core.led = true;
             self.signal.with_kick();

@@ -76,8 +76,7 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     if found > 0 || timeout == 0 {
         return Ok(found);
     }
-    let deadline =
-        u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
+    let deadline = u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
     if sockets {
         if let Some(Some(mut look)) = with_spin(Spin::begin) {

@@ -102,10 +102,10 @@ impl Proxy {
     /// waits until there is room, news from the other side, or a word from the control socket.
     fn wait_for_room(&mut self, blocked_front: bool, blocked_back: bool) -> Result<()> {
         let [front, back] = self.sides;
-        let front_events = if blocked_back { POLL_OUT } else { 0 }
-            | if blocked_front { 0 } else { POLL_IN };
-        let back_events = if blocked_front { POLL_OUT } else { 0 }
-            | if blocked_back { 0 } else { POLL_IN };
+        let front_events =
+            if blocked_back { POLL_OUT } else { 0 } | if blocked_front { 0 } else { POLL_IN };
+        let back_events =
+            if blocked_front { POLL_OUT } else { 0 } | if blocked_back { 0 } else { POLL_IN };
         let mut items = vec![item(front, front_events), item(back, back_events)];
         items.extend(self.control.map(|c| item(c, POLL_IN)));
         poll::wait(&mut items, -1)?;
@@ -171,8 +171,14 @@ impl Proxy {
     fn tell(&self, control: &'static Socket) -> Result<()> {
         let [f, b] = self.counts;
         let numbers = [
-            f.messages_in, f.bytes_in, f.messages_out, f.bytes_out,
-            b.messages_in, b.bytes_in, b.messages_out, b.bytes_out,
+            f.messages_in,
+            f.bytes_in,
+            f.messages_out,
+            f.bytes_out,
+            b.messages_in,
+            b.bytes_in,
+            b.messages_out,
+            b.bytes_out,
         ];
         for (at, number) in numbers.iter().enumerate() {
             let mut msg = Msg::copy_from(&number.to_ne_bytes())?;

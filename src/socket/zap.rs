@@ -108,11 +108,7 @@ impl Core {
         self.answer_zap(number, reply);
     }
 
-    fn answer_zap(
-        &mut self,
-        number: u32,
-        reply: std::result::Result<ZapReply, HandshakeError>,
-    ) {
+    fn answer_zap(&mut self, number: u32, reply: std::result::Result<ZapReply, HandshakeError>) {
         let key = self.key;
         let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
         let Some(place) = place else { return };

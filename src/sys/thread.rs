@@ -21,7 +21,8 @@ pub struct ThreadOptions {
 /// policy, say) leaves the thread as it was: a thread with ordinary priority still does its work.
 pub fn apply(options: &ThreadOptions, role: &str) {
     let prefix = &options.name_prefix;
-    let name = if prefix.is_empty() { format!("ZMQbg/{role}") } else { format!("{prefix}/ZMQbg/{role}") };
+    let name =
+        if prefix.is_empty() { format!("ZMQbg/{role}") } else { format!("{prefix}/ZMQbg/{role}") };
     let short: Vec<u8> = name.bytes().take(15).collect();
     if let Ok(name) = CString::new(short) {
         // SAFETY: a zero-terminated name of at most 15 bytes for the running thread.
