@@ -177,7 +177,7 @@ pub unsafe extern "C" fn zmq_recv(
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };
-        let msg = socket.receive(flags & DONTWAIT != 0)?;
+        let msg = socket.receive_plain(flags & DONTWAIT != 0)?;
         let fits = msg.len().min(len);
         if fits > 0 {
             if buf.is_null() {

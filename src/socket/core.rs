@@ -75,6 +75,8 @@ pub struct Core {
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
+    /// An empty list for the mailbox.
+    spare_mail: Vec<Mail>,
     /// The last wait was a long one.
     pub(super) rested: bool,
     /// Keeps the pattern from being called while it is called.
@@ -125,6 +127,7 @@ impl Core {
             unlooked: 0,
             changed: false,
             spin: Spin::new(),
+            spare_mail: Vec::new(),
             rested: false,
             pumping: false,
         }
@@ -180,7 +183,8 @@ impl Core {
 
     #[cold]
     fn open_mail(&mut self) {
-        for mail in self.socket.take_mail() {
+        let mut mails = self.socket.take_mail(std::mem::take(&mut self.spare_mail));
+        for mail in mails.drain(..) {
             match mail {
                 Mail::News(news) => self.pipes.on_news(news),
                 Mail::Attach(end) => {
@@ -188,6 +192,8 @@ impl Core {
                 }
             }
         }
+        mails.shrink_to(64);
+        self.spare_mail = mails;
         self.pump();
     }
 

@@ -447,7 +447,7 @@ impl Core {
         let Some(endpoint) = self.endpoint(number) else { return };
         let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        while let Some(address) = connecter.candidates.next() {
+        for address in connecter.candidates.by_ref() {
             let Ok(connecting) = start_connect(&address, &connecter.options) else { continue };
             if !connecting.in_progress {
                 if let Ok(stream) = connecting.finish() {

@@ -149,7 +149,23 @@ impl Socket {
     /// As zmq_msg_recv(3).
     #[inline]
     pub fn receive(&'static self, dont_wait: bool) -> Result<Msg> {
+        self.receive_part(dont_wait, true)
+    }
+
+    /// Like [`Socket::receive`], for a caller that has no use for the properties of the
+    /// connection the message came from.
+    ///
+    /// # Errors
+    /// As zmq_recv(3).
+    #[inline]
+    pub fn receive_plain(&'static self, dont_wait: bool) -> Result<Msg> {
+        self.receive_part(dont_wait, false)
+    }
+
+    #[inline]
+    fn receive_part(&'static self, dont_wait: bool, with_metadata: bool) -> Result<Msg> {
         let mut core = self.enter()?;
+        core.pipes.with_metadata = with_metadata;
         let timeout = if dont_wait { 0 } else { core.options.rcvtimeo };
         match core.receive(timeout != 0) {
             Ok(msg) => {
@@ -165,6 +181,7 @@ impl Socket {
 
     #[cold]
     fn receive_waiting(&'static self, mut core: Guard, mut deadline: Deadline) -> Result<Msg> {
+        let with_metadata = core.pipes.with_metadata;
         let generation = core.key.generation;
         let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin() };
         loop {
@@ -176,12 +193,16 @@ impl Socket {
             let left = left?;
             let mut give_up = false;
             if let Some(look) = &mut looking {
+                let local = core.pipes.connections() == 0;
                 drop(core);
-                give_up = !look.pause();
+                if !(local && look.glance(|| self.has_mail())) {
+                    give_up = !look.pause();
+                }
                 core = self.enter_again(generation)?;
             } else {
                 core = self.wait(core, left)?;
             }
+            core.pipes.with_metadata = with_metadata;
             // Others had the lock meanwhile, so sleeping before another look would miss what they
             // left for us.
             match core.receive(true) {

@@ -6,12 +6,14 @@
 //! looks the processor is offered to others, so a peer on the same core gets to answer; if others
 //! take it for long, the machine is busy and looking again stops.
 
-use crate::sys::clock::{TICKS_PER_US, ticks};
+use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 
 /// How long to look, about what a wake-up costs.
 const BUDGET: u64 = 25 * TICKS_PER_US;
 /// A yield that took longer means that others have work to do.
 const BUSY: u64 = 60 * TICKS_PER_US;
+/// How long to watch for news from another thread before the processor is offered to others.
+const GLANCE: u64 = 3 * TICKS_PER_US;
 /// Successes that are remembered.
 const MOST_CREDIT: i32 = 4;
 /// Waits without looking before it is tried again, at most.
@@ -62,6 +64,24 @@ impl Spin {
 }
 
 impl Looking {
+    /// Waits a moment for `news`, which another thread of this process gives, without a system
+    /// call. Worth nothing if the other thread has to share our processor.
+    pub(super) fn glance(&self, news: impl Fn() -> bool) -> bool {
+        if processors() == 1 {
+            return false;
+        }
+        let until = self.until.min(ticks() + GLANCE);
+        while ticks() < until {
+            for _ in 0..8 {
+                if news() {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        false
+    }
+
     /// Lets others run for a moment; false if it is time to sleep.
     pub(super) fn pause(&mut self) -> bool {
         let before = ticks();
