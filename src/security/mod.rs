@@ -2,6 +2,7 @@
 //! ZAP handler.
 #![forbid(unsafe_code)]
 
+pub mod curve;
 pub mod null;
 pub mod plain;
 pub mod zap;
@@ -9,6 +10,7 @@ pub mod zap;
 #[cfg(test)]
 mod tests;
 
+pub use curve::{CurveClient, CurveServer};
 pub use null::Null;
 pub use plain::{PlainClient, PlainServer};
 

@@ -1,6 +1,8 @@
 //! The PLAIN mechanism: user name and password in clear text (RFC 24). The names of the commands
 //! are length-prefixed as in RFC 37; RFC 24's remark about padding with spaces was never practice.
 
+use zeroize::Zeroizing;
+
 use super::{Zap, refusal};
 use crate::wire::command::{append, split, strip};
 use crate::wire::metadata::PeerMetadata;
@@ -8,8 +10,8 @@ use crate::wire::{HandshakeError, Malformed, Mechanism, Status, ZapRequest};
 
 /// The side that sends its credentials: HELLO, WELCOME, INITIATE, READY.
 pub struct PlainClient {
-    user_name: Vec<u8>,
-    password: Vec<u8>,
+    user_name: Zeroizing<Vec<u8>>,
+    password: Zeroizing<Vec<u8>>,
     step: ClientStep,
 }
 
@@ -33,7 +35,7 @@ impl PlainClient {
     /// A client with these credentials, each at most 255 octets (zmq_setsockopt(3),
     /// ZMQ_PLAIN_USERNAME); the rest is cut.
     pub fn new(user_name: &[u8], password: &[u8]) -> PlainClient {
-        let cut = |text: &[u8]| text.get(..255).unwrap_or(text).to_vec();
+        let cut = |text: &[u8]| Zeroizing::new(text.get(..255).unwrap_or(text).to_vec());
         PlainClient {
             user_name: cut(user_name),
             password: cut(password),
@@ -98,7 +100,7 @@ impl Mechanism for PlainClient {
 pub struct PlainServer {
     step: ServerStep,
     zap: Zap,
-    credentials: Vec<Vec<u8>>,
+    credentials: Zeroizing<Vec<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for PlainServer {
@@ -120,7 +122,11 @@ enum ServerStep {
 impl PlainServer {
     /// A server that waits for a HELLO.
     pub fn new() -> PlainServer {
-        PlainServer { step: ServerStep::AwaitHello, zap: Zap::Clear, credentials: Vec::new() }
+        PlainServer {
+            step: ServerStep::AwaitHello,
+            zap: Zap::Clear,
+            credentials: Zeroizing::default(),
+        }
     }
 }
 
@@ -179,7 +185,7 @@ impl Mechanism for PlainServer {
         match self.step {
             ServerStep::AwaitHello => {
                 let data = strip(body, b"HELLO").ok_or(HandshakeError::UnexpectedCommand)?;
-                self.credentials =
+                *self.credentials =
                     parse_hello(data).ok_or(HandshakeError::MalformedCommand(Malformed::Hello))?;
                 self.zap = Zap::Ask;
                 self.step = ServerStep::SendWelcome;
@@ -199,7 +205,7 @@ impl Mechanism for PlainServer {
         let ask = self.zap.take_question();
         ask.then(|| ZapRequest {
             mechanism: b"PLAIN",
-            credentials: std::mem::take(&mut self.credentials),
+            credentials: std::mem::take(&mut *self.credentials),
         })
     }
 
