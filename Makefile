@@ -6,6 +6,7 @@
 #   make header                include/zmq.h from the Rust sources
 #   make demo                  shows the library at work
 #   make test                  everything there is to check
+#   make bench                 measures against the system's libzmq: bench/README.md
 
 # libzmq's: what this library stands in for.
 VERSION := 4.3.6
@@ -37,6 +38,10 @@ INSTALLED := \
 	$(PKGCONFIGDIR)/libzmq.pc \
 	$(CMAKEDIR)/ZeroMQConfig.cmake $(CMAKEDIR)/ZeroMQConfigVersion.cmake
 
+# `make bench` installs here, so that it and `make test` may run at the same time.
+BENCH_OUT := $(abspath $(BUILD))/bench
+BENCH_STAGE := $(BENCH_OUT)/prefix
+
 # A directory below PREFIX as pkg-config can move it with the prefix.
 below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
 fill_in = sed \
@@ -53,7 +58,8 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install \
+	bench bench-stage bench-save bench-instructions
 
 all: build
 
@@ -107,3 +113,19 @@ test-c: stage
 
 test-install: build
 	tools/test-install.sh
+
+# Every BENCH_* variable reaches the scripts, from the environment or the command line.
+export BENCH_ROUNDS BENCH_QUICK BENCH_FILTER BENCH_TIMEOUT BENCH_REFERENCE
+
+bench: bench-stage
+	bench/run.sh $(BENCH_STAGE) $(BENCH_OUT)
+
+bench-instructions: bench-stage
+	bench/instructions.sh $(BENCH_STAGE) $(BENCH_OUT)
+
+bench-stage:
+	$(MAKE) --no-print-directory stage STAGE=$(BENCH_STAGE)
+
+# What the last `make bench` found becomes what the README shows.
+bench-save:
+	cp $(BENCH_OUT)/table.md $(BENCH_OUT)/chart.svg bench/

@@ -67,7 +67,7 @@ impl Connection {
     /// [`Error::NoMemory`].
     pub fn new(
         fd: OwnedFd,
-        established: &Established,
+        established: Established,
         max_size: u64,
         rest: &[u8],
         metadata: Metadata,
@@ -77,7 +77,11 @@ impl Connection {
         let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
         connection.subscribe_commands = established.version >= (3, 1);
         connection.heartbeats = established.version >= (3, 0);
-        connection.peer_routing_id.clone_from(&established.peer_routing_id);
+        connection.peer_routing_id = established.peer_routing_id;
+        if let Some(session) = established.transform {
+            connection.tx.encrypt(session.encoder);
+            connection.rx.decrypt(session.decoder);
+        }
         connection.rx.preload(rest)?;
         Ok(connection)
     }

@@ -8,11 +8,16 @@ use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer};
 use crate::sys::net;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
+use crate::wire::mechanism::Decoder;
+use crate::wire::HandshakeError;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
 /// No frame is longer: more than the address space of a process can hold.
 const LONGEST: u64 = 1 << 46;
+
+/// What encryption may add to a frame, beyond the largest message allowed.
+const ENVELOPE: u64 = 64;
 
 /// What one read asks the kernel for.
 const BUFFER: usize = 64 * 1024;
@@ -65,6 +70,11 @@ pub struct Rx {
     buffer: Option<RxBuffer>,
     at: usize,
     body: Option<(BodyBuilder, Header)>,
+    /// A long frame that is complete and comes next.
+    arrived: Option<(Msg, Flags)>,
+    decoder: Option<Box<dyn Decoder>>,
+    /// Why decrypting failed.
+    failure: Option<HandshakeError>,
     frames: VecDeque<Msg>,
     /// Whole messages in `frames`.
     whole: usize,
@@ -88,6 +98,9 @@ impl Rx {
             buffer: None,
             at: 0,
             body: None,
+            arrived: None,
+            decoder: None,
+            failure: None,
             frames: VecDeque::new(),
             whole: 0,
             rest_in_buffer: false,
@@ -95,6 +108,17 @@ impl Rx {
             peer_closed: false,
             ended: false,
         }
+    }
+
+    /// From now on frames are encrypted.
+    pub fn decrypt(&mut self, decoder: Box<dyn Decoder>) {
+        self.decoder = Some(decoder);
+        self.max_size = self.max_size.saturating_add(ENVELOPE);
+    }
+
+    /// Why the peer's encryption was refused, if it was.
+    pub fn failure(&mut self) -> Option<HandshakeError> {
+        self.failure.take()
     }
 
     /// Takes bytes that were received before the connection was established.
@@ -138,7 +162,7 @@ impl Rx {
     /// Whether received bytes or frames wait here for a reader.
     #[inline]
     pub fn holds_data(&self) -> bool {
-        self.whole > 0 || self.buffer.is_some() || !self.frames.is_empty()
+        self.buffer.is_some() || !self.frames.is_empty() || self.arrived.is_some()
     }
 
     /// Whole messages gathered.
@@ -159,16 +183,14 @@ impl Rx {
     /// be closed.
     #[inline]
     pub fn next(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
-        if !self.frames.is_empty() {
-            if let Some(msg) = self.pop_gathered() {
-                return Ok(Some(Incoming::Part(msg)));
-            }
+        if !self.frames.is_empty() || self.arrived.is_some() || self.decoder.is_some() {
             return self.gather_one(pool);
         }
         let Some(header) = self.peek(pool)? else {
             return Ok(None);
         };
-        if header.flags.more() && !self.rest_in_buffer && !self.raw {
+        let flags = header.flags;
+        if flags.more() && !self.rest_in_buffer {
             let buffer = self.buffer.as_ref().map_or(&[][..], |b| &b.filled()[self.at..]);
             let scan = frame::scan_message(self.framing, buffer);
             if !matches!(scan, Ok(Scan::Whole { .. })) {
@@ -176,8 +198,13 @@ impl Rx {
             }
             self.rest_in_buffer = true;
         }
-        self.rest_in_buffer &= header.flags.more() || header.flags.command();
-        Ok(Some(self.cut(header, pool)))
+        self.rest_in_buffer &= flags.more() || flags.command();
+        let mut msg = self.cut(header, pool)?;
+        if flags.command() {
+            return Ok(Some(Incoming::Command(msg)));
+        }
+        msg.set_more(flags.more());
+        Ok(Some(Incoming::Part(msg)))
     }
 
     fn pop_gathered(&mut self) -> Option<Msg> {
@@ -196,16 +223,19 @@ impl Rx {
 
     /// Cuts frames until a message is whole; a command on the way is returned at once.
     fn gather_one(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
-        while self.whole == 0 {
-            let Some(header) = self.peek(pool)? else {
-                return Ok(None);
-            };
-            match self.cut(header, pool) {
-                Incoming::Part(msg) => self.inject(msg),
-                command => return Ok(Some(command)),
+        loop {
+            if let Some(msg) = self.pop_gathered() {
+                return Ok(Some(Incoming::Part(msg)));
+            }
+            match self.frame(pool)? {
+                None => return Ok(None),
+                Some(Incoming::Part(msg)) if self.frames.is_empty() && !msg.more() => {
+                    return Ok(Some(Incoming::Part(msg)));
+                }
+                Some(Incoming::Part(msg)) => self.inject(msg),
+                command => return Ok(command),
             }
         }
-        Ok(self.pop_gathered().map(Incoming::Part))
     }
 
     /// Cuts frames until `limit` messages are gathered (0: no limit) or bytes are missing. A
@@ -217,16 +247,41 @@ impl Rx {
         // A message that is being read out stays in front of what is gathered behind it only if
         // its rest is gathered, too; the order of frames takes care of that.
         while limit == 0 || self.whole < limit {
-            let Some(header) = self.peek(pool)? else {
-                return Ok(None);
-            };
-            self.rest_in_buffer = false;
-            match self.cut(header, pool) {
-                Incoming::Part(msg) => self.inject(msg),
-                Incoming::Command(body) => return Ok(Some(body)),
+            match self.frame(pool)? {
+                None => return Ok(None),
+                Some(Incoming::Part(msg)) => {
+                    self.rest_in_buffer = false;
+                    self.inject(msg);
+                }
+                Some(Incoming::Command(body)) => return Ok(Some(body)),
             }
         }
         Ok(None)
+    }
+
+    /// The next frame that is here as a whole, decrypted if need be.
+    fn frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        let (mut msg, mut flags) = match self.arrived.take() {
+            Some(arrived) => arrived,
+            None => match self.peek(pool)? {
+                Some(header) => (self.cut(header, pool)?, header.flags),
+                None => return Ok(None),
+            },
+        };
+        if let Some(decoder) = &mut self.decoder {
+            // The flags outside are not authentic and say nothing.
+            let (inner, place) = decoder.decode(msg.data_mut()).map_err(|error| {
+                self.failure = Some(error);
+                Error::Protocol
+            })?;
+            msg.narrow(place);
+            flags = inner;
+        }
+        if flags.command() {
+            return Ok(Some(Incoming::Command(msg)));
+        }
+        msg.set_more(flags.more());
+        Ok(Some(Incoming::Part(msg)))
     }
 
     /// The header of the next frame if the frame is here as a whole.
@@ -266,21 +321,22 @@ impl Rx {
     }
 
     #[inline]
-    fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Incoming {
+    fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Result<Msg> {
         let Some(buffer) = &self.buffer else {
-            return Incoming::Part(Msg::new());
+            return Ok(Msg::new());
         };
         let len = header.body_len as usize;
-        let mut msg = Msg::slice_of(buffer, self.at + header.header_len, len);
-        self.at += header.header_len + len;
+        let start = self.at + header.header_len;
+        // A buffer's bytes may be shared, so what is decrypted in place needs a copy.
+        let msg = match self.decoder {
+            None => Msg::slice_of(buffer, start, len),
+            Some(_) => Msg::copy_from(&buffer.filled()[start..start + len])?,
+        };
+        self.at = start + len;
         if self.at == buffer.filled().len() {
             self.retire(pool);
         }
-        if header.flags.command() {
-            return Incoming::Command(msg);
-        }
-        msg.set_more(header.flags.more());
-        Incoming::Part(msg)
+        Ok(msg)
     }
 
     /// Gives an emptied buffer back.
@@ -374,13 +430,7 @@ impl Rx {
 
     fn finish_body(&mut self) {
         if let Some((body, header)) = self.body.take() {
-            let mut msg = Msg::from_body_builder(body);
-            msg.set_more(header.flags.more());
-            // A command this long exists in no ZMTP version; as a message it would be refused by
-            // its name, so it is dropped here.
-            if !header.flags.command() {
-                self.inject(msg);
-            }
+            self.arrived = Some((Msg::from_body_builder(body), header.flags));
         }
     }
 

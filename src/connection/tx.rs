@@ -6,7 +6,8 @@
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::net;
-use crate::wire::frame::{self, Framing, MAX_HEADER};
+use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
+use crate::wire::mechanism::Encoder;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -33,6 +34,8 @@ struct Chunk {
     messages: usize,
     /// Whether a message begins with the first byte.
     starts_message: bool,
+    /// The messages in clear, each with where its frame ends, if `bytes` are encrypted.
+    clear: Vec<(usize, Msg)>,
 }
 
 impl Chunk {
@@ -53,6 +56,9 @@ pub struct TxQueue {
     borrowed: bool,
     framing: Framing,
     raw: bool,
+    encoder: Option<Box<dyn Encoder>>,
+    /// The encoder's keys are used up: the connection cannot go on.
+    exhausted: bool,
 }
 
 impl TxQueue {
@@ -68,7 +74,14 @@ impl TxQueue {
             borrowed: false,
             framing,
             raw,
+            encoder: None,
+            exhausted: false,
         }
+    }
+
+    /// From now on frames are encrypted.
+    pub fn encrypt(&mut self, encoder: Box<dyn Encoder>) {
+        self.encoder = Some(encoder);
     }
 
     /// Bytes the kernel has not taken.
@@ -114,6 +127,7 @@ impl TxQueue {
                 sent: 0,
                 messages: 0,
                 starts_message,
+                clear: Vec::new(),
             });
         }
         let last = self.chunks.len() - 1;
@@ -147,6 +161,9 @@ impl TxQueue {
 
     #[inline]
     fn append(&mut self, msg: Msg, more: bool, command: bool) {
+        if self.encoder.is_some() {
+            return self.append_encrypted(msg, more, command);
+        }
         let len = msg.len();
         let mut header = [0u8; MAX_HEADER];
         let header_len = if self.raw {
@@ -165,6 +182,30 @@ impl TxQueue {
             chunk.bytes.extend_from_slice(&header[..header_len]);
             chunk.body = Some(msg);
         }
+    }
+
+    /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well: what
+    /// is sent again over another connection is encrypted with other keys.
+    fn append_encrypted(&mut self, mut msg: Msg, more: bool, command: bool) {
+        let Some(mut encoder) = self.encoder.take() else { return };
+        let len = msg.len() + encoder.overhead();
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = frame::encode_header(self.framing, len, false, false, &mut header);
+        let chunk = self.tail(header_len + len);
+        let before = chunk.bytes.len();
+        chunk.bytes.extend_from_slice(&header[..header_len]);
+        let encoded = encoder.encode(Flags::new(more, command), msg.data(), &mut chunk.bytes);
+        if encoded.is_err() {
+            chunk.bytes.truncate(before);
+            self.exhausted = true;
+        } else {
+            let end = chunk.bytes.len();
+            if !command && msg.make_owned().is_ok() {
+                chunk.clear.push((end, msg));
+            }
+            self.bytes += end - before;
+        }
+        self.encoder = Some(encoder);
     }
 
     /// Gives the queue its own copies of what belongs to the caller of the running send call.
@@ -193,6 +234,9 @@ impl TxQueue {
     /// # Errors
     /// What the kernel says, except that its queue is full.
     pub fn flush(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
+        if self.exhausted {
+            return Err(Error::Protocol);
+        }
         while self.bytes > 0 {
             let mut vectors = [IoSlice::new(&[]); GATHER];
             let mut count = 0;
@@ -268,6 +312,7 @@ impl TxQueue {
             chunk.sent = 0;
             chunk.messages = 0;
             chunk.starts_message = true;
+            chunk.clear.clear();
             chunk.bytes.clear();
         } else {
             self.chunks.drain(..keep);
@@ -298,33 +343,19 @@ impl TxQueue {
         let mut any_unsent = false;
         // A message whose first part is gone cannot be sent again.
         let mut whole = false;
-        for chunk in self.chunks.drain(..) {
+        for mut chunk in std::mem::take(&mut self.chunks) {
             whole |= chunk.starts_message && message.is_empty();
-            let mut at = 0;
-            while at < chunk.bytes.len() {
-                let Ok(Some(header)) = frame::parse_header(self.framing, &chunk.bytes[at..]) else {
-                    break;
-                };
-                let start = at + header.header_len;
-                let len = header.body_len as usize;
-                at = start + len;
-                let end_of_frame = at;
-                let body = if at <= chunk.bytes.len() {
-                    Msg::copy_from(&chunk.bytes[start..at])
-                } else {
-                    chunk.body.as_ref().map_or(Err(Error::Protocol), |b| Msg::copy_from(b.data()))
-                };
-                if header.flags.command() {
-                    continue;
-                }
-                any_unsent |= end_of_frame > chunk.sent;
-                if let Ok(mut msg) = body {
-                    msg.set_more(header.flags.more());
-                    message.push(msg);
-                } else {
-                    whole = false;
-                }
-                if !header.flags.more() {
+            let sent = chunk.sent;
+            let frames = if self.encoder.is_some() {
+                std::mem::take(&mut chunk.clear)
+            } else {
+                frames_of(self.framing, &chunk)
+            };
+            for (end, msg) in frames {
+                any_unsent |= end > sent;
+                let more = msg.more();
+                message.push(msg);
+                if !more {
                     if any_unsent && whole {
                         unsent.append(&mut message);
                     }
@@ -341,4 +372,25 @@ impl TxQueue {
         self.blocked = false;
         unsent
     }
+}
+
+/// The message frames encoded in a chunk, each with where it ends.
+fn frames_of(framing: Framing, chunk: &Chunk) -> Vec<(usize, Msg)> {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = chunk.bytes.get(at..).filter(|r| !r.is_empty()) {
+        let Ok(Some(header)) = frame::parse_header(framing, rest) else { break };
+        let start = at + header.header_len;
+        at = start.saturating_add(header.body_len as usize);
+        if header.flags.command() {
+            continue;
+        }
+        let body = chunk.bytes.get(start..at);
+        let body = body.or_else(|| chunk.body.as_ref().map(Msg::data)).unwrap_or_default();
+        // Without memory for a copy the message is sent empty rather than torn.
+        let mut msg = Msg::copy_from(body).unwrap_or_default();
+        msg.set_more(header.flags.more());
+        frames.push((at, msg));
+    }
+    frames
 }

@@ -182,6 +182,26 @@ impl Msg {
         Msg::from_body(Body { long: Long { data, len, header } }, Kind::Counted, 0, 0)
     }
 
+    /// Keeps only this part of the body of a message nobody shares.
+    ///
+    /// # Panics
+    /// If the range is outside the body.
+    pub fn narrow(&mut self, place: std::ops::Range<usize>) {
+        assert!(place.start <= place.end && place.end <= self.len(), "range outside the body");
+        let len = place.len();
+        if self.kind == Kind::Inline {
+            self.data_mut().copy_within(place, 0);
+            self.inline_len = len as u8;
+        } else {
+            // SAFETY: every kind but Inline uses `long`, and the range is inside the body. The
+            // header stays where it is.
+            unsafe {
+                self.body.long.data = self.body.long.data.add(place.start);
+                self.body.long.len = len;
+            }
+        }
+    }
+
     /// Gives a borrowed message a body of its own; does nothing to others.
     ///
     /// # Errors

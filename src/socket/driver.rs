@@ -169,7 +169,7 @@ impl Core {
             }
             Progress::WaitingForZap => self.ask_zap(number),
             Progress::Established(established, rest) => {
-                self.opening_done(number, &established, &rest);
+                self.opening_done(number, *established, &rest);
             }
             Progress::Failed(error) => self.opening_failed(number, &error),
             Progress::Closed(error) => self.opening_closed(number, error),
@@ -182,21 +182,26 @@ impl Core {
         };
         let (address, endpoint, fd) =
             (opening.address.clone(), opening.endpoint, i64::from(opening.fd()));
-        match error.monitor_event() {
-            MonitorEvent::Quiet => {}
-            MonitorEvent::NoDetail(errno) => {
-                self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
-            }
-            MonitorEvent::Protocol(code) => {
-                self.report(event::HANDSHAKE_FAILED_PROTOCOL, i64::from(code), &address);
-            }
-            MonitorEvent::Auth(status) => {
-                self.report(event::HANDSHAKE_FAILED_AUTH, i64::from(status), &address);
-            }
-        }
+        self.report_failure(error, &address);
         self.drop_opening(number);
         self.report(event::DISCONNECTED, fd, &address);
         self.retry_if_connected(endpoint);
+    }
+
+    /// Tells the monitor why a peer was refused.
+    pub(super) fn report_failure(&mut self, error: &HandshakeError, address: &str) {
+        match error.monitor_event() {
+            MonitorEvent::Quiet => {}
+            MonitorEvent::NoDetail(errno) => {
+                self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), address);
+            }
+            MonitorEvent::Protocol(code) => {
+                self.report(event::HANDSHAKE_FAILED_PROTOCOL, i64::from(code), address);
+            }
+            MonitorEvent::Auth(status) => {
+                self.report(event::HANDSHAKE_FAILED_AUTH, i64::from(status), address);
+            }
+        }
     }
 
     fn opening_closed(&mut self, number: u32, error: Error) {
@@ -218,7 +223,7 @@ impl Core {
     }
 
     /// A handshake succeeded: the connection goes to the set, and a pipe to the pattern.
-    fn opening_done(&mut self, number: u32, established: &Established, rest: &[u8]) {
+    fn opening_done(&mut self, number: u32, established: Established, rest: &[u8]) {
         let Some(opening) = self.openings.get_mut(number as usize).and_then(Option::take) else {
             return;
         };
@@ -237,13 +242,14 @@ impl Core {
         let limit = u64::try_from(self.options.maxmsgsize).unwrap_or(u64::MAX);
         let limit = limit.min(self.context.max_message());
         let fd = opening.into_fd();
+        let subscribe_all = established.subscribe_all;
         let made = Connection::new(fd, established, limit, rest, metadata, address.clone());
         let Ok(mut connection) = made else {
             self.retry_if_connected(endpoint);
             return;
         };
         connection.heartbeat = self.heartbeat_options();
-        if established.subscribe_all {
+        if subscribe_all {
             if let Ok(all) = Msg::copy_from(&[1]) {
                 connection.rx.inject(all);
             }

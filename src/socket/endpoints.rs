@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::options::{self, SocketOptions};
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
-use crate::security::{Null, PlainClient, PlainServer};
+use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
 use crate::sys::random;
 use crate::transport::{
@@ -608,6 +608,16 @@ impl Core {
                 &self.options.plain_username,
                 &self.options.plain_password,
             )),
+            options::MECHANISM_CURVE if self.options.as_server => {
+                // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
+                let zap = !self.options.zap_enforce_domain || !self.options.zap_domain.is_empty();
+                Box::new(CurveServer::new(&self.options.curve_secret_key, zap))
+            }
+            options::MECHANISM_CURVE => Box::new(CurveClient::new(
+                &self.options.curve_server_key,
+                &self.options.curve_public_key,
+                &self.options.curve_secret_key,
+            )),
             _ => Box::new(Null::new(!self.options.zap_domain.is_empty())),
         }
     }
@@ -689,6 +699,9 @@ impl Core {
         let lingering = pipe.is_lingering();
         let Some(connection) = pipe.connection() else { return };
         let (fd, address) = (connection.fd(), connection.address.clone());
+        if let Some(failure) = connection.rx.failure() {
+            self.report_failure(&failure, &address);
+        }
         self.pipes.drop_connection(id);
         self.report(event::DISCONNECTED, i64::from(fd), &address);
         self.note_raw_disconnect(id);
