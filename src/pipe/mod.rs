@@ -52,6 +52,8 @@ pub struct Pipe {
     wants_write: bool,
     /// Waits in `PipeTable::dirty`.
     dirty: bool,
+    /// Counted in `PipeTable::holding`.
+    holds: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
     ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
@@ -75,6 +77,7 @@ impl Pipe {
             wants_read: true,
             wants_write: false,
             dirty: false,
+            holds: false,
             ending: false,
             lingering: false,
             attached: false,
@@ -129,8 +132,8 @@ pub struct PipeTable {
     connections: usize,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
-    /// Connections found holding data that nobody has read yet, roughly: a hint for batching.
-    pub rx_pending: bool,
+    /// Pipes with something to read, as far as is known without asking the kernel.
+    holding: usize,
     /// ZMQ_CONFLATE in force.
     pub conflate: bool,
     /// Whether frames get the properties of their connection: `zmq_recv` has no use for them.
@@ -160,7 +163,7 @@ impl PipeTable {
             pool: BufferPool::default(),
             connections: 0,
             set: None,
-            rx_pending: false,
+            holding: 0,
             conflate: false,
             with_metadata: true,
             hasty: false,
@@ -215,10 +218,9 @@ impl PipeTable {
     /// Takes a pipe out. Its connection, if any, is closed.
     pub fn remove(&mut self, id: PipeId) {
         self.drop_connection(id);
-        if let Some(place) = self.pipes.get_mut(id as usize) {
-            if place.take().is_some() {
-                self.free.push(id);
-            }
+        if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
+            self.holding -= usize::from(pipe.holds);
+            self.free.push(id);
         }
         self.dirty.retain(|&d| d != id);
         self.events.retain(|e| {
@@ -304,6 +306,18 @@ impl PipeTable {
                 self.dirty.push(id);
             }
         }
+    }
+
+    /// Whether something waits to be read, as far as is known without asking the kernel.
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        self.holding > 0
+    }
+
+    /// How many connections have something to flush.
+    #[inline]
+    pub fn dirty_count(&self) -> usize {
+        self.dirty.len()
     }
 
     /// Whether anything waits to be flushed.
@@ -414,6 +428,10 @@ impl PipeTable {
             self.events.push_back(PipeEvent::TimeToLive(id));
         }
         let has_data = connection.rx.holds_data();
+        let holds = wire.holds_data();
+        if holds != std::mem::replace(&mut pipe.holds, holds) {
+            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+        }
         if has_data && std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
@@ -504,7 +522,10 @@ impl PipeTable {
                 if wire.owes_reply() && !std::mem::replace(&mut pipe.dirty, true) {
                     self.dirty.push(id);
                 }
-                self.rx_pending = wire.holds_data();
+                let holds = wire.holds_data();
+                if holds != std::mem::replace(&mut pipe.holds, holds) {
+                    self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+                }
                 if let Some(error) = error {
                     self.events.push_back(PipeEvent::Lost(id, error));
                 }

@@ -100,7 +100,8 @@ impl Wire {
 
     #[inline]
     pub(super) fn holds_data(&self) -> bool {
-        !self.backlog.is_empty() || self.connection.as_ref().is_some_and(|c| c.rx.holds_data())
+        let more = |c: &Connection| c.rx.holds_data() || c.rx.ready();
+        !self.backlog.is_empty() || self.connection.as_ref().is_some_and(more)
     }
 
     /// Whether reading found a PING with a time to live.

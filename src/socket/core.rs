@@ -26,8 +26,11 @@ pub(super) const KICK: u64 = u64::MAX;
 
 /// Sends closer together than this are a burst, worth collecting.
 const BURST: u64 = 5 * TICKS_PER_US;
-/// The longest a sender holds back what it collected, while it keeps sending.
+/// The longest a sender that keeps sending holds back what it collected, for each connection it
+/// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
+/// The longest in any case.
+const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// Messages received from connections known to be readable before the others are looked at.
@@ -68,6 +71,9 @@ pub struct Core {
     pub(super) seen_at: Option<Instant>,
     last_look: u64,
     last_send: u64,
+    /// Moves whenever a send leaves something to flush.
+    sends: u32,
+    seen_sends: u32,
     dirty_since: u64,
     /// The application has received all there was since the last send.
     drained: bool,
@@ -122,6 +128,8 @@ impl Core {
             seen_at: None,
             last_look: 0,
             last_send: 0,
+            sends: 0,
+            seen_sends: 0,
             dirty_since: 0,
             drained: true,
             unlooked: 0,
@@ -427,11 +435,13 @@ impl Core {
             return;
         }
         let now = ticks();
+        // From the end of the last send: how long the application took, not how long we did.
         let burst = now.wrapping_sub(self.last_send) < BURST;
-        self.last_send = now;
-        let quiet = !burst || (self.drained && !self.pipes.rx_pending);
+        // An application with more to receive will be back, and flush when it has seen all.
+        let quiet = (!burst || self.drained) && !self.pipes.has_input();
         self.drained = false;
-        let held_long = self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > HOLD;
+        self.sends = self.sends.wrapping_add(1);
+        let held_long = self.has_held_long(now);
         self.pipes.flush(quiet || held_long);
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 || held_long {
@@ -441,10 +451,32 @@ impl Core {
             if let Some(io) = &self.io {
                 io.hurry();
             }
+            self.last_send = now;
         } else {
             self.dirty_since = 0;
+            self.last_send = ticks();
         }
         self.pump();
+    }
+
+    fn has_held_long(&self, now: u64) -> bool {
+        let limit = (HOLD * self.pipes.dirty_count() as u64).min(HOLD_MOST);
+        self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > limit
+    }
+
+    /// On a tick of the I/O thread: flushes if the application has stopped sending, or holds back
+    /// for too long. True if there was something to flush.
+    pub(super) fn flush_if_left(&mut self) -> bool {
+        if !self.pipes.has_flushable() {
+            return false;
+        }
+        if self.sends == std::mem::replace(&mut self.seen_sends, self.sends)
+            || self.has_held_long(ticks())
+        {
+            self.pipes.flush(true);
+            self.dirty_since = 0;
+        }
+        true
     }
 
     /// After a call: other threads that wait for the socket learn what changed.

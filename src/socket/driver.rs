@@ -401,8 +401,13 @@ impl Socket {
         core.pump();
         if core.pipes.is_dirty() {
             core.pipes.flush(true);
-            core.pump();
         }
+        self.after_tick(core);
+    }
+
+    /// After work of the I/O thread that leaves to the application what it collects.
+    fn after_tick(&'static self, mut core: Guard) {
+        core.pump();
         let changed = std::mem::take(&mut core.changed);
         self.finish_if_done(core);
         if changed {
@@ -448,13 +453,10 @@ impl Handler for Socket {
         if core.key.generation != generation {
             return Tick::Done;
         }
-        let had_to_flush = core.pipes.has_flushable();
-        if had_to_flush {
-            core.pipes.flush(true);
-        }
+        let had_to_flush = core.flush_if_left();
         let tick = core.tick(had_to_flush);
         core.watched = tick != Tick::Done;
-        socket.after_reactor(core);
+        socket.after_tick(core);
         tick
     }
 

@@ -72,7 +72,7 @@ fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
 /// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`] if a socket
 /// ends.
 pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
-    let found = check(items, timeout != 0)?;
+    let found = check(items, timeout != 0, false)?;
     if found > 0 || timeout == 0 {
         return Ok(found);
     }
@@ -82,7 +82,7 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
         if let Some(Some(mut look)) = with_spin(Spin::begin) {
             loop {
                 let go_on = look.pause();
-                let found = check(items, true)?;
+                let found = check(items, true, false)?;
                 if found > 0 {
                     with_spin(|spin| spin.end(true));
                     return Ok(found);
@@ -98,14 +98,14 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
 }
 
 /// Looks at every item without waiting.
-fn check(items: &mut [Item], will_wait: bool) -> Result<usize> {
+fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize> {
     let mut found = 0;
     let mut descriptors = false;
     for item in items.iter_mut() {
         item.ready = 0;
         match item.source {
             Source::Socket(socket) => {
-                item.ready = socket.check(item.events, will_wait)?;
+                item.ready = socket.check(item.events, will_wait, will_sleep)?;
                 found += usize::from(item.ready != 0);
             }
             Source::Descriptor(_) => descriptors = true,
@@ -197,7 +197,7 @@ fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result
     let blind = sockets && waker.is_none();
     let observing = waker.map(|waker| Observing::new(&watched, waker));
     loop {
-        let found = check(items, true)?;
+        let found = check(items, true, true)?;
         if found > 0 {
             return Ok(found);
         }
@@ -221,14 +221,14 @@ fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result
         }
         if count == 0 && deadline.is_some_and(|d| Instant::now() >= d) {
             // What came in the last moment counts.
-            return check(items, false);
+            return check(items, false, false);
         }
     }
 }
 
 impl Socket {
     /// Which of `events` are true, after a look at the kernel if none are.
-    fn check(&'static self, events: i16, will_wait: bool) -> Result<i16> {
+    fn check(&'static self, events: i16, will_wait: bool, will_sleep: bool) -> Result<i16> {
         let mut core = self.enter()?;
         core.process_mail();
         let mut ready = core.ready(events);
@@ -236,6 +236,10 @@ impl Socket {
             core.look(will_wait);
             if events & POLL_OUT != 0 {
                 core.look_for_room(true);
+            } else if will_sleep {
+                // What is left in the set would make it readable, and the sleep end at once.
+                core.poll_set();
+                core.pump();
             }
             ready = core.ready(events);
         }
