@@ -160,6 +160,13 @@ static void UNUSED last_endpoint (void *s, char *ep)
     CHECK (size == strlen (ep) + 1);
 }
 
+/* An ipc endpoint of this process in TMPDIR, so that the runner can sweep it away. */
+static void UNUSED ipc_path (char *ep, const char *name)
+{
+    const char *dir = getenv ("TMPDIR");
+    snprintf (ep, EP_SIZE, "ipc://%s/zt-%d-%s", dir ? dir : "/tmp", (int) getpid (), name);
+}
+
 /* Bind to a fresh endpoint of the given transport ("tcp", "ipc" or "inproc"); `ep` gets what to connect to. */
 static void UNUSED bind_any (void *s, const char *transport, char *ep)
 {
@@ -167,9 +174,11 @@ static void UNUSED bind_any (void *s, const char *transport, char *ep)
     char wanted[EP_SIZE];
     if (!strcmp (transport, "tcp"))
         strcpy (wanted, "tcp://127.0.0.1:*");
-    else if (!strcmp (transport, "ipc"))
-        snprintf (wanted, sizeof wanted, "ipc:///tmp/zt-%d-%d.sock", (int) getpid (), counter++);
-    else
+    else if (!strcmp (transport, "ipc")) {
+        char name[16];
+        snprintf (name, sizeof name, "%d", counter++);
+        ipc_path (wanted, name);
+    } else
         snprintf (wanted, sizeof wanted, "inproc://zt-%d-%d", (int) getpid (), counter++);
     if (zmq_bind (s, wanted) == -1)
         fail_at (__FILE__, __LINE__, "zmq_bind (%s)", wanted);
