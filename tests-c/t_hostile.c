@@ -701,7 +701,7 @@ GROUP (curve_garbage)
     OK (zmq_ctx_term (ctx));
 }
 
-MAIN (ENTRY (random_bytes), ENTRY (http_request), ENTRY (silent_peers), ENTRY (handshake_timeout),
+MAIN (ENTRY_SLOW (random_bytes, 10), ENTRY (http_request), ENTRY (silent_peers), ENTRY (handshake_timeout),
       ENTRY (connect_and_hang_up), ENTRY (unknown_mechanism), ENTRY (impossible_lengths), ENTRY (promised_lengths),
       ENTRY (huge_command), ENTRY (malformed_handshake), ENTRY (malformed_traffic), ENTRY (pings),
       ENTRY (more_without_end), ENTRY (empty_frames), ENTRY (rep_without_body), ENTRY (huge_topic),
