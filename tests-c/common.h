@@ -49,8 +49,6 @@
 #define WATCHDOG 30
 #endif
 
-static const char *current_group UNUSED = "?";
-
 static void UNUSED fail_at (const char *file, int line, const char *format, ...)
 {
     int saved = errno;
@@ -330,7 +328,6 @@ static void UNUSED run_in_child (const group_t *g)
     /* The watchdog: SIGALRM at its default ends the process. */
     alarm ((unsigned) g->seconds);
     signal (SIGPIPE, SIG_DFL);
-    current_group = g->name;
     g->run ();
     fflush (NULL);
     _exit (0);
@@ -341,6 +338,9 @@ static int UNUSED run_group (const char *program, const group_t *g)
     int status = 0;
     int64_t start = now_ms ();
     pid_t pid;
+    /* So that the runner can tell whose messages on stderr are whose. */
+    if (getenv ("TESTS_C_MARK"))
+        fprintf (stderr, "## %s:%s\n", program, g->name);
     fflush (NULL);
     pid = fork ();
     if (pid == 0) {

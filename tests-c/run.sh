@@ -42,14 +42,14 @@ done
 
 # ---- the same binaries with both libraries ------------------------------------------------------------------------
 run_programs() { # LIBDIR NAME
-    export LD_LIBRARY_PATH_OF_TEST=$1 SIDE=$2
+    export LD_LIBRARY_PATH_OF_TEST=$1 SIDE=$2 TESTS_C_MARK=1
     printf '%s\n' $programs | xargs -P2 -I{} bash -c \
         'LD_LIBRARY_PATH=$LD_LIBRARY_PATH_OF_TEST timeout -k 2 400 "$WORK/bin/{}" >"$WORK/results/{}.$SIDE" 2>"$WORK/results/{}.$SIDE.err" </dev/null || true'
     cat "$WORK"/results/*."$SIDE" | sort >"$WORK/$SIDE"
 }
 known() { sed -n 's/^\(t_[a-z_0-9]*:[a-z_0-9]*\)[[:space:]].*/\1/p' "$HERE/known-differences.txt" | grep -qx "$1"; }
-messages() { # the stderr of a group's program, when something was wrong
-    grep -aE "^ |Assert|terminate|panic" "$WORK/results/${1%%:*}.$2.err" | head -12
+messages() { # what a group wrote to stderr
+    awk -v mark="## $1" '/^## /{on = $0 == mark; next} on' "$WORK/results/${1%%:*}.$2.err" | head -12
 }
 unit() {
     local ok=0 bad=0 group verdict

@@ -79,20 +79,27 @@ static void many_writers (int out_type, int in_type, const char *transport)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Several rounds, so that a library without this promise fails every time. */
+static void rounds (int out_type, int in_type)
+{
+    static const char *const transports[] = {"tcp", "inproc", "ipc"};
+    for (int round = 0; round < 6; round++)
+        many_writers (out_type, in_type, transports[round % 3]);
+}
+
 GROUP (push_from_all)
 {
-    many_writers (ZMQ_PUSH, ZMQ_PULL, "tcp");
-    many_writers (ZMQ_PUSH, ZMQ_PULL, "inproc");
+    rounds (ZMQ_PUSH, ZMQ_PULL);
 }
 
 GROUP (dealer_from_all)
 {
-    many_writers (ZMQ_DEALER, ZMQ_DEALER, "ipc");
+    rounds (ZMQ_DEALER, ZMQ_DEALER);
 }
 
 GROUP (pub_from_all)
 {
-    many_writers (ZMQ_XPUB, ZMQ_SUB, "tcp");
+    rounds (ZMQ_XPUB, ZMQ_SUB);
 }
 
 /* Several threads receive from one socket: every message goes to exactly one. */
