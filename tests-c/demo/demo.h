@@ -1,0 +1,48 @@
+/* What the demo programs share: endpoints as "@tcp://..." (bind) or ">tcp://..." (connect), and strings as messages. */
+#ifndef DEMO_H
+#define DEMO_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+static inline void check (int ok, const char *what)
+{
+    if (!ok) {
+        fprintf (stderr, "%s: %s\n", what, zmq_strerror (zmq_errno ()));
+        exit (1);
+    }
+}
+
+static inline void *open_socket (void *context, int type, const char *endpoint)
+{
+    void *s = zmq_socket (context, type);
+    check (s != NULL, "zmq_socket");
+    check ((*endpoint == '@' ? zmq_bind (s, endpoint + 1) : zmq_connect (s, endpoint + 1)) == 0, endpoint);
+    return s;
+}
+
+static inline void send_string (void *s, const char *text)
+{
+    check (zmq_send (s, text, strlen (text), 0) >= 0, "zmq_send");
+}
+
+static inline void receive_string (void *s, char *text, size_t room)
+{
+    int n = zmq_recv (s, text, room - 1, 0);
+    check (n >= 0 && (size_t) n < room, "zmq_recv");
+    text[n] = 0;
+}
+
+static inline void usage (int argc, int wanted, const char *text)
+{
+    setvbuf (stdout, NULL, _IOLBF, 0);
+    if (argc != wanted) {
+        fprintf (stderr, "usage: %s\n", text);
+        exit (2);
+    }
+}
+
+#endif

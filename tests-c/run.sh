@@ -1,0 +1,132 @@
+#!/bin/bash
+# All C tests against an installed PREFIX.   usage: run.sh PREFIX [SYSTEM_LIBDIR]
+#
+# Builds every program once, with pkg-config against PREFIX, and runs the same binaries against PREFIX and against the
+# system's libzmq, which must agree but for known-differences.txt; then the exchange between processes with different
+# libraries (interop), the demo programs and pyzmq's tests. Last line: `N passed, N failed`; exit code 0 if none failed.
+# TESTS_C_ONLY="unit interop demo pyzmq" selects runners; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
+START=$SECONDS
+PREFIX=$(cd "${1:?usage: run.sh PREFIX [SYSTEM_LIBDIR]}" && pwd) || exit 2
+SYSTEM_GIVEN=${2:-/usr/lib/$(uname -m)-linux-gnu}
+HERE=$(cd "$(dirname "$0")" && pwd)
+. "$HERE/lib.sh"
+make_work
+OURS=$(libdir_of "$PREFIX") || exit 2
+SYSTEM=$(only_libzmq "$SYSTEM_GIVEN") || exit 2
+ONLY=${TESTS_C_ONLY:-unit interop demo pyzmq}
+total_passed=0
+total_failed=0
+wants() { [[ " $ONLY " == *" $1 "* ]]; }
+account() { # NAME PASSED FAILED
+    echo "-- $1: $2 passed, $3 failed ($((SECONDS - START)) s)"
+    total_passed=$((total_passed + $2))
+    total_failed=$((total_failed + $3))
+}
+
+# ---- build --------------------------------------------------------------------------------------------------------
+CFLAGS=$(PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig" pkg-config --cflags libzmq) || exit 2
+LIBS=$(PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig" pkg-config --libs libzmq) || exit 2
+export WORK HERE CFLAGS LIBS
+mkdir -p "$WORK/bin" "$WORK/results"
+programs=${TESTS_C_PROGRAMS:-$(cd "$HERE" && ls t_*.c | sed 's/\.c$//')}
+build() {
+    # shellcheck disable=SC2086
+    cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
+}
+export -f build
+problems=$(printf '%s\n' $programs interop | xargs -P2 -I{} bash -c 'build {}')
+[ -z "$problems" ] || { echo "$problems"; exit 1; }
+for p in $programs interop; do
+    loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
+done
+
+# ---- the same binaries with both libraries ------------------------------------------------------------------------
+run_programs() { # LIBDIR NAME
+    export LD_LIBRARY_PATH_OF_TEST=$1 SIDE=$2 TESTS_C_MARK=1
+    printf '%s\n' $programs | xargs -P2 -I{} bash -c \
+        'LD_LIBRARY_PATH=$LD_LIBRARY_PATH_OF_TEST timeout -k 2 400 "$WORK/bin/{}" >"$WORK/results/{}.$SIDE" 2>"$WORK/results/{}.$SIDE.err" </dev/null || true'
+    cat "$WORK"/results/*."$SIDE" | sort >"$WORK/$SIDE"
+}
+known() { sed -n 's/^\(t_[a-z_0-9]*:[a-z_0-9]*\)[[:space:]].*/\1/p' "$HERE/known-differences.txt" | grep -qx "$1"; }
+messages() { # what a group wrote to stderr
+    awk -v mark="## $1" '/^## /{on = $0 == mark; next} on' "$WORK/results/${1%%:*}.$2.err" | head -12
+}
+unit() {
+    local ok=0 bad=0 group verdict
+    run_programs "$OURS" ours
+    run_programs "$SYSTEM" system
+    while read -r verdict group why; do
+        if [ "$verdict" = ok ]; then
+            ok=$((ok + 1))
+        else
+            bad=$((bad + 1))
+            echo "FAIL $group (ours) $why"
+            messages "$group" ours
+        fi
+    done <"$WORK/ours"
+    account "unit, ours" $ok $bad
+    ok=0 bad=0
+    while read -r verdict group why; do
+        if known "$group"; then
+            if [ "$verdict" = ok ]; then
+                bad=$((bad + 1))
+                echo "FAIL $group is in known-differences.txt but passes with the system's library"
+            else
+                ok=$((ok + 1))
+                echo "known difference: $group"
+            fi
+        elif [ "$verdict" = ok ]; then
+            ok=$((ok + 1))
+        else
+            bad=$((bad + 1))
+            echo "FAIL $group (system) $why"
+            messages "$group" system
+        fi
+    done <"$WORK/system"
+    # A program that ended before all its groups had run says less than the other side.
+    if [ "$(wc -l <"$WORK/ours")" != "$(wc -l <"$WORK/system")" ] || [ ! -s "$WORK/ours" ]; then
+        bad=$((bad + 1))
+        echo "FAIL not every group was run: $(wc -l <"$WORK/ours") with ours, $(wc -l <"$WORK/system") with the system's"
+    fi
+    account "unit, system" $ok $bad
+}
+
+# ---- between processes ----------------------------------------------------------------------------------------------
+interop() {
+    local out=$WORK/interop
+    {
+        timeout -k 2 150 "$WORK/bin/interop" "$OURS" "$SYSTEM" ours-system
+        timeout -k 2 150 "$WORK/bin/interop" "$SYSTEM" "$OURS" system-ours
+        timeout -k 2 150 "$WORK/bin/interop" "$OURS" "$OURS" ours-ours
+    } >"$out" 2>&1
+    grep -v '^ok' "$out"
+    local ok bad
+    ok=$(grep -c '^ok' "$out")
+    bad=$(grep -c '^FAIL' "$out")
+    # 12 pairs, 2 transports, 2 binders, 3 combinations.
+    [ $((ok + bad)) = 144 ] || bad=$((bad + 144 - ok - bad))
+    account interop "$ok" "$bad"
+}
+
+# Runs a script whose last line is `N passed, N failed`.
+script() { # NAME FILTER COMMAND...
+    local name=$1 filter=$2 out=$WORK/$1.out ok bad
+    shift 2
+    timeout -k 5 300 "$@" >"$out" 2>&1
+    grep -aE "$filter" "$out"
+    if read -r ok bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$out"); then
+        account "$name" "$ok" "$bad"
+    else
+        tail -5 "$out"
+        echo "FAIL $name did not finish"
+        account "$name" 0 1
+    fi
+}
+
+wants unit && unit
+wants interop && interop
+wants demo && script demo '^FAIL' "$HERE/demo.sh" "$PREFIX" "$SYSTEM_GIVEN"
+wants pyzmq && script pyzmq '^(FAIL|E  |fails with|pyzmq:)' "$HERE/pyzmq.sh" "$OURS" "$SYSTEM_GIVEN"
+
+echo "$total_passed passed, $total_failed failed"
+[ $total_failed = 0 ] && [ $total_passed -gt 0 ]
