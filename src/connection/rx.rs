@@ -7,9 +7,9 @@
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer};
 use crate::sys::net;
+use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
 use crate::wire::mechanism::Decoder;
-use crate::wire::HandshakeError;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
