@@ -93,7 +93,7 @@ fn wait_until(mut ready: impl FnMut() -> bool) {
     let mut looks = 0_u32;
     while !ready() {
         looks += 1;
-        if looks % 64 == 0 {
+        if looks.is_multiple_of(64) {
             std::thread::yield_now();
         } else {
             spin_loop();

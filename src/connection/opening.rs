@@ -87,10 +87,10 @@ impl Opening {
             if self.handshake.waiting_for_zap() {
                 return Progress::WaitingForZap;
             }
-            if self.rest.is_empty() {
-                if let Some(progress) = self.receive() {
-                    return progress;
-                }
+            if self.rest.is_empty()
+                && let Some(progress) = self.receive()
+            {
+                return progress;
             }
             match self.handshake.input(&self.rest) {
                 Ok(used) => {

@@ -222,13 +222,15 @@ impl Msg {
     /// application keeps does not pin the buffer. Best effort: without memory it stays a slice.
     #[inline]
     pub fn unpin(&mut self) {
-        if self.kind == Kind::Counted && self.len() <= content::PIN_LIMIT && self.is_slice() {
-            if let Ok(mut own) = Msg::copy_from(self.data()) {
-                own.flags |= self.flags & !SHARED;
-                own.routing_id = self.routing_id;
-                own.metadata = self.metadata.take();
-                *self = own;
-            }
+        if self.kind == Kind::Counted
+            && self.len() <= content::PIN_LIMIT
+            && self.is_slice()
+            && let Ok(mut own) = Msg::copy_from(self.data())
+        {
+            own.flags |= self.flags & !SHARED;
+            own.routing_id = self.routing_id;
+            own.metadata = self.metadata.take();
+            *self = own;
         }
     }
 

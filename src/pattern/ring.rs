@@ -50,11 +50,11 @@ impl Ring {
     /// Says that a pipe is ready again; nothing happens if it is not in the ring.
     #[inline]
     pub(crate) fn activate(&mut self, id: PipeId) {
-        if let Some(at) = self.index_of(id) {
-            if at >= self.ready {
-                self.swap(at, self.ready);
-                self.ready += 1;
-            }
+        if let Some(at) = self.index_of(id)
+            && at >= self.ready
+        {
+            self.swap(at, self.ready);
+            self.ready += 1;
         }
     }
 

@@ -143,10 +143,10 @@ impl Router {
     fn announce_end(&mut self, pipe: PipeId) {
         let Some(at) = self.announced.iter().position(|&id| id == pipe) else { return };
         self.announced.swap_remove(at);
-        if self.notify & NOTIFY_DISCONNECT != 0 {
-            if let Some(id) = self.routing.share_frame(pipe) {
-                self.notices.push_back(id);
-            }
+        if self.notify & NOTIFY_DISCONNECT != 0
+            && let Some(id) = self.routing.share_frame(pipe)
+        {
+            self.notices.push_back(id);
         }
     }
 

@@ -217,10 +217,10 @@ impl Subscriptions {
                 continue;
             }
             let last = self.leave(id, pipe);
-            if tell == Tell::Every || last && tell == Tell::Last {
-                if let Ok(msg) = message_of(&self.trie, id, CANCEL) {
-                    gone(msg);
-                }
+            if (tell == Tell::Every || last && tell == Tell::Last)
+                && let Ok(msg) = message_of(&self.trie, id, CANCEL)
+            {
+                gone(msg);
             }
             if last {
                 self.trie.remove(id);
@@ -239,11 +239,11 @@ impl Subscriptions {
         }
         let Subscriptions { trie, lists, subscribers, search, .. } = self;
         let mut once = |pipe: PipeId| {
-            if let Some(subscriber) = subscribers.get_mut(pipe as usize) {
-                if subscriber.seen != *search {
-                    subscriber.seen = *search;
-                    found(pipe);
-                }
+            if let Some(subscriber) = subscribers.get_mut(pipe as usize)
+                && subscriber.seen != *search
+            {
+                subscriber.seen = *search;
+                found(pipe);
             }
         };
         trie.find_prefix(message, |value| {

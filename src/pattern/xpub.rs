@@ -195,10 +195,10 @@ impl Pattern for XPub {
         }
         self.next_serial += 1;
         self.serials[slot] = self.next_serial;
-        if let Some(welcome) = &mut self.welcome {
-            if pipes.check_write(id) {
-                pipes.write(id, welcome.share());
-            }
+        if let Some(welcome) = &mut self.welcome
+            && pipes.check_write(id)
+        {
+            pipes.write(id, welcome.share());
         }
         self.listen(pipes, id);
     }

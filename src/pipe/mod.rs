@@ -301,10 +301,10 @@ impl PipeTable {
     }
 
     fn mark_dirty(&mut self, id: PipeId) {
-        if let Some(pipe) = self.get(id) {
-            if !std::mem::replace(&mut pipe.dirty, true) {
-                self.dirty.push(id);
-            }
+        if let Some(pipe) = self.get(id)
+            && !std::mem::replace(&mut pipe.dirty, true)
+        {
+            self.dirty.push(id);
         }
     }
 
@@ -511,10 +511,10 @@ impl PipeTable {
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
                 let (mut msg, error) = wire.read(&mut self.pool, self.conflate);
-                if self.with_metadata {
-                    if let (Some(msg), Some(connection)) = (&mut msg, &wire.connection) {
-                        msg.set_metadata(Some(connection.metadata.clone()));
-                    }
+                if self.with_metadata
+                    && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
+                {
+                    msg.set_metadata(Some(connection.metadata.clone()));
                 }
                 if wire.has_time_to_live() {
                     self.events.push_back(PipeEvent::TimeToLive(id));
@@ -645,10 +645,10 @@ impl PipeSet for PipeTable {
             }
             Kind::Inproc(_) => {
                 pipe.put(msg);
-                if let Kind::Inproc(end) = &mut pipe.kind {
-                    if end.writer.publish() {
-                        end.tell_peer(News::Readable);
-                    }
+                if let Kind::Inproc(end) = &mut pipe.kind
+                    && end.writer.publish()
+                {
+                    end.tell_peer(News::Readable);
                 }
             }
         }

@@ -309,11 +309,11 @@ impl Core {
 
     /// Takes a pipe from the pattern, if it knows it.
     pub(super) fn detach_pattern(&mut self, id: PipeId) {
-        if let Some(pipe) = self.pipes.get(id) {
-            if std::mem::take(&mut pipe.attached) {
-                self.pattern.detach(&mut self.pipes, id);
-                self.changed = true;
-            }
+        if let Some(pipe) = self.pipes.get(id)
+            && std::mem::take(&mut pipe.attached)
+        {
+            self.pattern.detach(&mut self.pipes, id);
+            self.changed = true;
         }
     }
 
@@ -394,19 +394,19 @@ impl Core {
         if self.attended {
             return;
         }
-        if let (Some(io), Some(set)) = (&self.io, &self.pipes.set) {
-            if io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok() {
-                self.attended = true;
-            }
+        if let (Some(io), Some(set)) = (&self.io, &self.pipes.set)
+            && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
+        {
+            self.attended = true;
         }
     }
 
     /// The I/O thread looks after the set from now on.
     pub(super) fn unattend(&mut self) {
-        if let (true, Some(io), Some(set)) = (self.attended, &self.io, &self.pipes.set) {
-            if io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok() {
-                self.attended = false;
-            }
+        if let (true, Some(io), Some(set)) = (self.attended, &self.io, &self.pipes.set)
+            && io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok()
+        {
+            self.attended = false;
         }
     }
 
@@ -419,12 +419,13 @@ impl Core {
     /// every call that leaves the set attended or something to flush.
     #[inline]
     pub(super) fn ensure_watched(&mut self) {
-        if !self.watched && (self.attended || self.pipes.is_dirty()) {
-            if let Some(io) = &self.io {
-                self.watched = true;
-                self.seen_at = None;
-                io.watch(self.key);
-            }
+        if !self.watched
+            && (self.attended || self.pipes.is_dirty())
+            && let Some(io) = &self.io
+        {
+            self.watched = true;
+            self.seen_at = None;
+            io.watch(self.key);
         }
     }
 

@@ -185,7 +185,11 @@ impl Core {
         self.report_failure(error, &address);
         self.drop_opening(number);
         self.report(event::DISCONNECTED, fd, &address);
-        self.retry_if_connected(endpoint);
+        if self.connecter(endpoint).is_some() {
+            // A peer we do not understand, or that refuses us, will not change its mind: like
+            // libzmq we do not try again. (A peer that just hangs up is tried again.)
+            self.give_up(endpoint);
+        }
     }
 
     /// Tells the monitor why a peer was refused.
@@ -249,10 +253,8 @@ impl Core {
             return;
         };
         connection.heartbeat = self.heartbeat_options();
-        if subscribe_all {
-            if let Ok(all) = Msg::copy_from(&[1]) {
-                connection.rx.inject(all);
-            }
+        if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
+            connection.rx.inject(all);
         }
         self.report(event::HANDSHAKE_SUCCEEDED, 0, &address);
         if connected {
@@ -292,10 +294,10 @@ impl Core {
 
     /// After a connection without handshake was lost, see [`Core::raw_notes`].
     pub(super) fn note_raw_disconnect(&mut self, id: PipeId) {
-        if self.raw_notes() {
-            if let Some(wire) = self.pipes.get(id).and_then(|p| p.wire()) {
-                wire.inject(Msg::new());
-            }
+        if self.raw_notes()
+            && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
+        {
+            wire.inject(Msg::new());
         }
     }
 
@@ -377,11 +379,11 @@ impl Core {
         // What the application has not read yet counts.
         self.pipes.on_ready(id, epoll::IN);
         self.pipes.gather(id);
-        if let Some(connection) = self.live_connection(id, serial) {
-            if connection.heard == connection.heard_at_ping {
-                let error = Error::Os(libc::ETIMEDOUT);
-                self.pipes.events.push_back(PipeEvent::Lost(id, error));
-            }
+        if let Some(connection) = self.live_connection(id, serial)
+            && connection.heard == connection.heard_at_ping
+        {
+            let error = Error::Os(libc::ETIMEDOUT);
+            self.pipes.events.push_back(PipeEvent::Lost(id, error));
         }
         self.pump();
     }

@@ -355,12 +355,11 @@ impl Core {
     }
 
     fn forget_endpoint(&mut self, number: u32) {
-        if let Some(connecter) = self.connecter(number) {
-            if let Some(fd) = connecter.connecting.take() {
-                if let Ok(io) = self.io() {
-                    let _ = io.remove(fd.as_raw_fd());
-                }
-            }
+        if let Some(connecter) = self.connecter(number)
+            && let Some(fd) = connecter.connecting.take()
+            && let Ok(io) = self.io()
+        {
+            let _ = io.remove(fd.as_raw_fd());
         }
         for opening in 0..self.openings.len() {
             if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
@@ -375,10 +374,10 @@ impl Core {
     /// A pipe is gone; an endpoint that only lived for it goes too.
     pub(super) fn pipe_removed_from_endpoint(&mut self, id: PipeId) {
         let Some(number) = self.pipes.get(id).map(|p| p.endpoint) else { return };
-        if let Some(connecter) = self.connecter(number) {
-            if connecter.pipe == Some(id) {
-                connecter.pipe = None;
-            }
+        if let Some(connecter) = self.connecter(number)
+            && connecter.pipe == Some(id)
+        {
+            connecter.pipe = None;
         }
         let Some(endpoint) = self.endpoint(number) else { return };
         // A connecter whose pipe its pattern closed does not connect again.
@@ -520,14 +519,7 @@ impl Core {
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
         let base = connecter.options.reconnect_ivl;
         if base < 0 {
-            // No reconnection: the endpoint is gone, and may be connected anew. What its pipe has
-            // not sent never will be.
-            for id in self.pipes.ids() {
-                if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
-                    self.remove_pipe(id);
-                }
-            }
-            self.forget_endpoint(number);
+            self.give_up(number);
             return;
         }
         let most = connecter.options.reconnect_ivl_max;
@@ -547,6 +539,17 @@ impl Core {
         self.report(event::CONNECT_RETRIED, i64::from(wait), &name);
         let at = Instant::now() + Duration::from_millis(wait.max(0) as u64);
         self.set_timer(at, Timer::Reconnect, number, serial);
+    }
+
+    /// A connecter does not connect again. The endpoint is gone, and may be connected anew; what
+    /// its pipe has not sent never will be.
+    pub(super) fn give_up(&mut self, number: u32) {
+        for id in self.pipes.ids() {
+            if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
+                self.remove_pipe(id);
+            }
+        }
+        self.forget_endpoint(number);
     }
 
     /// A handshake succeeded: the next loss begins with the shortest interval again.

@@ -269,10 +269,10 @@ impl Socket {
         self.has_mail.store(true, Ordering::SeqCst);
         drop(mails);
         self.signal.notify_descriptor();
-        if self.has_hook.load(Ordering::SeqCst) {
-            if let Some(hook) = &*self.hook.lock() {
-                hook();
-            }
+        if self.has_hook.load(Ordering::SeqCst)
+            && let Some(hook) = &*self.hook.lock()
+        {
+            hook();
         }
         Ok(())
     }

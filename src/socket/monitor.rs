@@ -41,10 +41,10 @@ impl Monitor {
         head[..2].copy_from_slice(&event.to_ne_bytes());
         head[2..].copy_from_slice(&(value as u32).to_ne_bytes());
         let frames = (Msg::copy_from(&head), Msg::copy_from(address.as_bytes()));
-        if let (Ok(mut head), Ok(mut address)) = frames {
-            if self.socket.send(&mut head, true, true).is_ok() {
-                let _ = self.socket.send(&mut address, false, true);
-            }
+        if let (Ok(mut head), Ok(mut address)) = frames
+            && self.socket.send(&mut head, true, true).is_ok()
+        {
+            let _ = self.socket.send(&mut address, false, true);
         }
     }
 }

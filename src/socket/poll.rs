@@ -78,21 +78,19 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     }
     let deadline = u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
-    if sockets {
-        if let Some(Some(mut look)) = with_spin(Spin::begin) {
-            loop {
-                let go_on = look.pause();
-                let found = check(items, true, false)?;
-                if found > 0 {
-                    with_spin(|spin| spin.end(true));
-                    return Ok(found);
-                }
-                if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
-                    break;
-                }
+    if sockets && let Some(Some(mut look)) = with_spin(Spin::begin) {
+        loop {
+            let go_on = look.pause();
+            let found = check(items, true, false)?;
+            if found > 0 {
+                with_spin(|spin| spin.end(true));
+                return Ok(found);
             }
-            with_spin(|spin| spin.end(false));
+            if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
+                break;
+            }
         }
+        with_spin(|spin| spin.end(false));
     }
     sleep(items, deadline, sockets)
 }

@@ -78,11 +78,11 @@ impl Proxy {
             items.push(item(control, POLL_IN));
         }
         poll::wait(&mut items, -1)?;
-        if let Some(control) = self.control {
-            if items.last().is_some_and(|i| i.ready != 0) {
-                self.obey(control)?;
-                return Ok(());
-            }
+        if let Some(control) = self.control
+            && items.last().is_some_and(|i| i.ready != 0)
+        {
+            self.obey(control)?;
+            return Ok(());
         }
         if self.state != State::Active {
             return Ok(());

@@ -75,10 +75,9 @@ impl Signal {
         self.notify();
         if self.descriptor_quiet.load(Ordering::SeqCst)
             && self.descriptor_quiet.swap(false, Ordering::SeqCst)
+            && let Some(news) = &self.others.lock().descriptor
         {
-            if let Some(news) = &self.others.lock().descriptor {
-                news.signal();
-            }
+            news.signal();
         }
     }
 
@@ -132,10 +131,10 @@ impl Signal {
         futex::wake_all(&self.epoch);
         if self.kicks.load(Ordering::SeqCst) != 0 || self.observers.load(Ordering::SeqCst) {
             let others = self.others.lock();
-            if self.kicks.load(Ordering::SeqCst) != 0 {
-                if let Some(kick) = &others.kick {
-                    kick.signal();
-                }
+            if self.kicks.load(Ordering::SeqCst) != 0
+                && let Some(kick) = &others.kick
+            {
+                kick.signal();
             }
             others.observers.iter().for_each(|o| o.signal());
         }

@@ -80,10 +80,10 @@ pub fn finish_connect(fd: BorrowedFd<'_>) -> Result<()> {
         Error::Os(libc::ENOTCONN) => Error::ConnectionRefused,
         error => error,
     })?;
-    if let Some(peer) = peer.to_inet() {
-        if net::local_address(fd)?.to_inet() == Some(peer) {
-            return Err(Error::ConnectionRefused);
-        }
+    if let Some(peer) = peer.to_inet()
+        && net::local_address(fd)?.to_inet() == Some(peer)
+    {
+        return Err(Error::ConnectionRefused);
     }
     Ok(())
 }

@@ -22,13 +22,13 @@ const VALUES: [u8; 256] = {
 
 /// The length of the text for `bytes` bytes; `None` if they are not whole blocks of four.
 pub fn encoded_len(bytes: usize) -> Option<usize> {
-    (bytes % BLOCK == 0).then(|| bytes / BLOCK * CHARACTERS)
+    bytes.is_multiple_of(BLOCK).then(|| bytes / BLOCK * CHARACTERS)
 }
 
 /// The number of bytes in a text of `characters`; `None` if that is empty or not a multiple of
 /// five (libzmq refuses the empty text too, although it encodes nothing to it).
 pub fn decoded_len(characters: usize) -> Option<usize> {
-    let whole = characters != 0 && characters % CHARACTERS == 0;
+    let whole = characters != 0 && characters.is_multiple_of(CHARACTERS);
     whole.then(|| characters / CHARACTERS * BLOCK)
 }
 
