@@ -142,8 +142,8 @@ impl Core {
     fn opening_ready(&mut self, number: u32, events: u32) {
         let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
         let waiting = place.is_some_and(|o| o.handshake().waiting_for_zap());
-        if waiting && events & epoll::FAILED != 0 {
-            // Nothing is read while the ZAP handler thinks, but a hang-up is always reported.
+        if waiting && events & (epoll::FAILED | epoll::PEER_CLOSED) != 0 {
+            // Nothing is read while the ZAP handler thinks, but a peer that left is not kept.
             self.opening_closed(number, Error::Os(libc::EPIPE));
         } else {
             self.drive_opening(number);

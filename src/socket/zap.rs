@@ -38,7 +38,7 @@ impl Core {
         let Some(request) = place.handshake().zap_request() else { return };
         let (fd, serial, peer) = (place.fd(), place.serial, place.peer.clone());
         if let Ok(io) = self.io() {
-            let _ = io.modify(fd, 0, key, opening(number));
+            let _ = io.modify(fd, epoll::PEER_CLOSED, key, opening(number));
         }
         if self.context.registry.lock().find("zeromq.zap.01").is_none() {
             return self.no_zap_handler(number);
