@@ -80,6 +80,47 @@ pub(super) unsafe fn retain(header: *mut Header) {
     unsafe { (*header).references.fetch_add(1, Ordering::Relaxed) };
 }
 
+/// Takes `count` more references.
+///
+/// # Safety
+/// `header` must be live.
+pub(super) unsafe fn retain_many(header: *mut Header, count: usize) {
+    // SAFETY: live by contract. Relaxed as in `retain`.
+    unsafe { (*header).references.fetch_add(count, Ordering::Relaxed) };
+}
+
+/// Gives `count` references back and frees the body with the last one.
+///
+/// # Safety
+/// `header` must be live and the caller's `count` references are gone afterwards.
+pub(super) unsafe fn release_many(header: *mut Header, count: usize) {
+    // SAFETY: live by contract.
+    unsafe {
+        if (*header).references.fetch_sub(count, Ordering::Release) == count {
+            fence(Ordering::Acquire);
+            free(header);
+        }
+    }
+}
+
+/// Whether there are exactly `count` references, all of them the caller's.
+///
+/// # Safety
+/// `header` must be live.
+pub(super) unsafe fn has_references(header: *mut Header, count: usize) -> bool {
+    // SAFETY: live by contract. Acquire pairs with the release of the last other reference.
+    unsafe { (*header).references.load(Ordering::Acquire) == count }
+}
+
+/// Says that bodies are parts of the block, see [`is_rx_buffer`].
+///
+/// # Safety
+/// `header` must be live and not shared yet.
+pub(super) unsafe fn mark_sliced(header: *mut Header) {
+    // SAFETY: live and exclusive by contract.
+    unsafe { (*header).origin = Origin::RxBuffer };
+}
+
 /// Whether the caller's reference is the only one.
 ///
 /// # Safety

@@ -4,9 +4,11 @@
 //! length and a reference-counted [`Header`] that knows how to free them, so copying a message
 //! never copies a long body.
 
+mod arena;
 mod content;
 mod metadata;
 
+pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use metadata::Metadata;
 
@@ -215,6 +217,23 @@ impl Msg {
             own.metadata = self.metadata.take();
             *self = own;
         }
+        Ok(())
+    }
+
+    /// Like [`Msg::make_owned`], with small bodies placed in `arena`.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory); the message is unchanged then.
+    #[inline]
+    pub fn make_owned_in(&mut self, arena: &mut Arena) -> Result<()> {
+        if self.kind != Kind::Borrowed || self.len() > ARENA_LIMIT {
+            return self.make_owned();
+        }
+        let len = self.len();
+        let (data, header) = arena.place(self.data())?;
+        self.body = Body { long: Long { data, len, header } };
+        self.kind = Kind::Counted;
+        self.flags |= SHARED;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ mod wire;
 use crate::connection::rx::BufferPool;
 use crate::connection::{Connection, tx};
 use crate::error::Error;
-use crate::msg::Msg;
+use crate::msg::{Arena, Msg};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use inproc::{InprocEnd, News};
@@ -128,6 +128,8 @@ pub struct PipeTable {
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
     pool: BufferPool,
+    /// Small bodies on their way to other sockets of the process.
+    arena: Arena,
     /// Established connections.
     connections: usize,
     /// Descriptors of established connections, watched for the socket.
@@ -161,6 +163,7 @@ impl PipeTable {
             events: VecDeque::new(),
             dirty: Vec::new(),
             pool: BufferPool::default(),
+            arena: Arena::default(),
             connections: 0,
             set: None,
             holding: 0,
@@ -601,7 +604,7 @@ impl PipeSet for PipeTable {
         }
         if msg.more() || !pipe.staged.is_empty() {
             let more = msg.more();
-            if msg.make_owned().is_err() {
+            if msg.make_owned_in(&mut self.arena).is_err() {
                 self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
                 return;
             }
@@ -611,11 +614,11 @@ impl PipeSet for PipeTable {
             }
             let mut parts = std::mem::take(&mut pipe.staged);
             for part in parts.drain(..) {
-                pipe.put(part);
+                pipe.put(part, &mut self.arena);
             }
             pipe.staged = parts;
         } else {
-            pipe.put(msg);
+            pipe.put(msg, &mut self.arena);
         }
         match &mut pipe.kind {
             Kind::Wire(wire) => {
@@ -632,7 +635,7 @@ impl PipeSet for PipeTable {
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {
-        let Some(pipe) = self.get(id) else { return };
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         if pipe.ending || pipe.lingering {
             return;
         }
@@ -644,7 +647,7 @@ impl PipeSet for PipeTable {
                 }
             }
             Kind::Inproc(_) => {
-                pipe.put(msg);
+                pipe.put(msg, &mut self.arena);
                 if let Kind::Inproc(end) = &mut pipe.kind
                     && end.writer.publish()
                 {
@@ -695,12 +698,12 @@ impl PipeSet for PipeTable {
 impl Pipe {
     /// Queues a frame; a message is complete with its last one.
     #[inline]
-    fn put(&mut self, mut msg: Msg) {
+    fn put(&mut self, mut msg: Msg, arena: &mut Arena) {
         match &mut self.kind {
             Kind::Wire(wire) => wire.put(msg),
             Kind::Inproc(end) => {
                 // Without memory the frame is lost; its MORE flag must not be.
-                if msg.make_owned().is_err() {
+                if msg.make_owned_in(arena).is_err() {
                     let more = msg.more();
                     msg = Msg::new();
                     msg.set_more(more);
