@@ -28,6 +28,9 @@ pub struct Heartbeat {
     pub ttl: u32,
 }
 
+/// Reads of one [`Connection::gather`].
+const GATHER_READS: usize = 16;
+
 /// What an established connection carries besides bytes.
 pub struct Connection {
     fd: OwnedFd,
@@ -150,12 +153,13 @@ impl Connection {
         }
     }
 
-    /// The next frame of a whole message, reading from the kernel if it may have bytes.
+    /// The next frame of a whole message, reading from the kernel if it may have bytes, unless the
+    /// caller is `frugal`.
     ///
     /// # Errors
     /// The connection is dead ([`Error::Os`] with `ECONNRESET` stands for an orderly end).
     #[inline]
-    pub fn receive(&mut self, pool: &mut BufferPool) -> Result<Option<Msg>> {
+    pub fn receive(&mut self, pool: &mut BufferPool, frugal: bool) -> Result<Option<Msg>> {
         loop {
             match self.rx.next(pool)? {
                 Some(Incoming::Part(msg)) => return Ok(Some(msg)),
@@ -165,7 +169,7 @@ impl Connection {
                     }
                 }
                 None => {
-                    if !self.read_more(pool)? {
+                    if frugal || !self.read_more(pool)? {
                         return Ok(None);
                     }
                 }
@@ -174,21 +178,24 @@ impl Connection {
     }
 
     /// Reads and cuts ahead of the application until `limit` messages wait (0: no limit) or the
-    /// kernel has no more. For a socket nobody of the application looks after at the moment.
+    /// kernel has no more, but no more than a few times: others want their turn. For a socket
+    /// nobody of the application looks after at the moment.
     ///
     /// # Errors
     /// As [`Connection::receive`].
     pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<()> {
-        loop {
+        for reads in 0..=GATHER_READS {
             while let Some(body) = self.rx.gather(limit, pool)? {
                 if let Some(msg) = self.command(&body)? {
                     self.rx.inject(msg);
                 }
             }
-            if limit != 0 && self.rx.gathered() >= limit || !self.read_more(pool)? {
-                return Ok(());
+            let full = limit != 0 && self.rx.gathered() >= limit;
+            if full || reads == GATHER_READS || !self.read_more(pool)? {
+                break;
             }
         }
+        Ok(())
     }
 
     /// One read if it may bring something; false if there is nothing for now.

@@ -16,6 +16,9 @@ use std::os::fd::BorrowedFd;
 /// No frame is longer: more than the address space of a process can hold.
 const LONGEST: u64 = 1 << 46;
 
+/// The most parts a message may have of which the last has not come.
+const MOST_PARTS: usize = 1 << 20;
+
 /// What encryption may add to a frame, beyond the largest message allowed.
 const ENVELOPE: u64 = 64;
 
@@ -78,6 +81,8 @@ pub struct Rx {
     frames: VecDeque<Msg>,
     /// Whole messages in `frames`.
     whole: usize,
+    /// Parts of a message of which the last has not come.
+    open_parts: usize,
     /// The rest of the message being read out is completely in the buffer.
     rest_in_buffer: bool,
     /// The kernel may have more bytes for us.
@@ -103,6 +108,7 @@ impl Rx {
             failure: None,
             frames: VecDeque::new(),
             whole: 0,
+            open_parts: 0,
             rest_in_buffer: false,
             ready: true,
             peer_closed: false,
@@ -279,6 +285,11 @@ impl Rx {
         }
         if flags.command() {
             return Ok(Some(Incoming::Command(msg)));
+        }
+        // A peer that never ends its message must not fill our memory with its parts.
+        self.open_parts = if flags.more() { self.open_parts + 1 } else { 0 };
+        if self.open_parts > MOST_PARTS {
+            return Err(Error::MessageTooLong);
         }
         msg.set_more(flags.more());
         Ok(Some(Incoming::Part(msg)))

@@ -140,6 +140,8 @@ pub struct PipeTable {
     pub conflate: bool,
     /// Whether frames get the properties of their connection: `zmq_recv` has no use for them.
     pub with_metadata: bool,
+    /// Whether reading must leave the kernel alone: what was gathered is what there is.
+    pub frugal: bool,
     /// Whether the running call would rather fail than wait, see [`Wire::has_room_at_once`].
     pub hasty: bool,
     serial: u32,
@@ -169,6 +171,7 @@ impl PipeTable {
             holding: 0,
             conflate: false,
             with_metadata: true,
+            frugal: false,
             hasty: false,
             serial: 0,
         }
@@ -426,6 +429,16 @@ impl PipeTable {
         let limit = if self.conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
         let result = connection.gather(limit, &mut self.pool);
+        let full = limit != 0 && connection.rx.gathered() >= limit;
+        if result.is_ok()
+            && connection.rx.ready()
+            && !full
+            && let Some(set) = &self.set
+        {
+            // Others have their turn; changing the entry makes the rest an event again.
+            let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
+            let _ = set.modify(connection.fd(), watch, u64::from(id));
+        }
         let pong = connection.tx.bytes() > 0 && !connection.tx.blocked();
         if connection.peer_ttl.is_some() {
             self.events.push_back(PipeEvent::TimeToLive(id));
@@ -513,7 +526,7 @@ impl PipeTable {
         }
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
-                let (mut msg, error) = wire.read(&mut self.pool, self.conflate);
+                let (mut msg, error) = wire.read(&mut self.pool, self.conflate, self.frugal);
                 if self.with_metadata
                     && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
                 {

@@ -27,6 +27,9 @@ pub struct Wire {
     settled: u64,
 }
 
+/// Messages passed over in one go for a newer one (ZMQ_CONFLATE).
+const CONFLATED: usize = 10_000;
+
 /// How often a caller that does not wait has the limit settled, see [`Wire::has_room_at_once`].
 const SETTLE: u64 = 1200 * TICKS_PER_US;
 
@@ -138,7 +141,7 @@ impl Wire {
         connection.rx.end();
         let _ = connection.gather(0, pool);
         connection.rx.drop_incomplete();
-        while let Ok(Some(msg)) = connection.receive(pool) {
+        while let Ok(Some(msg)) = connection.receive(pool, true) {
             self.backlog.push_back(msg);
         }
         if resend {
@@ -205,6 +208,7 @@ impl Wire {
         &mut self,
         pool: &mut BufferPool,
         conflate: bool,
+        frugal: bool,
     ) -> (Option<Msg>, Option<Error>) {
         if let Some(msg) = self.backlog.pop_front() {
             return (Some(msg), None);
@@ -213,12 +217,13 @@ impl Wire {
             return (None, None);
         };
         let mut newest = None;
-        loop {
-            match connection.receive(pool) {
+        for _ in 0..CONFLATED {
+            match connection.receive(pool, frugal) {
                 Ok(Some(msg)) if conflate => newest = Some(msg),
                 Ok(msg) => return (msg.or(newest), None),
                 Err(error) => return (newest, Some(error)),
             }
         }
+        (newest, None)
     }
 }

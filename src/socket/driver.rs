@@ -185,9 +185,16 @@ impl Core {
         self.report_failure(error, &address);
         self.drop_opening(number);
         self.report(event::DISCONNECTED, fd, &address);
-        if self.connecter(endpoint).is_some() {
+        if self.connecter(endpoint).is_none() {
+            return;
+        }
+        let free_text = matches!(error, HandshakeError::PeerError(_))
+            && error.monitor_event() == MonitorEvent::Quiet;
+        if free_text {
+            self.retry_later(endpoint);
+        } else {
             // A peer we do not understand, or that refuses us, will not change its mind: like
-            // libzmq we do not try again. (A peer that just hangs up is tried again.)
+            // libzmq we do not try again. (One that hangs up, with or without a word, is tried.)
             self.give_up(endpoint);
         }
     }
@@ -391,7 +398,10 @@ impl Core {
     /// Drives the connections of the set on behalf of an application that is away.
     fn drive_set(&mut self) {
         self.poll_set_and(true);
+        // One peer that never stops must not keep the thread from the others.
+        self.pipes.frugal = true;
         self.pump();
+        self.pipes.frugal = false;
         self.pipes.flush(true);
         self.pump();
     }
