@@ -7,6 +7,7 @@ use crate::msg::Msg;
 use crate::socket::Socket;
 use libc::iovec;
 use std::ffi::{c_char, c_int, c_void};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 const DONTWAIT: c_int = 1;
@@ -137,9 +138,9 @@ pub unsafe extern "C" fn zmq_send(
         if buf.is_null() && len != 0 {
             return Err(Error::Fault);
         }
-        // SAFETY: the buffer stays valid during this call, and pipes keep nothing of it.
-        let mut msg = unsafe { Msg::borrowed(buf.cast(), len) };
-        socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        let (more, dont_wait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
+        // SAFETY: the caller's buffer stays valid during this call.
+        unsafe { socket.send_bytes(buf.cast(), len, more, dont_wait)? };
         Ok(size(len))
     })
 }
@@ -177,16 +178,17 @@ pub unsafe extern "C" fn zmq_recv(
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };
-        let msg = socket.receive_plain(flags & DONTWAIT != 0)?;
-        let fits = msg.len().min(len);
-        if fits > 0 {
-            if buf.is_null() {
-                return Err(Error::Fault);
-            }
-            // SAFETY: the caller gives `len` writable bytes, and `fits` is not more.
-            unsafe { ptr::copy_nonoverlapping(msg.data().as_ptr(), buf.cast::<u8>(), fits) };
+        let to = if buf.is_null() || len == 0 {
+            &mut []
+        } else {
+            // SAFETY: the caller gives `len` writable bytes, initialised or not.
+            unsafe { std::slice::from_raw_parts_mut(buf.cast::<MaybeUninit<u8>>(), len) }
+        };
+        let received = socket.receive_into(to, flags & DONTWAIT != 0)?;
+        if buf.is_null() && len != 0 && received != 0 {
+            return Err(Error::Fault);
         }
-        Ok(size(msg.len()))
+        Ok(size(received))
     })
 }
 

@@ -11,6 +11,7 @@ use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
 use crate::wire::mechanism::Decoder;
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 /// No frame is longer: more than the address space of a process can hold.
@@ -211,6 +212,41 @@ impl Rx {
         }
         msg.set_more(flags.more());
         Ok(Some(Incoming::Part(msg)))
+    }
+
+    /// Copies the next frame straight to `to`, if it is a message of one part that is here as a
+    /// whole and nothing is ahead of it; its length. What does not fit is lost.
+    #[inline]
+    pub fn take_into(
+        &mut self,
+        to: &mut [MaybeUninit<u8>],
+        pool: &mut BufferPool,
+    ) -> Option<usize> {
+        let plain = self.frames.is_empty()
+            && self.arrived.is_none()
+            && self.decoder.is_none()
+            && self.framing == Framing::V2
+            && !(self.raw || self.rest_in_buffer);
+        let buffer = self.buffer.as_ref().filter(|_| plain)?;
+        let bytes = buffer.filled().get(self.at..)?;
+        // Anything but a frame without flags is for the careful path.
+        let header = match bytes.first()? {
+            0 | 2 => frame::parse_header(self.framing, bytes).ok().flatten()?,
+            _ => return None,
+        };
+        if header.body_len > self.max_size.min(LONGEST) {
+            return None;
+        }
+        let len = header.body_len as usize;
+        let body = bytes.get(header.header_len..)?.get(..len)?;
+        let fits = len.min(to.len());
+        // SAFETY: both are valid for `fits` bytes, and a caller's buffer is not a receive buffer.
+        unsafe { std::ptr::copy_nonoverlapping(body.as_ptr(), to.as_mut_ptr().cast(), fits) };
+        self.at += header.header_len + len;
+        if self.at == buffer.filled().len() {
+            self.retire(pool);
+        }
+        Some(len)
     }
 
     fn pop_gathered(&mut self) -> Option<Msg> {

@@ -148,6 +148,25 @@ impl TxQueue {
         }
     }
 
+    /// Appends a message of one part. False, and nothing has happened, if that takes more than
+    /// copying it into a chunk.
+    #[inline]
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
+        let special = self.raw || self.mid_message || self.encoder.is_some();
+        if special || bytes.len() > COPY_LIMIT {
+            return false;
+        }
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = frame::encode_header(self.framing, bytes.len(), false, false, &mut header);
+        self.bytes += header_len + bytes.len();
+        self.messages += 1;
+        let chunk = self.tail(header_len + bytes.len());
+        chunk.messages += 1;
+        chunk.bytes.extend_from_slice(&header[..header_len]);
+        chunk.bytes.extend_from_slice(bytes);
+        true
+    }
+
     /// Appends a ZMTP command with this body (name and data).
     pub fn push_command(&mut self, body: Msg) {
         self.append(body, false, true);

@@ -7,6 +7,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::types::SocketType;
+use std::mem::MaybeUninit;
 
 /// The pattern of any socket type.
 #[derive(Debug)]
@@ -152,6 +153,20 @@ impl Pattern for AnyPattern {
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         each!(self, pattern => pattern.recv(pipes))
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        each!(self, pattern => pattern.recv_into(pipes, to))
+    }
+
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        each!(self, pattern => pattern.send_bytes(pipes, bytes))
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use super::value::{option, set_switch};
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use std::mem::MaybeUninit;
 
 /// "SHALL route outgoing messages to available peers using a round-robin strategy", "SHALL
 /// receive incoming messages from its peers using a fair-queuing strategy".
@@ -62,6 +63,20 @@ impl Pattern for Dealer {
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.queue.recv(pipes).map(|(_, msg)| msg).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        self.queue.recv_into(pipes, to)
+    }
+
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        self.out.send_bytes(pipes, bytes)
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 use super::ring::Ring;
 use super::{PipeId, PipeSet};
 use crate::msg::Msg;
+use std::mem::MaybeUninit;
 
 /// Takes one message from each readable pipe in turn.
 #[derive(Debug, Default)]
@@ -64,6 +65,22 @@ impl FairQueue {
             self.pipes.deactivate_current();
         }
         None
+    }
+
+    /// The next message straight into `to`, if it is of one part and ready; see
+    /// [`PipeSet::read_into`].
+    #[inline]
+    pub(crate) fn recv_into<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        if self.more {
+            return None;
+        }
+        let len = pipes.read_into(self.pipes.current()?, to)?;
+        self.pipes.advance();
+        Some(len)
     }
 
     /// Reads and drops what is left of a message that was read in part.

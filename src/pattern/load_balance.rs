@@ -71,6 +71,19 @@ impl LoadBalance {
         Err(Error::Again)
     }
 
+    /// Sends a message of one part straight from `bytes`, see [`PipeSet::write_bytes`].
+    #[inline]
+    pub(crate) fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        if self.more || self.dropping {
+            return false;
+        }
+        let sent = self.pipes.current().is_some_and(|id| pipes.write_bytes(id, bytes));
+        if sent {
+            self.pipes.advance();
+        }
+        sent
+    }
+
     /// Whether a frame would be accepted now.
     #[inline]
     pub(crate) fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {

@@ -48,6 +48,7 @@ pub use xsub::XSub;
 
 use crate::error::Result;
 use crate::msg::Msg;
+use std::mem::MaybeUninit;
 
 /// A pipe of one socket. Numbers are reused after [`Pattern::detach`].
 pub type PipeId = u32;
@@ -67,6 +68,21 @@ pub trait PipeSet {
     /// become visible to the reader with the last one. Only after `check_write` said true.
     /// A pipe whose reader is gone swallows the frame.
     fn write(&mut self, id: PipeId, msg: Msg);
+    /// Reads the next frame straight into `to`, if it is a message of one part that stands ready in
+    /// a receive buffer; its length, of which what fits was written. `None`: use
+    /// [`PipeSet::read`], nothing has happened.
+    #[inline]
+    fn read_into(&mut self, id: PipeId, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        let _ = (id, to);
+        None
+    }
+    /// Writes a message of one part straight from `bytes`, if the pipe has room and a batch to put
+    /// it in. False: use [`PipeSet::check_write`] and [`PipeSet::write`], nothing has happened.
+    #[inline]
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8]) -> bool {
+        let _ = (id, bytes);
+        false
+    }
     /// Writes a single-frame message regardless of the high-water mark (subscriptions).
     fn write_exempt(&mut self, id: PipeId, msg: Msg);
     /// Forgets the parts of an unfinished message written so far.
@@ -119,6 +135,24 @@ pub trait Pattern {
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()>;
     /// Receives one frame, or `Err(Again)` if the caller would have to wait.
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg>;
+    /// [`Pattern::recv`] of a message of one part straight into `to`, where that is no different
+    /// from receiving and copying it; see [`PipeSet::read_into`].
+    #[inline]
+    fn recv_into<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        let _ = (pipes, to);
+        None
+    }
+    /// [`Pattern::send`] of a message of one part straight from `bytes`, where that is no different
+    /// from sending a copy; see [`PipeSet::write_bytes`].
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        let _ = (pipes, bytes);
+        false
+    }
     /// Whether `recv` would deliver now (POLLIN). May move messages internally (prefetch).
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool;
     /// Whether `send` would be accepted now (POLLOUT).

@@ -4,6 +4,7 @@ use super::fair_queue::FairQueue;
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use std::mem::MaybeUninit;
 
 /// "SHALL receive incoming messages from its peers using a fair-queuing strategy", "SHALL
 /// deliver these to its calling application".
@@ -41,6 +42,15 @@ impl Pattern for Pull {
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.queue.recv(pipes).map(|(_, msg)| msg).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        self.queue.recv_into(pipes, to)
     }
 
     #[inline]

@@ -44,6 +44,11 @@ impl Pattern for Push {
         Err(Error::NotSupported)
     }
 
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        self.out.send_bytes(pipes, bytes)
+    }
+
     fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         false
     }

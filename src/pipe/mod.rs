@@ -16,6 +16,7 @@ use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 pub use wire::Wire;
 
@@ -645,6 +646,37 @@ impl PipeSet for PipeTable {
                 }
             }
         }
+    }
+
+    #[inline]
+    fn read_into(&mut self, id: PipeId, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
+        if pipe.next.is_some() || pipe.lingering || self.conflate {
+            return None;
+        }
+        let Kind::Wire(wire) = &mut pipe.kind else { return None };
+        let len = wire.take_into(to, &mut self.pool)?;
+        let holds = wire.holds_data();
+        if holds != std::mem::replace(&mut pipe.holds, holds) {
+            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+        }
+        Some(len)
+    }
+
+    #[inline]
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8]) -> bool {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if !pipe.staged.is_empty() || pipe.ending || pipe.lingering {
+            return false;
+        }
+        let Kind::Wire(wire) = &mut pipe.kind else { return false };
+        if !wire.put_bytes(bytes, self.hasty) {
+            return false;
+        }
+        if !std::mem::replace(&mut pipe.dirty, true) {
+            self.dirty.push(id);
+        }
+        true
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {

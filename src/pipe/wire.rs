@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 
 /// Queues that outlive the connections under them.
 pub struct Wire {
@@ -186,6 +187,32 @@ impl Wire {
             connection.tx.make_owned()?;
         }
         Ok(empty)
+    }
+
+    /// Queues a message of one part straight from `bytes`, if there is room and a connection to
+    /// put it on.
+    #[inline]
+    pub(super) fn put_bytes(&mut self, bytes: &[u8], hasty: bool) -> bool {
+        let room = if hasty { self.has_room_at_once() } else { self.has_room() };
+        if self.conflate || !room {
+            return false;
+        }
+        let sent = self.connection.as_mut().is_some_and(|c| c.tx.push_bytes(bytes));
+        self.written += usize::from(sent);
+        sent
+    }
+
+    /// The next message of one part straight into `to`, if it stands ready.
+    #[inline]
+    pub(super) fn take_into(
+        &mut self,
+        to: &mut [MaybeUninit<u8>],
+        pool: &mut BufferPool,
+    ) -> Option<usize> {
+        if !self.backlog.is_empty() {
+            return None;
+        }
+        self.connection.as_mut()?.rx.take_into(to, pool)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if

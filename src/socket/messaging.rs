@@ -7,6 +7,7 @@ use crate::msg::Msg;
 use crate::pattern::{Pattern, PipeId};
 use crate::sys::epoll::NO_EVENT;
 use crate::sys::futex::Woken;
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 /// A wait longer than this means little traffic: the I/O thread is told of its turn by a change of
@@ -119,6 +120,69 @@ impl Socket {
         }
     }
 
+    /// Sends a message of one part (zmq_send(3)). `bytes` are not used after the call.
+    ///
+    /// # Errors
+    /// As zmq_send(3).
+    ///
+    /// # Safety
+    /// As for [`Msg::borrowed`]: `data` must be valid for `len` bytes during the call.
+    #[inline]
+    pub unsafe fn send_bytes(
+        &'static self,
+        data: *const u8,
+        len: usize,
+        more: bool,
+        dont_wait: bool,
+    ) -> Result<()> {
+        if !more && len != 0 {
+            let mut core = self.enter()?;
+            core.process_mail();
+            let waits = !dont_wait && core.options.sndtimeo != 0;
+            core.pipes.hasty = !waits && !core.pattern.drops();
+            // SAFETY: valid by contract, and not zero bytes at a null pointer.
+            let bytes = unsafe { std::slice::from_raw_parts(data, len) };
+            let core = &mut *core;
+            if core.pattern.send_bytes(&mut core.pipes, bytes) {
+                core.after_send();
+                core.tell_others();
+                return Ok(());
+            }
+        }
+        // SAFETY: valid by contract, and pipes keep nothing of it.
+        let mut msg = unsafe { Msg::borrowed(data, len) };
+        self.send(&mut msg, more, dont_wait)
+    }
+
+    /// Receives one part of a message into a buffer (zmq_recv(3)). Returns the size of the part,
+    /// of which what fits was written.
+    ///
+    /// # Errors
+    /// As zmq_recv(3).
+    #[inline]
+    pub fn receive_into(
+        &'static self,
+        to: &mut [MaybeUninit<u8>],
+        dont_wait: bool,
+    ) -> Result<usize> {
+        let mut guard = self.enter()?;
+        let core = &mut *guard;
+        core.process_mail();
+        if let Some(len) = core.pattern.recv_into(&mut core.pipes, to) {
+            core.receive_more = false;
+            core.look_around();
+            core.ensure_watched();
+            core.tell_others();
+            return Ok(len);
+        }
+        drop(guard);
+        let msg = self.receive_part(dont_wait, false)?;
+        let fits = msg.len().min(to.len());
+        // SAFETY: both are valid for `fits` bytes and not the same memory.
+        unsafe { std::ptr::copy_nonoverlapping(msg.data().as_ptr(), to.as_mut_ptr().cast(), fits) };
+        Ok(msg.len())
+    }
+
     #[cold]
     fn send_waiting(
         &'static self,
@@ -152,16 +216,7 @@ impl Socket {
         self.receive_part(dont_wait, true)
     }
 
-    /// Like [`Socket::receive`], for a caller that has no use for the properties of the
-    /// connection the message came from.
-    ///
-    /// # Errors
-    /// As zmq_recv(3).
-    #[inline]
-    pub fn receive_plain(&'static self, dont_wait: bool) -> Result<Msg> {
-        self.receive_part(dont_wait, false)
-    }
-
+    /// `with_metadata`: with the properties of the connection the message came from.
     #[inline]
     fn receive_part(&'static self, dont_wait: bool, with_metadata: bool) -> Result<Msg> {
         let mut core = self.enter()?;
