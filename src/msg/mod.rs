@@ -361,6 +361,19 @@ impl Msg {
         self.flags & (MORE | COMMAND)
     }
 
+    /// Replaces the flags, see [`Msg::flags`].
+    #[inline]
+    pub(crate) fn set_flags(&mut self, flags: u8) {
+        self.flags = self.flags & !(MORE | COMMAND) | flags;
+    }
+
+    /// Whether the message is bytes and flags and nothing else, in memory that is not counted: a
+    /// copy of the bytes is as good as the message.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Inline | Kind::Borrowed) && self.metadata.is_none()
+    }
+
     /// Whether another part of the same message follows.
     #[inline]
     pub fn more(&self) -> bool {

@@ -3,8 +3,10 @@
 //! Each end belongs to its socket and is used under that socket's lock. The other socket's lock is
 //! never taken: what it must know goes through its [`Mailbox`].
 
-use super::ring::{self, Reader, Writer};
+use super::ring::{self, BYTES_LIMIT, Reader, Writer};
+use crate::msg::Msg;
 use crate::pattern::PipeId;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
@@ -143,7 +145,56 @@ impl InprocEnd {
         self.reader.set_high_water_mark(limit(theirs, mine));
     }
 
-    pub(super) fn tell_peer(&self, news: fn(PipeId) -> News) {
+    /// The next frame.
+    #[inline]
+    pub(super) fn read(&mut self) -> Option<Msg> {
+        let Some((msg, wake)) = self.reader.pop() else {
+            if self.reader.acknowledge() {
+                self.tell_peer(News::Writable);
+            }
+            return None;
+        };
+        if wake {
+            self.tell_peer(News::Writable);
+        }
+        Some(msg)
+    }
+
+    /// See [`PipeSet::read_into`](crate::pattern::PipeSet::read_into).
+    #[inline]
+    pub(super) fn read_into(&mut self, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        let (len, wake) = self.reader.pop_into(to)?;
+        if wake {
+            self.tell_peer(News::Writable);
+        }
+        Some(len)
+    }
+
+    /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
+    #[inline]
+    pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > BYTES_LIMIT
+            || self.writer.conflates()
+            || self.writer.reader_gone()
+            || !self.writer.has_room()
+        {
+            return false;
+        }
+        self.writer.push_bytes(bytes, 0);
+        self.publish();
+        true
+    }
+
+    /// Shows the reader what was written.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        if self.writer.publish() {
+            self.tell_peer(News::Readable);
+        }
+    }
+
+    #[cold]
+    fn tell_peer(&self, news: fn(PipeId) -> News) {
         let peer = &self.sides[1 - self.side];
         if let Some(owner) = peer.owner.get() {
             owner.mailbox.post(owner.generation, news(peer.id.load(Ordering::SeqCst)));

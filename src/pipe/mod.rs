@@ -145,6 +145,8 @@ pub struct PipeTable {
     pub frugal: bool,
     /// Whether the running call would rather fail than wait, see [`Wire::has_room_at_once`].
     pub hasty: bool,
+    /// Whether the running call would rather wait than fail.
+    pub patient: bool,
     serial: u32,
 }
 
@@ -174,6 +176,7 @@ impl PipeTable {
             with_metadata: true,
             frugal: false,
             hasty: false,
+            patient: false,
             serial: 0,
         }
     }
@@ -521,6 +524,7 @@ impl PipeTable {
     /// Reads the next frame, from wherever it is.
     #[inline]
     fn pull(&mut self, id: PipeId) -> Option<Msg> {
+        let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.lingering {
             return None;
@@ -548,12 +552,12 @@ impl PipeTable {
                 }
                 msg
             }
-            Kind::Inproc(end) => end.reader.pop().map(|(msg, wake_writer)| {
-                if wake_writer {
-                    end.tell_peer(News::Writable);
+            Kind::Inproc(end) => {
+                if self.patient && alone {
+                    end.reader.linger();
                 }
-                msg
-            }),
+                end.read()
+            }
         };
         if msg.is_none() {
             pipe.wants_read = true;
@@ -573,6 +577,12 @@ impl PipeSet for PipeTable {
     fn check_read(&mut self, id: PipeId) -> bool {
         let Some(pipe) = self.get(id) else { return false };
         if pipe.next.is_some() {
+            return true;
+        }
+        if let Kind::Inproc(end) = &mut pipe.kind
+            && !pipe.lingering
+            && end.reader.has_frame()
+        {
             return true;
         }
         let msg = self.pull(id);
@@ -641,20 +651,27 @@ impl PipeSet for PipeTable {
                 }
             }
             Kind::Inproc(end) => {
-                if end.writer.publish() {
-                    end.tell_peer(News::Readable);
-                }
+                end.publish();
             }
         }
     }
 
     #[inline]
     fn read_into(&mut self, id: PipeId, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+        let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.next.is_some() || pipe.lingering || self.conflate {
             return None;
         }
-        let Kind::Wire(wire) = &mut pipe.kind else { return None };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => {
+                if self.patient && alone {
+                    end.reader.linger();
+                }
+                return end.read_into(to);
+            }
+        };
         let len = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
         if holds != std::mem::replace(&mut pipe.holds, holds) {
@@ -669,7 +686,10 @@ impl PipeSet for PipeTable {
         if !pipe.staged.is_empty() || pipe.ending || pipe.lingering {
             return false;
         }
-        let Kind::Wire(wire) = &mut pipe.kind else { return false };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => return end.write_bytes(bytes),
+        };
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
@@ -693,10 +713,8 @@ impl PipeSet for PipeTable {
             }
             Kind::Inproc(_) => {
                 pipe.put(msg, &mut self.arena);
-                if let Kind::Inproc(end) = &mut pipe.kind
-                    && end.writer.publish()
-                {
-                    end.tell_peer(News::Readable);
+                if let Kind::Inproc(end) = &mut pipe.kind {
+                    end.publish();
                 }
             }
         }
@@ -748,7 +766,7 @@ impl Pipe {
             Kind::Wire(wire) => wire.put(msg),
             Kind::Inproc(end) => {
                 // Without memory the frame is lost; its MORE flag must not be.
-                if msg.make_owned_in(arena).is_err() {
+                if !end.writer.copies(&msg) && msg.make_owned_in(arena).is_err() {
                     let more = msg.more();
                     msg = Msg::new();
                     msg.set_more(more);

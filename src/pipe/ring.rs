@@ -1,35 +1,95 @@
 //! The queue of one direction of an inproc pipe: one writer, one reader, no locks.
 //!
-//! Messages stand in linked blocks, so an empty queue is small and a full one is as large as its
-//! high-water mark asks for. The writer publishes whole messages by raising `published`; the
-//! reader tells how far it came by raising `acknowledged` every half high-water mark. A side that
-//! finds nothing to do says so in its `asleep` flag, and the other side then wakes it, once.
+//! Frames stand one behind the other as records in linked blocks of memory, so an empty queue is
+//! small and a full one is as large as its high-water mark asks for. Bodies that are short, and
+//! nobody else's, are copied into their record: a message is one or two cache lines on their way
+//! from one processor to the other, and neither side allocates. Others travel as the [`Msg`] they
+//! are.
+//!
+//! The writer publishes whole messages by raising `published`; the reader tells how far it came by
+//! raising `acknowledged` every half high-water mark. A side that finds nothing to do says so in
+//! its `asleep` flag, and the other side then wakes it, once. Flag and counter are written and read
+//! in sequentially consistent order on both sides: either the sleeper sees the other's progress,
+//! or the other sees the flag.
 //!
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
 
 use crate::msg::Msg;
+use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use parking_lot::Mutex;
 use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-/// Frames in a block: 63 of 64 bytes and the link fill 4 KiB.
-const BLOCK: usize = 63;
+/// Words of 8 bytes in a block: with the link they fill 4 KiB.
+const BLOCK: usize = 511;
+/// The longest body that is copied into the queue, in bytes.
+pub const BYTES_LIMIT: usize = 1024;
+/// Words of a record that holds a `Msg`, without its head.
+const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
+/// Blocks the reader is done with that are kept for the writer.
+const SPARES: usize = 8;
+
+/// The first word of a record: the length of its body, the flags of its frame, and its kind.
+#[derive(Clone, Copy)]
+struct Head(u64);
+
+impl Head {
+    const BYTES: u64 = 1;
+    const MESSAGE: u64 = 2;
+    /// Nothing more in this block.
+    const END: u64 = 3;
+
+    fn new(kind: u64, flags: u8, len: usize) -> Head {
+        Head(len as u64 | u64::from(flags) << 32 | kind << 40)
+    }
+
+    fn kind(self) -> u64 {
+        self.0 >> 40
+    }
+
+    fn flags(self) -> u8 {
+        (self.0 >> 32) as u8
+    }
+
+    fn more(self) -> bool {
+        self.flags() & crate::msg::MORE != 0
+    }
+
+    fn len(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// Words of the whole record.
+    fn words(self) -> usize {
+        1 + if self.kind() == Head::BYTES { self.len().div_ceil(8) } else { MSG_WORDS }
+    }
+}
 
 struct Block {
     next: AtomicPtr<Block>,
-    slots: [UnsafeCell<MaybeUninit<Msg>>; BLOCK],
+    words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
 }
 
 impl Block {
     fn allocate() -> *mut Block {
-        Box::into_raw(Box::new(Block {
-            next: AtomicPtr::new(ptr::null_mut()),
-            slots: [const { UnsafeCell::new(MaybeUninit::uninit()) }; BLOCK],
-        }))
+        let block: Box<MaybeUninit<Block>> = Box::new_uninit();
+        let block = Box::into_raw(block).cast::<Block>();
+        // SAFETY: freshly allocated; the words need no value before records are written.
+        unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
+        block
+    }
+
+    /// The address of a word.
+    ///
+    /// # Safety
+    /// `block` is live and `index` at most [`BLOCK`].
+    unsafe fn at(block: *mut Block, index: usize) -> *mut u64 {
+        // SAFETY: no reference to the words is made, so both sides may use their own.
+        unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
     }
 }
 
@@ -40,23 +100,30 @@ struct Apart<T>(T);
 struct Producer {
     block: *mut Block,
     index: usize,
-    /// Frames written, published or not.
-    frames: u64,
+    /// Words written, published or not, those skipped at the ends of blocks included.
+    position: u64,
     /// Whole messages written.
     messages: u64,
     /// The reader's acknowledgement as last seen.
     acknowledged: u64,
+    /// Where the next spare block would be.
+    spare: usize,
 }
 
 struct Consumer {
     block: *mut Block,
     index: usize,
-    /// Frames read.
-    frames: u64,
-    /// Frames known to be published.
+    /// Words read.
+    position: u64,
+    /// Words known to be published.
     visible: u64,
     /// Whole messages read.
     messages: u64,
+    /// Whole messages the writer was told of.
+    acknowledged: u64,
+    /// Where the next spare block goes.
+    spare: usize,
+    patience: Patience,
 }
 
 struct Shared {
@@ -70,14 +137,14 @@ struct Shared {
     reader_gone: AtomicBool,
     /// Messages that may be under way; 0 is unlimited.
     high_water_mark: AtomicU32,
-    /// A block the reader is done with, for the writer to use again.
-    spare: AtomicPtr<Block>,
+    /// Blocks the reader is done with, for the writer to use again: a ring of its own.
+    spares: [AtomicPtr<Block>; SPARES],
     /// ZMQ_CONFLATE: only the newest message is kept, here.
     latest: Option<Mutex<Option<Msg>>>,
 }
 
-// SAFETY: `producer` and `consumer` belong to the one Writer and the one Reader; slots are handed
-// from one to the other by the release store and acquire load of `published`.
+// SAFETY: `producer` and `consumer` belong to the one Writer and the one Reader; records are handed
+// from one to the other by the store and load of `published`, blocks back through `spares`.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -91,8 +158,18 @@ pub struct Reader(Arc<Shared>);
 /// A new queue for `high_water_mark` messages (0: unlimited); `conflate` keeps the newest only.
 pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
     let block = Block::allocate();
-    let producer = Producer { block, index: 0, frames: 0, messages: 0, acknowledged: 0 };
-    let consumer = Consumer { block, index: 0, frames: 0, visible: 0, messages: 0 };
+    let producer =
+        Producer { block, index: 0, position: 0, messages: 0, acknowledged: 0, spare: 0 };
+    let consumer = Consumer {
+        block,
+        index: 0,
+        position: 0,
+        visible: 0,
+        messages: 0,
+        acknowledged: 0,
+        spare: 0,
+        patience: Patience::new(),
+    };
     let shared = Arc::new(Shared {
         producer: Apart(UnsafeCell::new(producer)),
         consumer: Apart(UnsafeCell::new(consumer)),
@@ -104,7 +181,7 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         writer_gone: AtomicBool::new(false),
         reader_gone: AtomicBool::new(false),
         high_water_mark: AtomicU32::new(high_water_mark),
-        spare: AtomicPtr::new(ptr::null_mut()),
+        spares: [const { AtomicPtr::new(ptr::null_mut()) }; SPARES],
         latest: conflate.then(|| Mutex::new(None)),
     });
     (Writer(shared.clone()), Reader(shared))
@@ -135,8 +212,7 @@ impl Writer {
             return true;
         }
         shared.writer_asleep.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        producer.acknowledged = shared.acknowledged.0.load(Ordering::Acquire);
+        producer.acknowledged = shared.acknowledged.0.load(Ordering::SeqCst);
         if producer.messages - producer.acknowledged < limit {
             shared.writer_asleep.store(false, Ordering::SeqCst);
             return true;
@@ -145,34 +221,70 @@ impl Writer {
     }
 
     /// Appends a frame, not yet visible to the reader. A message ends with a frame without MORE.
+    ///
+    /// The message must own its body, unless the queue [copies](Writer::copies) it.
     #[inline]
     pub fn push(&mut self, msg: Msg) {
-        let shared = &*self.0;
-        if let Some(latest) = &shared.latest {
+        if self.copies(&msg) {
+            return self.push_bytes(msg.data(), msg.flags());
+        }
+        self.push_message(msg);
+    }
+
+    /// Whether the body of `msg` would be copied into the queue.
+    #[inline]
+    pub fn copies(&self, msg: &Msg) -> bool {
+        msg.is_plain() && msg.len() <= BYTES_LIMIT && self.0.latest.is_none()
+    }
+
+    fn push_message(&mut self, msg: Msg) {
+        if let Some(latest) = &self.0.latest {
             *latest.lock() = Some(msg);
             return;
         }
-        // SAFETY: the only Writer; the slot at `index` is free until published.
+        let head = Head::new(Head::MESSAGE, msg.flags(), 0);
+        // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
         unsafe {
-            let producer = &mut *shared.producer.0.get();
-            producer.messages += u64::from(!msg.more());
-            let block = producer.block;
-            (*(&(*block).slots)[producer.index].get()).write(msg);
-            producer.index += 1;
-            producer.frames += 1;
-            if producer.index == BLOCK {
-                let mut next = shared.spare.swap(ptr::null_mut(), Ordering::Acquire);
-                if next.is_null() {
-                    next = Block::allocate();
-                } else {
-                    (*next).next.store(ptr::null_mut(), Ordering::Relaxed);
-                }
-                // Made visible to the reader by the release store of `published`.
-                (*block).next.store(next, Ordering::Release);
-                producer.block = next;
-                producer.index = 0;
-            }
+            let record = self.reserve(head);
+            record.write(head.0);
+            record.add(1).cast::<Msg>().write(msg);
         }
+    }
+
+    /// [`Writer::push`] of a frame with this body. Not for a queue that conflates.
+    #[inline]
+    pub fn push_bytes(&mut self, bytes: &[u8], flags: u8) {
+        debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
+        let head = Head::new(Head::BYTES, flags, bytes.len());
+        // SAFETY: the record has room for its head and the bytes.
+        unsafe {
+            let record = self.reserve(head);
+            record.write(head.0);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), record.add(1).cast::<u8>(), bytes.len());
+        }
+    }
+
+    /// Whether the queue keeps the newest message only.
+    #[inline]
+    pub fn conflates(&self) -> bool {
+        self.0.latest.is_some()
+    }
+
+    /// The place for the next record, which the reader does not look at before `publish`.
+    #[inline]
+    fn reserve(&mut self, head: Head) -> *mut u64 {
+        let words = head.words();
+        // SAFETY: the only Writer.
+        let producer = unsafe { &mut *self.0.producer.0.get() };
+        if producer.index + words > BLOCK {
+            self.0.change_block(producer);
+        }
+        // SAFETY: the words up to the end of the block are the writer's until published.
+        let record = unsafe { Block::at(producer.block, producer.index) };
+        producer.index += words;
+        producer.position += words as u64;
+        producer.messages += u64::from(!head.more());
+        record
     }
 
     /// Makes everything pushed visible. True if the reader sleeps and must be woken by the caller.
@@ -180,10 +292,9 @@ impl Writer {
     pub fn publish(&mut self) -> bool {
         let shared = &*self.0;
         // SAFETY: the only Writer.
-        let frames = unsafe { (*shared.producer.0.get()).frames };
-        shared.published.0.store(frames, Ordering::Release);
-        fence(Ordering::SeqCst);
-        shared.reader_asleep.load(Ordering::Relaxed)
+        let position = unsafe { (*shared.producer.0.get()).position };
+        shared.published.0.store(position, Ordering::SeqCst);
+        shared.reader_asleep.load(Ordering::SeqCst)
             && shared.reader_asleep.swap(false, Ordering::SeqCst)
     }
 
@@ -193,6 +304,7 @@ impl Writer {
     }
 
     /// Whether nobody will read any more.
+    #[inline]
     pub fn reader_gone(&self) -> bool {
         self.0.reader_gone.load(Ordering::Acquire)
     }
@@ -201,6 +313,95 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Shared {
+    /// Goes on in another block: one the reader is done with, or a new one.
+    #[cold]
+    fn change_block(&self, producer: &mut Producer) {
+        let place = &self.spares[producer.spare % SPARES];
+        let mut next = place.load(Ordering::Acquire);
+        if next.is_null() {
+            next = Block::allocate();
+        } else {
+            place.store(ptr::null_mut(), Ordering::Release);
+            producer.spare += 1;
+        }
+        // SAFETY: `next` is the writer's alone. The rest of the old block is, too; the reader sees
+        // its end and the link with the next record that is published.
+        unsafe {
+            (*next).next.store(ptr::null_mut(), Ordering::Relaxed);
+            if producer.index < BLOCK {
+                let end = Block::at(producer.block, producer.index);
+                end.write(Head::new(Head::END, 0, 0).0);
+                producer.position += (BLOCK - producer.index) as u64;
+            }
+            (*producer.block).next.store(next, Ordering::Release);
+        }
+        producer.block = next;
+        producer.index = 0;
+    }
+
+    /// Leaves a block that was read to its end.
+    #[cold]
+    fn leave_block(&self, consumer: &mut Consumer) {
+        let old = consumer.block;
+        consumer.position += (BLOCK - consumer.index) as u64;
+        consumer.index = 0;
+        // SAFETY: there is a record behind the end of this block, published after the link.
+        consumer.block = unsafe { (*old).next.load(Ordering::Acquire) };
+        let place = &self.spares[consumer.spare % SPARES];
+        if place.load(Ordering::Acquire).is_null() {
+            place.store(old, Ordering::Release);
+            consumer.spare += 1;
+        } else {
+            // SAFETY: the writer left it before us.
+            drop(unsafe { Box::from_raw(old) });
+        }
+    }
+
+    /// The next record, which must be published.
+    #[inline]
+    fn record(&self, consumer: &mut Consumer) -> (Head, *mut u64) {
+        loop {
+            if consumer.index < BLOCK {
+                // SAFETY: published, so what stands here is the head of a record.
+                let (record, head) = unsafe {
+                    let record = Block::at(consumer.block, consumer.index);
+                    (record, Head(record.read()))
+                };
+                if head.kind() != Head::END {
+                    // SAFETY: the body is in the same block.
+                    return (head, unsafe { record.add(1) });
+                }
+            }
+            self.leave_block(consumer);
+        }
+    }
+
+    /// A record was read. True if the writer sleeps and must be woken.
+    #[inline]
+    fn advance(&self, consumer: &mut Consumer, head: Head) -> bool {
+        let words = head.words();
+        consumer.index += words;
+        consumer.position += words as u64;
+        if head.more() {
+            return false;
+        }
+        consumer.messages += 1;
+        let limit = u64::from(self.high_water_mark.load(Ordering::Relaxed));
+        limit != 0
+            && consumer.messages - consumer.acknowledged >= limit.div_ceil(2)
+            && self.acknowledge(consumer)
+    }
+
+    #[cold]
+    fn acknowledge(&self, consumer: &mut Consumer) -> bool {
+        consumer.acknowledged = consumer.messages;
+        self.acknowledged.0.store(consumer.messages, Ordering::SeqCst);
+        self.writer_asleep.load(Ordering::SeqCst)
+            && self.writer_asleep.swap(false, Ordering::SeqCst)
     }
 }
 
@@ -217,27 +418,40 @@ impl Reader {
         if let Some(latest) = &shared.latest {
             return latest.lock().is_some() || {
                 shared.reader_asleep.store(true, Ordering::SeqCst);
-                fence(Ordering::SeqCst);
                 latest.lock().is_some()
             };
         }
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.frames != consumer.visible {
+        if consumer.position != consumer.visible {
             return true;
         }
         consumer.visible = shared.published.0.load(Ordering::Acquire);
-        if consumer.frames != consumer.visible {
+        if consumer.position != consumer.visible {
             return true;
         }
         shared.reader_asleep.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        consumer.visible = shared.published.0.load(Ordering::Acquire);
-        if consumer.frames != consumer.visible {
+        consumer.visible = shared.published.0.load(Ordering::SeqCst);
+        if consumer.position != consumer.visible {
             shared.reader_asleep.store(false, Ordering::SeqCst);
             return true;
         }
         false
+    }
+
+    /// Waits a moment for the writer, which is perhaps in the middle of its work, if that has paid
+    /// lately. Half a microsecond here saves two wake-ups.
+    #[inline]
+    pub fn linger(&mut self) {
+        let shared = &*self.0;
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &mut *shared.consumer.0.get() };
+        if consumer.position == consumer.visible {
+            consumer.visible = shared.published.0.load(Ordering::Acquire);
+            if consumer.position == consumer.visible && shared.latest.is_none() {
+                shared.linger(consumer);
+            }
+        }
     }
 
     /// The next frame, and whether the writer sleeps and must be woken by the caller.
@@ -250,36 +464,58 @@ impl Reader {
         if let Some(latest) = &shared.latest {
             return latest.lock().take().map(|msg| (msg, false));
         }
-        // SAFETY: the only Reader; the frame at `index` was published, so it is initialised, and
-        // it is read out once. A block is left only after its link was published with a frame.
-        let (msg, messages) = unsafe {
+        // SAFETY: the only Reader; the record is published, so its body is initialised, and it is
+        // read once.
+        unsafe {
             let consumer = &mut *shared.consumer.0.get();
-            let block = consumer.block;
-            let msg = (*(&(*block).slots)[consumer.index].get()).assume_init_read();
-            consumer.index += 1;
-            consumer.frames += 1;
-            if consumer.index == BLOCK {
-                consumer.block = (*block).next.load(Ordering::Acquire);
-                consumer.index = 0;
-                let old = shared.spare.swap(block, Ordering::AcqRel);
-                if !old.is_null() {
-                    drop(Box::from_raw(old));
-                }
-            }
-            consumer.messages += u64::from(!msg.more());
-            (msg, consumer.messages)
-        };
-        let mut wake = false;
-        if !msg.more() {
-            let limit = u64::from(shared.high_water_mark.load(Ordering::Relaxed));
-            if limit != 0 && messages % limit.div_ceil(2) == 0 {
-                shared.acknowledged.0.store(messages, Ordering::Release);
-                fence(Ordering::SeqCst);
-                wake = shared.writer_asleep.load(Ordering::Relaxed)
-                    && shared.writer_asleep.swap(false, Ordering::SeqCst);
+            let (head, body) = shared.record(consumer);
+            let msg = if head.kind() == Head::BYTES {
+                let bytes = std::slice::from_raw_parts(body.cast::<u8>(), head.len());
+                // Without memory the frame is lost; its MORE flag must not be.
+                let mut msg = Msg::copy_from(bytes).unwrap_or_default();
+                msg.set_flags(head.flags());
+                msg
+            } else {
+                body.cast::<Msg>().read()
+            };
+            let wake = shared.advance(consumer, head);
+            Some((msg, wake))
+        }
+    }
+
+    /// Reads the next frame straight into `to` if it is a message of one part whose body is in the
+    /// queue: its length, of which what fits was written, and whether the writer sleeps and must
+    /// be woken by the caller. `None`: nothing has happened, see [`Reader::pop`].
+    #[inline]
+    pub fn pop_into(&mut self, to: &mut [MaybeUninit<u8>]) -> Option<(usize, bool)> {
+        let shared = &*self.0;
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &mut *shared.consumer.0.get() };
+        if consumer.position == consumer.visible {
+            consumer.visible = shared.published.0.load(Ordering::Acquire);
+            if consumer.position == consumer.visible {
+                return None;
             }
         }
-        Some((msg, wake))
+        let (head, body) = shared.record(consumer);
+        if head.kind() != Head::BYTES || head.flags() != 0 {
+            return None;
+        }
+        let fits = head.len().min(to.len());
+        // SAFETY: published, and `to` is another's memory of at least this size.
+        unsafe { ptr::copy_nonoverlapping(body.cast::<u8>(), to.as_mut_ptr().cast(), fits) };
+        Some((head.len(), shared.advance(consumer, head)))
+    }
+
+    /// Tells the writer of everything read, however little. True if it sleeps and must be woken
+    /// by the caller. To be called when there is nothing to read: a high-water mark lowered
+    /// meanwhile would otherwise count messages that are gone.
+    #[inline]
+    pub fn acknowledge(&mut self) -> bool {
+        let shared = &*self.0;
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &mut *shared.consumer.0.get() };
+        consumer.acknowledged != consumer.messages && shared.acknowledge(consumer)
     }
 
     /// Says that nothing more will be read.
@@ -302,29 +538,93 @@ impl Drop for Reader {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: both ends are gone, so everything here is ours. Frames were written to every
-        // slot from the reader's place up to the writer's, published or not.
+        let end = self.producer.0.get_mut().position;
+        let consumer = ptr::from_mut(self.consumer.0.get_mut());
+        // SAFETY: both ends are gone, so everything here is ours. Records were written from the
+        // reader's place up to the writer's, published or not.
         unsafe {
-            let producer = &*self.producer.0.get();
-            let consumer = &mut *self.consumer.0.get();
-            let mut block = consumer.block;
-            let mut index = consumer.index;
-            for _ in consumer.frames..producer.frames {
-                (*(&(*block).slots)[index].get()).assume_init_drop();
-                index += 1;
-                if index == BLOCK {
-                    let next = (*block).next.load(Ordering::Relaxed);
-                    drop(Box::from_raw(block));
-                    block = next;
-                    index = 0;
+            let consumer = &mut *consumer;
+            while consumer.position != end {
+                let (head, body) = self.record(consumer);
+                if head.kind() == Head::MESSAGE {
+                    body.cast::<Msg>().drop_in_place();
+                }
+                self.advance(consumer, head);
+            }
+            // The writer may have gone on to another block without a record in it.
+            drop(Box::from_raw(consumer.block));
+            for spare in &self.spares {
+                let spare = spare.load(Ordering::Relaxed);
+                if !spare.is_null() {
+                    drop(Box::from_raw(spare));
                 }
             }
-            drop(Box::from_raw(block));
-            let spare = self.spare.load(Ordering::Relaxed);
-            if !spare.is_null() {
-                drop(Box::from_raw(spare));
+        }
+    }
+}
+
+/// How long a reader lingers at most, in [`ticks`].
+const LINGER: u64 = TICKS_PER_US;
+/// Waits in vain that are forgiven.
+const MOST_CREDIT: i32 = 4;
+/// Empty looks without lingering before it is tried again, at most.
+const LONGEST_PAUSE: u32 = 1024;
+
+/// What a reader has learnt about waiting a moment for its writer.
+struct Patience {
+    credit: i32,
+    pause: u32,
+    pause_left: u32,
+}
+
+impl Patience {
+    fn new() -> Patience {
+        Patience { credit: 1, pause: 1, pause_left: 0 }
+    }
+
+    /// Whether to wait this time.
+    fn has_any(&mut self) -> bool {
+        if self.credit > 0 {
+            return true;
+        }
+        if self.pause_left > 0 {
+            self.pause_left -= 1;
+            return false;
+        }
+        self.credit = 1;
+        true
+    }
+
+    /// Learns whether waiting was worth it.
+    fn learn(&mut self, paid: bool) {
+        if paid {
+            self.credit = (self.credit + 1).min(MOST_CREDIT);
+            self.pause = 1;
+        } else {
+            self.credit -= 1;
+            if self.credit <= 0 {
+                self.pause_left = self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+impl Shared {
+    #[cold]
+    fn linger(&self, consumer: &mut Consumer) {
+        if processors() == 1 || !consumer.patience.has_any() {
+            return;
+        }
+        let until = ticks() + LINGER;
+        while consumer.position == consumer.visible && ticks() < until {
+            // Not too eager: each look takes the counter's cache line from the writer.
+            for _ in 0..4 {
+                std::hint::spin_loop();
+            }
+            consumer.visible = self.published.0.load(Ordering::Acquire);
+        }
+        consumer.patience.learn(consumer.position != consumer.visible);
     }
 }
 
@@ -401,5 +701,75 @@ mod tests {
         assert!(reader.pop().is_none());
         writer.push(msg(9));
         assert!(writer.publish());
+    }
+
+    #[test]
+    fn bodies_of_every_size_and_kind() {
+        let (mut writer, mut reader) = queue(0, false);
+        let bytes: Vec<u8> = (0..3000).map(|n| n as u8).collect();
+        let lengths = (0..2 * BYTES_LIMIT).step_by(7).chain([BYTES_LIMIT, BYTES_LIMIT + 1]);
+        for (round, len) in lengths.enumerate() {
+            let mut copied = Msg::copy_from(&bytes[..len]).unwrap();
+            copied.set_more(round % 3 != 0);
+            // SAFETY: pushed at once, or owned before.
+            let mut borrowed = unsafe { Msg::borrowed(bytes.as_ptr(), len) };
+            assert_eq!(writer.copies(&borrowed), len <= BYTES_LIMIT);
+            if !writer.copies(&borrowed) {
+                borrowed.make_owned().unwrap();
+            }
+            writer.push(copied);
+            writer.push(borrowed);
+            writer.publish();
+            let (msg, _) = reader.pop().unwrap();
+            assert_eq!((msg.data(), msg.more()), (&bytes[..len], round % 3 != 0));
+            let mut to = [MaybeUninit::uninit(); 100];
+            if len <= BYTES_LIMIT {
+                assert_eq!(reader.pop_into(&mut to), Some((len, false)));
+                let fits = len.min(100);
+                // SAFETY: as much was written.
+                let got = unsafe { std::slice::from_raw_parts(to.as_ptr().cast::<u8>(), fits) };
+                assert_eq!(got, &bytes[..fits]);
+            } else {
+                assert_eq!(reader.pop_into(&mut to), None, "a message of its own is not copied");
+                assert_eq!(reader.pop().unwrap().0.data(), &bytes[..len]);
+            }
+            assert_eq!(reader.pop_into(&mut to), None);
+        }
+    }
+
+    #[test]
+    fn a_lowered_high_water_mark_counts_only_what_is_under_way() {
+        let (mut writer, mut reader) = queue(1000, false);
+        for n in 0..400 {
+            assert!(writer.has_room());
+            writer.push(msg(n));
+        }
+        writer.publish();
+        while reader.pop().is_some() {}
+        writer.set_high_water_mark(10);
+        assert!(!writer.has_room(), "the reader has not said how far it came");
+        assert!(reader.acknowledge(), "the writer waits");
+        assert!(writer.has_room());
+        assert!(!reader.acknowledge());
+    }
+
+    #[test]
+    fn patience_is_lost_and_found() {
+        let mut patience = Patience::new();
+        let mut waits = 0;
+        for _ in 0..10_000 {
+            if patience.has_any() {
+                waits += 1;
+                patience.learn(false);
+            }
+        }
+        assert!((10..30).contains(&waits), "{waits} waits in vain");
+        while !patience.has_any() {}
+        patience.learn(true);
+        assert!((0..100).all(|_| {
+            let waits = patience.has_any();
+            patience.learn(true);
+            waits
+        }));
     }
 }

@@ -56,6 +56,7 @@ impl Core {
     /// Receives without waiting, looking at the kernel if there is nothing here.
     fn receive(&mut self, will_wait: bool) -> Result<Msg> {
         self.process_mail();
+        self.pipes.patient = will_wait;
         match self.receive_now() {
             Err(Error::Again) => {}
             other => {
@@ -168,6 +169,7 @@ impl Socket {
         let mut guard = self.enter()?;
         let core = &mut *guard;
         core.process_mail();
+        core.pipes.patient = !dont_wait && core.options.rcvtimeo != 0;
         if let Some(len) = core.pattern.recv_into(&mut core.pipes, to) {
             core.receive_more = false;
             core.look_around();
