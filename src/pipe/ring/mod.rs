@@ -15,15 +15,22 @@
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
 
+mod patience;
+#[cfg(test)]
+mod tests;
+
 use crate::msg::Msg;
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use parking_lot::Mutex;
+use patience::Patience;
 use std::cell::UnsafeCell;
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+/// How long a reader lingers at most, in [`ticks`].
+const LINGER: u64 = TICKS_PER_US;
 /// Words of 8 bytes in a block: with the link they fill 4 KiB.
 const BLOCK: usize = 511;
 /// The longest body that is copied into the queue, in bytes.
@@ -563,53 +570,6 @@ impl Drop for Shared {
     }
 }
 
-/// How long a reader lingers at most, in [`ticks`].
-const LINGER: u64 = TICKS_PER_US;
-/// Waits in vain that are forgiven.
-const MOST_CREDIT: i32 = 4;
-/// Empty looks without lingering before it is tried again, at most.
-const LONGEST_PAUSE: u32 = 1024;
-
-/// What a reader has learnt about waiting a moment for its writer.
-struct Patience {
-    credit: i32,
-    pause: u32,
-    pause_left: u32,
-}
-
-impl Patience {
-    fn new() -> Patience {
-        Patience { credit: 1, pause: 1, pause_left: 0 }
-    }
-
-    /// Whether to wait this time.
-    fn has_any(&mut self) -> bool {
-        if self.credit > 0 {
-            return true;
-        }
-        if self.pause_left > 0 {
-            self.pause_left -= 1;
-            return false;
-        }
-        self.credit = 1;
-        true
-    }
-
-    /// Learns whether waiting was worth it.
-    fn learn(&mut self, paid: bool) {
-        if paid {
-            self.credit = (self.credit + 1).min(MOST_CREDIT);
-            self.pause = 1;
-        } else {
-            self.credit -= 1;
-            if self.credit <= 0 {
-                self.pause_left = self.pause;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-            }
-        }
-    }
-}
-
 impl Shared {
     #[cold]
     fn linger(&self, consumer: &mut Consumer) {
@@ -625,151 +585,5 @@ impl Shared {
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
         consumer.patience.learn(consumer.position != consumer.visible);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn msg(n: u32) -> Msg {
-        Msg::copy_from(&n.to_le_bytes()).unwrap()
-    }
-
-    #[test]
-    fn order_across_blocks_and_threads() {
-        const COUNT: u32 = 200_000;
-        let (mut writer, mut reader) = queue(0, false);
-        let thread = std::thread::spawn(move || {
-            for n in 0..COUNT {
-                writer.push(msg(n));
-                writer.publish();
-            }
-        });
-        let mut expected = 0;
-        while expected < COUNT {
-            if let Some((m, _)) = reader.pop() {
-                assert_eq!(m.data(), expected.to_le_bytes());
-                expected += 1;
-            } else {
-                std::thread::yield_now();
-            }
-        }
-        thread.join().unwrap();
-        assert!(!reader.has_frame());
-        assert!(reader.writer_gone());
-    }
-
-    #[test]
-    fn high_water_mark_resumes_at_half() {
-        let (mut writer, mut reader) = queue(5, false);
-        for n in 0..5 {
-            assert!(writer.has_room());
-            writer.push(msg(n));
-        }
-        assert!(!writer.has_room());
-        assert!(writer.publish(), "the reader had not looked yet");
-        assert!(!reader.pop().unwrap().1);
-        assert!(!reader.pop().unwrap().1);
-        assert!(!writer.has_room(), "two of five is not half");
-        assert!(reader.pop().unwrap().1, "three of five wakes the writer");
-        assert!(writer.has_room());
-    }
-
-    #[test]
-    fn unpublished_and_unread_frames_are_freed() {
-        let (mut writer, mut reader) = queue(0, false);
-        for n in 0..200 {
-            writer.push(Msg::copy_from(&[n as u8; 100]).unwrap());
-        }
-        writer.publish();
-        writer.push(Msg::copy_from(&[1; 100]).unwrap());
-        assert!(reader.pop().is_some());
-        drop(reader);
-        assert!(writer.reader_gone());
-    }
-
-    #[test]
-    fn conflate_keeps_the_newest() {
-        let (mut writer, mut reader) = queue(1, true);
-        for n in 0..9 {
-            assert!(writer.has_room());
-            writer.push(msg(n));
-            writer.publish();
-        }
-        assert_eq!(reader.pop().unwrap().0.data(), 8u32.to_le_bytes());
-        assert!(reader.pop().is_none());
-        writer.push(msg(9));
-        assert!(writer.publish());
-    }
-
-    #[test]
-    fn bodies_of_every_size_and_kind() {
-        let (mut writer, mut reader) = queue(0, false);
-        let bytes: Vec<u8> = (0..3000).map(|n| n as u8).collect();
-        let lengths = (0..2 * BYTES_LIMIT).step_by(7).chain([BYTES_LIMIT, BYTES_LIMIT + 1]);
-        for (round, len) in lengths.enumerate() {
-            let mut copied = Msg::copy_from(&bytes[..len]).unwrap();
-            copied.set_more(round % 3 != 0);
-            // SAFETY: pushed at once, or owned before.
-            let mut borrowed = unsafe { Msg::borrowed(bytes.as_ptr(), len) };
-            assert_eq!(writer.copies(&borrowed), len <= BYTES_LIMIT);
-            if !writer.copies(&borrowed) {
-                borrowed.make_owned().unwrap();
-            }
-            writer.push(copied);
-            writer.push(borrowed);
-            writer.publish();
-            let (msg, _) = reader.pop().unwrap();
-            assert_eq!((msg.data(), msg.more()), (&bytes[..len], round % 3 != 0));
-            let mut to = [MaybeUninit::uninit(); 100];
-            if len <= BYTES_LIMIT {
-                assert_eq!(reader.pop_into(&mut to), Some((len, false)));
-                let fits = len.min(100);
-                // SAFETY: as much was written.
-                let got = unsafe { std::slice::from_raw_parts(to.as_ptr().cast::<u8>(), fits) };
-                assert_eq!(got, &bytes[..fits]);
-            } else {
-                assert_eq!(reader.pop_into(&mut to), None, "a message of its own is not copied");
-                assert_eq!(reader.pop().unwrap().0.data(), &bytes[..len]);
-            }
-            assert_eq!(reader.pop_into(&mut to), None);
-        }
-    }
-
-    #[test]
-    fn a_lowered_high_water_mark_counts_only_what_is_under_way() {
-        let (mut writer, mut reader) = queue(1000, false);
-        for n in 0..400 {
-            assert!(writer.has_room());
-            writer.push(msg(n));
-        }
-        writer.publish();
-        while reader.pop().is_some() {}
-        writer.set_high_water_mark(10);
-        assert!(!writer.has_room(), "the reader has not said how far it came");
-        assert!(reader.acknowledge(), "the writer waits");
-        assert!(writer.has_room());
-        assert!(!reader.acknowledge());
-    }
-
-    #[test]
-    fn patience_is_lost_and_found() {
-        let mut patience = Patience::new();
-        let mut waits = 0;
-        for _ in 0..10_000 {
-            if patience.has_any() {
-                waits += 1;
-                patience.learn(false);
-            }
-        }
-        assert!((10..30).contains(&waits), "{waits} waits in vain");
-        while !patience.has_any() {}
-        patience.learn(true);
-        assert!((0..100).all(|_| {
-            let waits = patience.has_any();
-            patience.learn(true);
-            waits
-        }));
     }
 }
