@@ -29,8 +29,13 @@ const BURST: u64 = 5 * TICKS_PER_US;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
+/// No send for this long is the end of a burst.
+const SILENCE: u64 = 2 * BURST;
 /// The longest in any case.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
+/// An application that came back this often will again: the I/O thread looks after what it holds
+/// back with its slow ticks only, because quick ones cost more than they are worth then.
+const TRUSTED: u32 = 16;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// Messages received from connections known to be readable before the others are looked at.
@@ -71,10 +76,10 @@ pub struct Core {
     pub(super) seen_at: Option<Instant>,
     last_look: u64,
     last_send: u64,
-    /// Moves whenever a send leaves something to flush.
-    sends: u32,
-    seen_sends: u32,
     dirty_since: u64,
+    /// How often in a row the application came back to flush what it had held back, before the I/O
+    /// thread did it.
+    returns: u32,
     /// The application has received all there was since the last send.
     drained: bool,
     unlooked: u32,
@@ -128,9 +133,8 @@ impl Core {
             seen_at: None,
             last_look: 0,
             last_send: 0,
-            sends: 0,
-            seen_sends: 0,
             dirty_since: 0,
+            returns: 0,
             drained: true,
             unlooked: 0,
             changed: false,
@@ -333,6 +337,7 @@ impl Core {
         self.unlooked = 0;
         if self.pipes.is_dirty() {
             self.pipes.flush(true);
+            self.dirty_since = 0;
         }
         if self.pipes.connections() > 0 {
             if will_wait || recently {
@@ -441,15 +446,19 @@ impl Core {
         // An application with more to receive will be back, and flush when it has seen all.
         let quiet = (!burst || self.drained) && !self.pipes.has_input();
         self.drained = false;
-        self.sends = self.sends.wrapping_add(1);
         let held_long = self.has_held_long(now);
         self.pipes.flush(quiet || held_long);
         if self.pipes.is_dirty() {
-            if self.dirty_since == 0 || held_long {
+            if self.dirty_since == 0 {
+                self.returns = self.returns.saturating_add(1);
+                self.dirty_since = now;
+            } else if held_long {
                 self.dirty_since = now;
             }
             self.ensure_watched();
-            if let Some(io) = &self.io {
+            if self.returns < TRUSTED
+                && let Some(io) = &self.io
+            {
                 io.hurry();
             }
             self.last_send = now;
@@ -471,9 +480,12 @@ impl Core {
         if !self.pipes.has_flushable() {
             return false;
         }
-        if self.sends == std::mem::replace(&mut self.seen_sends, self.sends)
-            || self.has_held_long(ticks())
-        {
+        let now = ticks();
+        let quiet = now.wrapping_sub(self.last_send) > SILENCE;
+        if quiet || self.has_held_long(now) {
+            if quiet {
+                self.returns = 0;
+            }
             self.pipes.flush(true);
             self.dirty_since = 0;
         }

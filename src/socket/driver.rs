@@ -491,8 +491,11 @@ impl Core {
             return Tick::Done;
         }
         if self.led || self.socket.signal.sleepers() > 0 {
-            // A thread of the application waits on the set: nothing to do for us.
-            return Tick::Done;
+            // A thread of the application waits on the set: nothing to do for us, but it will be
+            // back soon if it was a moment ago.
+            let moved = self.activity != std::mem::replace(&mut self.seen_activity, self.activity);
+            self.seen_at = None;
+            return if moved { Tick::Later } else { Tick::Done };
         }
         let now = Instant::now();
         if self.activity != self.seen_activity || self.seen_at.is_none() {
