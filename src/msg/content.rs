@@ -141,6 +141,16 @@ pub(super) unsafe fn is_rx_buffer(header: *mut Header) -> bool {
     unsafe { (*header).origin == Origin::RxBuffer }
 }
 
+/// Whether the body is memory of the library's, not of the application's.
+///
+/// # Safety
+/// `header` must be live.
+#[inline]
+pub(super) unsafe fn is_ours(header: *mut Header) -> bool {
+    // SAFETY: live by contract.
+    unsafe { (*header).origin != Origin::Foreign }
+}
+
 /// Gives one reference back and frees the body with the last one.
 ///
 /// # Safety

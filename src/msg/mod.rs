@@ -367,11 +367,20 @@ impl Msg {
         self.flags = self.flags & !(MORE | COMMAND) | flags;
     }
 
-    /// Whether the message is bytes and flags and nothing else, in memory that is not counted: a
-    /// copy of the bytes is as good as the message.
+    /// Whether the body is not in counted memory: copying it is all there is to do.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.kind, Kind::Inline | Kind::Borrowed) && self.metadata.is_none()
+        matches!(self.kind, Kind::Inline | Kind::Borrowed)
+    }
+
+    /// Whether a copy of the bytes is as good as the message: it has no properties, and the body
+    /// is not memory of the application that it may want back.
+    #[inline]
+    pub(crate) fn is_bytes(&self) -> bool {
+        self.metadata.is_none()
+            && (self.is_plain()
+                // SAFETY: kind Counted has a live header.
+                || self.kind == Kind::Counted && unsafe { content::is_ours(self.body.long.header) })
     }
 
     /// Whether another part of the same message follows.

@@ -6,6 +6,10 @@ use super::{PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 
+/// Bodies of one part up to this size are copied by each pipe: where they go to is memory of the
+/// pipe, and counting references would cost more.
+const SHARE_ABOVE: usize = 256;
+
 /// Copies each message to the pipes chosen for it. The choice is made before the first frame
 /// and holds for the whole message.
 #[derive(Debug, Default)]
@@ -81,7 +85,8 @@ impl Distribute {
     pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         let more = msg.more();
         if let Some((&last, others)) = self.chosen.split_last() {
-            if !others.is_empty() {
+            let parts = more || self.more;
+            if !others.is_empty() && (parts || msg.len() > SHARE_ABOVE) {
                 // One copy for all of them, not one in each pipe.
                 msg.make_owned().map_err(|_| Error::NoMemory)?;
             }

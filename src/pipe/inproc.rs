@@ -4,7 +4,7 @@
 //! never taken: what it must know goes through its [`Mailbox`].
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
-use crate::msg::Msg;
+use crate::msg::{Arena, Msg};
 use crate::pattern::PipeId;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -185,9 +185,24 @@ impl InprocEnd {
         true
     }
 
-    /// Shows the reader what was written.
+    /// Writes a frame; the reader sees a message when it is whole.
     #[inline]
-    pub(super) fn publish(&mut self) {
+    pub(super) fn write(&mut self, mut msg: Msg, arena: &mut Arena) {
+        // Without memory the frame is lost; its MORE flag must not be.
+        if !self.writer.copies(&msg) && msg.make_owned_in(arena).is_err() {
+            let more = msg.more();
+            msg = Msg::new();
+            msg.set_more(more);
+        }
+        let more = msg.more();
+        self.writer.push(msg);
+        if !more {
+            self.publish();
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self) {
         if self.writer.publish() {
             self.tell_peer(News::Readable);
         }

@@ -43,7 +43,7 @@ enum Kind {
 /// One pipe.
 pub struct Pipe {
     kind: Kind,
-    /// Parts of an unfinished message.
+    /// Parts of an unfinished message, for a connection.
     staged: Vec<Msg>,
     /// A frame read ahead by `check_read`.
     next: Option<Msg>,
@@ -106,6 +106,15 @@ impl Pipe {
         match &self.kind {
             Kind::Wire(_) => None,
             Kind::Inproc(end) => Some(end),
+        }
+    }
+
+    /// Whether the last frame written was one of a message that goes on.
+    #[inline]
+    fn in_message(&self) -> bool {
+        match &self.kind {
+            Kind::Wire(_) => !self.staged.is_empty(),
+            Kind::Inproc(end) => end.writer.in_message(),
         }
     }
 
@@ -605,7 +614,7 @@ impl PipeSet for PipeTable {
     #[inline]
     fn check_write(&mut self, id: PipeId) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        if !pipe.staged.is_empty() {
+        if pipe.in_message() {
             return true;
         }
         if pipe.ending || pipe.lingering {
@@ -626,6 +635,10 @@ impl PipeSet for PipeTable {
         if pipe.ending || pipe.lingering {
             return;
         }
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => return end.write(msg, &mut self.arena),
+        };
         if msg.more() || !pipe.staged.is_empty() {
             let more = msg.more();
             if msg.make_owned_in(&mut self.arena).is_err() {
@@ -636,23 +649,12 @@ impl PipeSet for PipeTable {
             if more {
                 return;
             }
-            let mut parts = std::mem::take(&mut pipe.staged);
-            for part in parts.drain(..) {
-                pipe.put(part, &mut self.arena);
-            }
-            pipe.staged = parts;
+            pipe.staged.drain(..).for_each(|part| wire.put(part));
         } else {
-            pipe.put(msg, &mut self.arena);
+            wire.put(msg);
         }
-        match &mut pipe.kind {
-            Kind::Wire(wire) => {
-                if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
-                    self.dirty.push(id);
-                }
-            }
-            Kind::Inproc(end) => {
-                end.publish();
-            }
+        if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
+            self.dirty.push(id);
         }
     }
 
@@ -683,7 +685,7 @@ impl PipeSet for PipeTable {
     #[inline]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8]) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        if !pipe.staged.is_empty() || pipe.ending || pipe.lingering {
+        if pipe.in_message() || pipe.ending || pipe.lingering {
             return false;
         }
         let wire = match &mut pipe.kind {
@@ -711,18 +713,16 @@ impl PipeSet for PipeTable {
                     self.mark_dirty(id);
                 }
             }
-            Kind::Inproc(_) => {
-                pipe.put(msg, &mut self.arena);
-                if let Kind::Inproc(end) = &mut pipe.kind {
-                    end.publish();
-                }
-            }
+            Kind::Inproc(end) => end.write(msg, &mut self.arena),
         }
     }
 
     fn rollback(&mut self, id: PipeId) {
         if let Some(pipe) = self.get(id) {
             pipe.staged.clear();
+            if let Kind::Inproc(end) = &mut pipe.kind {
+                end.writer.rollback();
+            }
         }
     }
 
@@ -754,25 +754,6 @@ impl PipeSet for PipeTable {
         match &pipe.kind {
             Kind::Wire(wire) => wire.connection.is_some(),
             Kind::Inproc(_) => true,
-        }
-    }
-}
-
-impl Pipe {
-    /// Queues a frame; a message is complete with its last one.
-    #[inline]
-    fn put(&mut self, mut msg: Msg, arena: &mut Arena) {
-        match &mut self.kind {
-            Kind::Wire(wire) => wire.put(msg),
-            Kind::Inproc(end) => {
-                // Without memory the frame is lost; its MORE flag must not be.
-                if !end.writer.copies(&msg) && msg.make_owned_in(arena).is_err() {
-                    let more = msg.more();
-                    msg = Msg::new();
-                    msg.set_more(more);
-                }
-                end.writer.push(msg);
-            }
         }
     }
 }

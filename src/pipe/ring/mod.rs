@@ -35,6 +35,9 @@ const LINGER: u64 = TICKS_PER_US;
 const BLOCK: usize = 511;
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
+/// The longest body with memory of its own that is copied all the same: the thread that made it
+/// frees it, too, which malloc rewards.
+const COPY_LIMIT: usize = 256;
 /// Words of a record that holds a `Msg`, without its head.
 const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 /// Blocks the reader is done with that are kept for the writer.
@@ -115,13 +118,64 @@ struct Producer {
     acknowledged: u64,
     /// Where the next spare block would be.
     spare: usize,
+    /// Where the message being written begins, if it has further parts.
+    begin: Option<Mark>,
+}
+
+/// A place of the writer.
+#[derive(Clone, Copy)]
+struct Mark {
+    block: *mut Block,
+    index: usize,
+    position: u64,
+}
+
+/// A way through the records of the blocks.
+struct Walk {
+    block: *mut Block,
+    index: usize,
+    /// Words passed.
+    position: u64,
+}
+
+impl Walk {
+    /// The record here, or behind the end of the block, and its body. `leave` gets blocks that are
+    /// left behind.
+    ///
+    /// # Safety
+    /// There is a record before the writer's position, and the caller may read it.
+    #[inline]
+    unsafe fn record(&mut self, mut leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
+        loop {
+            if self.index < BLOCK {
+                // SAFETY: what stands here is the head of a record, and its body behind it.
+                unsafe {
+                    let record = Block::at(self.block, self.index);
+                    let head = Head(record.read());
+                    if head.kind() != Head::END {
+                        return (head, record.add(1));
+                    }
+                }
+            }
+            let old = self.block;
+            self.position += (BLOCK - self.index) as u64;
+            self.index = 0;
+            // SAFETY: the writer linked the next block before it wrote the record there.
+            self.block = unsafe { (*old).next.load(Ordering::Acquire) };
+            leave(old);
+        }
+    }
+
+    /// Goes behind the record.
+    #[inline]
+    fn pass(&mut self, head: Head) {
+        self.index += head.words();
+        self.position += head.words() as u64;
+    }
 }
 
 struct Consumer {
-    block: *mut Block,
-    index: usize,
-    /// Words read.
-    position: u64,
+    at: Walk,
     /// Words known to be published.
     visible: u64,
     /// Whole messages read.
@@ -165,12 +219,17 @@ pub struct Reader(Arc<Shared>);
 /// A new queue for `high_water_mark` messages (0: unlimited); `conflate` keeps the newest only.
 pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
     let block = Block::allocate();
-    let producer =
-        Producer { block, index: 0, position: 0, messages: 0, acknowledged: 0, spare: 0 };
-    let consumer = Consumer {
+    let producer = Producer {
         block,
         index: 0,
         position: 0,
+        messages: 0,
+        acknowledged: 0,
+        spare: 0,
+        begin: None,
+    };
+    let consumer = Consumer {
+        at: Walk { block, index: 0, position: 0 },
         visible: 0,
         messages: 0,
         acknowledged: 0,
@@ -241,12 +300,17 @@ impl Writer {
     /// Whether the body of `msg` would be copied into the queue.
     #[inline]
     pub fn copies(&self, msg: &Msg) -> bool {
-        msg.is_plain() && msg.len() <= BYTES_LIMIT && self.0.latest.is_none()
+        let limit = if msg.is_plain() { BYTES_LIMIT } else { COPY_LIMIT };
+        msg.len() <= limit && msg.is_bytes() && self.0.latest.is_none()
     }
 
     fn push_message(&mut self, msg: Msg) {
         if let Some(latest) = &self.0.latest {
-            *latest.lock() = Some(msg);
+            // Of a message in parts only the last one counts (zmq_setsockopt(3): "Does not support
+            // multi-part messages").
+            if !msg.more() {
+                *latest.lock() = Some(msg);
+            }
             return;
         }
         let head = Head::new(Head::MESSAGE, msg.flags(), 0);
@@ -283,6 +347,12 @@ impl Writer {
         let words = head.words();
         // SAFETY: the only Writer.
         let producer = unsafe { &mut *self.0.producer.0.get() };
+        if head.more() {
+            let Producer { block, index, position, .. } = *producer;
+            producer.begin.get_or_insert(Mark { block, index, position });
+        } else {
+            producer.begin = None;
+        }
         if producer.index + words > BLOCK {
             self.0.change_block(producer);
         }
@@ -292,6 +362,41 @@ impl Writer {
         producer.position += words as u64;
         producer.messages += u64::from(!head.more());
         record
+    }
+
+    /// Whether the last frame pushed was one of a message that goes on.
+    #[inline]
+    pub fn in_message(&self) -> bool {
+        // SAFETY: the only Writer.
+        unsafe { (*self.0.producer.0.get()).begin.is_some() }
+    }
+
+    /// Takes the frames of an unfinished message back.
+    pub fn rollback(&mut self) {
+        // SAFETY: the only Writer. Nothing behind the mark was published, so all of it is the
+        // writer's: records up to its place, and blocks behind that of the mark.
+        unsafe {
+            let producer = &mut *self.0.producer.0.get();
+            let Some(mark) = producer.begin.take() else { return };
+            let mut walk = Walk { block: mark.block, index: mark.index, position: mark.position };
+            let mut emptied = Vec::new();
+            while walk.position != producer.position {
+                let (head, body) = walk.record(|block| emptied.push(block));
+                if head.kind() == Head::MESSAGE {
+                    body.cast::<Msg>().drop_in_place();
+                }
+                walk.pass(head);
+            }
+            // What was walked out of lies before the current block, and the first of it, if any,
+            // is the block of the mark, which stays.
+            emptied.push(producer.block);
+            for &block in &emptied[1..] {
+                drop(Box::from_raw(block));
+            }
+            (*mark.block).next.store(ptr::null_mut(), Ordering::Relaxed);
+            (producer.block, producer.index) = (mark.block, mark.index);
+            producer.position = mark.position;
+        }
     }
 
     /// Makes everything pushed visible. True if the reader sleeps and must be woken by the caller.
@@ -350,49 +455,31 @@ impl Shared {
         producer.index = 0;
     }
 
-    /// Leaves a block that was read to its end.
-    #[cold]
-    fn leave_block(&self, consumer: &mut Consumer) {
-        let old = consumer.block;
-        consumer.position += (BLOCK - consumer.index) as u64;
-        consumer.index = 0;
-        // SAFETY: there is a record behind the end of this block, published after the link.
-        consumer.block = unsafe { (*old).next.load(Ordering::Acquire) };
-        let place = &self.spares[consumer.spare % SPARES];
-        if place.load(Ordering::Acquire).is_null() {
-            place.store(old, Ordering::Release);
-            consumer.spare += 1;
-        } else {
-            // SAFETY: the writer left it before us.
-            drop(unsafe { Box::from_raw(old) });
-        }
-    }
-
     /// The next record, which must be published.
     #[inline]
     fn record(&self, consumer: &mut Consumer) -> (Head, *mut u64) {
-        loop {
-            if consumer.index < BLOCK {
-                // SAFETY: published, so what stands here is the head of a record.
-                let (record, head) = unsafe {
-                    let record = Block::at(consumer.block, consumer.index);
-                    (record, Head(record.read()))
-                };
-                if head.kind() != Head::END {
-                    // SAFETY: the body is in the same block.
-                    return (head, unsafe { record.add(1) });
-                }
-            }
-            self.leave_block(consumer);
+        let Consumer { at, spare, .. } = consumer;
+        // SAFETY: published, so it is there, and ours.
+        unsafe { at.record(|block| self.leave_block(spare, block)) }
+    }
+
+    /// The reader is done with a block.
+    #[cold]
+    fn leave_block(&self, spare: &mut usize, block: *mut Block) {
+        let place = &self.spares[*spare % SPARES];
+        if place.load(Ordering::Acquire).is_null() {
+            place.store(block, Ordering::Release);
+            *spare += 1;
+        } else {
+            // SAFETY: the writer left it before us.
+            drop(unsafe { Box::from_raw(block) });
         }
     }
 
     /// A record was read. True if the writer sleeps and must be woken.
     #[inline]
     fn advance(&self, consumer: &mut Consumer, head: Head) -> bool {
-        let words = head.words();
-        consumer.index += words;
-        consumer.position += words as u64;
+        consumer.at.pass(head);
         if head.more() {
             return false;
         }
@@ -430,16 +517,16 @@ impl Reader {
         }
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.position != consumer.visible {
+        if consumer.at.position != consumer.visible {
             return true;
         }
         consumer.visible = shared.published.0.load(Ordering::Acquire);
-        if consumer.position != consumer.visible {
+        if consumer.at.position != consumer.visible {
             return true;
         }
         shared.reader_asleep.store(true, Ordering::SeqCst);
         consumer.visible = shared.published.0.load(Ordering::SeqCst);
-        if consumer.position != consumer.visible {
+        if consumer.at.position != consumer.visible {
             shared.reader_asleep.store(false, Ordering::SeqCst);
             return true;
         }
@@ -453,9 +540,9 @@ impl Reader {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.position == consumer.visible {
+        if consumer.at.position == consumer.visible {
             consumer.visible = shared.published.0.load(Ordering::Acquire);
-            if consumer.position == consumer.visible && shared.latest.is_none() {
+            if consumer.at.position == consumer.visible && shared.latest.is_none() {
                 shared.linger(consumer);
             }
         }
@@ -498,9 +585,9 @@ impl Reader {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.position == consumer.visible {
+        if consumer.at.position == consumer.visible {
             consumer.visible = shared.published.0.load(Ordering::Acquire);
-            if consumer.position == consumer.visible {
+            if consumer.at.position == consumer.visible {
                 return None;
             }
         }
@@ -546,20 +633,19 @@ impl Drop for Reader {
 impl Drop for Shared {
     fn drop(&mut self) {
         let end = self.producer.0.get_mut().position;
-        let consumer = ptr::from_mut(self.consumer.0.get_mut());
+        let consumer = self.consumer.0.get_mut();
         // SAFETY: both ends are gone, so everything here is ours. Records were written from the
         // reader's place up to the writer's, published or not.
         unsafe {
-            let consumer = &mut *consumer;
-            while consumer.position != end {
-                let (head, body) = self.record(consumer);
+            let at = &mut consumer.at;
+            while at.position != end {
+                let (head, body) = at.record(|block| drop(Box::from_raw(block)));
                 if head.kind() == Head::MESSAGE {
                     body.cast::<Msg>().drop_in_place();
                 }
-                self.advance(consumer, head);
+                at.pass(head);
             }
-            // The writer may have gone on to another block without a record in it.
-            drop(Box::from_raw(consumer.block));
+            drop(Box::from_raw(at.block));
             for spare in &self.spares {
                 let spare = spare.load(Ordering::Relaxed);
                 if !spare.is_null() {
@@ -577,13 +663,13 @@ impl Shared {
             return;
         }
         let until = ticks() + LINGER;
-        while consumer.position == consumer.visible && ticks() < until {
+        while consumer.at.position == consumer.visible && ticks() < until {
             // Not too eager: each look takes the counter's cache line from the writer.
             for _ in 0..4 {
                 std::hint::spin_loop();
             }
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
-        consumer.patience.learn(consumer.position != consumer.visible);
+        consumer.patience.learn(consumer.at.position != consumer.visible);
     }
 }

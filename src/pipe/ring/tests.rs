@@ -58,6 +58,32 @@ fn unpublished_and_unread_frames_are_freed() {
 }
 
 #[test]
+fn an_unfinished_message_is_taken_back() {
+    let (mut writer, mut reader) = queue(0, false);
+    let mut written = 0u32;
+    for round in 0..200usize {
+        // Up to several blocks of frames of both kinds, some longer than a block has room for.
+        for frame in 0..round {
+            let mut part = Msg::copy_from(&vec![frame as u8; frame * 37 % 1500]).unwrap();
+            part.set_more(true);
+            writer.push(part);
+        }
+        assert_eq!(writer.in_message(), round != 0);
+        writer.rollback();
+        assert!(!writer.in_message());
+        for _ in 0..round % 7 {
+            writer.push(msg(written));
+            writer.publish();
+            written += 1;
+        }
+    }
+    for n in 0..written {
+        assert_eq!(reader.pop().unwrap().0.data(), n.to_le_bytes());
+    }
+    assert!(!reader.has_frame());
+}
+
+#[test]
 fn conflate_keeps_the_newest() {
     let (mut writer, mut reader) = queue(1, true);
     for n in 0..9 {
