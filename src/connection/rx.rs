@@ -5,13 +5,12 @@
 //! application that is away, [`Rx::gather`] cuts up to the high-water mark and stops there.
 
 use crate::error::{Error, Result};
-use crate::msg::{BodyBuilder, Msg, RxBuffer};
+use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::net;
 use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
 use crate::wire::mechanism::Decoder;
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 /// No frame is longer: more than the address space of a process can hold.
@@ -214,12 +213,12 @@ impl Rx {
         Ok(Some(Incoming::Part(msg)))
     }
 
-    /// Copies the next frame straight to `to`, if it is a message of one part that is here as a
-    /// whole and nothing is ahead of it; its length. What does not fit is lost.
+    /// Gives the next frame straight to `to`, if it is a message of one part that is here as a whole
+    /// and nothing is ahead of it; its length.
     #[inline]
-    pub fn take_into(
+    pub fn take_into<S: Sink + ?Sized>(
         &mut self,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
         pool: &mut BufferPool,
     ) -> Option<usize> {
         let plain = self.frames.is_empty()
@@ -239,9 +238,9 @@ impl Rx {
         }
         let len = header.body_len as usize;
         let body = bytes.get(header.header_len..)?.get(..len)?;
-        let fits = len.min(to.len());
-        // SAFETY: both are valid for `fits` bytes, and a caller's buffer is not a receive buffer.
-        unsafe { std::ptr::copy_nonoverlapping(body.as_ptr(), to.as_mut_ptr().cast(), fits) };
+        if !to.take(body) {
+            return None;
+        }
         self.at += header.header_len + len;
         if self.at == buffer.filled().len() {
             self.retire(pool);

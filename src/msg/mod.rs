@@ -7,10 +7,12 @@
 mod arena;
 mod content;
 mod metadata;
+mod sink;
 
 pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use metadata::Metadata;
+pub use sink::Sink;
 
 use crate::error::Result;
 use content::Header;
@@ -20,6 +22,9 @@ use std::sync::Arc;
 
 /// The longest body kept inside the message itself, in bytes.
 pub const INLINE_MAX: usize = 40;
+
+/// The longest body in memory of its own that is better copied than handed to another thread.
+const COPY_LIMIT: usize = 256;
 
 /// A further part of the same message follows.
 pub const MORE: u8 = 1;
@@ -381,6 +386,13 @@ impl Msg {
             && (self.is_plain()
                 // SAFETY: kind Counted has a live header.
                 || self.kind == Kind::Counted && unsafe { content::is_ours(self.body.long.header) })
+    }
+
+    /// Whether copying the body, even for a reader of the same process, costs less than handing it
+    /// on and having another thread free it.
+    #[inline]
+    pub(crate) fn is_better_copied(&self) -> bool {
+        self.is_bytes() && (self.is_plain() || self.len() <= COPY_LIMIT)
     }
 
     /// Whether another part of the same message follows.

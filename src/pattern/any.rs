@@ -5,9 +5,8 @@ use super::{
     XPub, XSub,
 };
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 use crate::types::SocketType;
-use std::mem::MaybeUninit;
 
 /// The pattern of any socket type.
 #[derive(Debug)]
@@ -156,17 +155,17 @@ impl Pattern for AnyPattern {
     }
 
     #[inline]
-    fn recv_into<P: PipeSet>(
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
     ) -> Option<usize> {
         each!(self, pattern => pattern.recv_into(pipes, to))
     }
 
     #[inline]
-    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
-        each!(self, pattern => pattern.send_bytes(pipes, bytes))
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }
 
     #[inline]

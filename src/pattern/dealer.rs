@@ -5,8 +5,7 @@ use super::load_balance::LoadBalance;
 use super::value::{option, set_switch};
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
-use std::mem::MaybeUninit;
+use crate::msg::{Msg, Sink};
 
 /// "SHALL route outgoing messages to available peers using a round-robin strategy", "SHALL
 /// receive incoming messages from its peers using a fair-queuing strategy".
@@ -66,17 +65,17 @@ impl Pattern for Dealer {
     }
 
     #[inline]
-    fn recv_into<P: PipeSet>(
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
     ) -> Option<usize> {
         self.queue.recv_into(pipes, to)
     }
 
     #[inline]
-    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
-        self.out.send_bytes(pipes, bytes)
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        self.out.send_bytes(pipes, bytes, keep)
     }
 
     #[inline]

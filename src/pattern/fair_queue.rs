@@ -4,8 +4,7 @@
 
 use super::ring::Ring;
 use super::{PipeId, PipeSet};
-use crate::msg::Msg;
-use std::mem::MaybeUninit;
+use crate::msg::{Msg, Sink};
 
 /// Takes one message from each readable pipe in turn.
 #[derive(Debug, Default)]
@@ -70,10 +69,10 @@ impl FairQueue {
     /// The next message straight into `to`, if it is of one part and ready; see
     /// [`PipeSet::read_into`].
     #[inline]
-    pub(crate) fn recv_into<P: PipeSet>(
+    pub(crate) fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
     ) -> Option<usize> {
         if self.more {
             return None;

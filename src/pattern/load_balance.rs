@@ -73,11 +73,16 @@ impl LoadBalance {
 
     /// Sends a message of one part straight from `bytes`, see [`PipeSet::write_bytes`].
     #[inline]
-    pub(crate) fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+    pub(crate) fn send_bytes<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        bytes: &[u8],
+        keep: bool,
+    ) -> bool {
         if self.more || self.dropping {
             return false;
         }
-        let sent = self.pipes.current().is_some_and(|id| pipes.write_bytes(id, bytes));
+        let sent = self.pipes.current().is_some_and(|id| pipes.write_bytes(id, bytes, keep));
         if sent {
             self.pipes.advance();
         }

@@ -47,8 +47,7 @@ pub use xpub::XPub;
 pub use xsub::XSub;
 
 use crate::error::Result;
-use crate::msg::Msg;
-use std::mem::MaybeUninit;
+use crate::msg::{Msg, Sink};
 
 /// A pipe of one socket. Numbers are reused after [`Pattern::detach`].
 pub type PipeId = u32;
@@ -68,19 +67,19 @@ pub trait PipeSet {
     /// become visible to the reader with the last one. Only after `check_write` said true.
     /// A pipe whose reader is gone swallows the frame.
     fn write(&mut self, id: PipeId, msg: Msg);
-    /// Reads the next frame straight into `to`, if it is a message of one part that stands ready in
-    /// a receive buffer; its length, of which what fits was written. `None`: use
-    /// [`PipeSet::read`], nothing has happened.
+    /// Gives the next frame straight to `to`, if it is a message of one part that stands ready in a
+    /// receive buffer; its length. `None`: use [`PipeSet::read`], nothing has happened.
     #[inline]
-    fn read_into(&mut self, id: PipeId, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
         let _ = (id, to);
         None
     }
     /// Writes a message of one part straight from `bytes`, if the pipe has room and a batch to put
-    /// it in. False: use [`PipeSet::check_write`] and [`PipeSet::write`], nothing has happened.
+    /// it in. With `keep` the caller has a [`Msg`] of them that had better be handed on, where a pipe can do that.
+    /// False: use [`PipeSet::check_write`] and [`PipeSet::write`], nothing has happened.
     #[inline]
-    fn write_bytes(&mut self, id: PipeId, bytes: &[u8]) -> bool {
-        let _ = (id, bytes);
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
+        let _ = (id, bytes, keep);
         false
     }
     /// Writes a single-frame message regardless of the high-water mark (subscriptions).
@@ -138,10 +137,10 @@ pub trait Pattern {
     /// [`Pattern::recv`] of a message of one part straight into `to`, where that is no different
     /// from receiving and copying it; see [`PipeSet::read_into`].
     #[inline]
-    fn recv_into<P: PipeSet>(
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
     ) -> Option<usize> {
         let _ = (pipes, to);
         None
@@ -149,8 +148,8 @@ pub trait Pattern {
     /// [`Pattern::send`] of a message of one part straight from `bytes`, where that is no different
     /// from sending a copy; see [`PipeSet::write_bytes`].
     #[inline]
-    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
-        let _ = (pipes, bytes);
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        let _ = (pipes, bytes, keep);
         false
     }
     /// Whether `recv` would deliver now (POLLIN). May move messages internally (prefetch).

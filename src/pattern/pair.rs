@@ -2,7 +2,7 @@
 
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 
 /// "SHALL connect to at most one PAIR socket at any one time."
 #[derive(Debug, Default)]
@@ -69,6 +69,25 @@ impl Pattern for Pair {
         let msg = self.pipe.and_then(|id| pipes.read(id)).ok_or(Error::Again)?;
         self.reading = msg.more();
         Ok(msg)
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<usize> {
+        if self.reading {
+            return None;
+        }
+        pipes.read_into(self.pipe?, to)
+    }
+
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        !self.dropping
+            && !self.sending
+            && self.pipe.is_some_and(|id| pipes.write_bytes(id, bytes, keep))
     }
 
     #[inline]

@@ -3,8 +3,7 @@
 use super::fair_queue::FairQueue;
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
-use std::mem::MaybeUninit;
+use crate::msg::{Msg, Sink};
 
 /// "SHALL receive incoming messages from its peers using a fair-queuing strategy", "SHALL
 /// deliver these to its calling application".
@@ -45,10 +44,10 @@ impl Pattern for Pull {
     }
 
     #[inline]
-    fn recv_into<P: PipeSet>(
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
     ) -> Option<usize> {
         self.queue.recv_into(pipes, to)
     }

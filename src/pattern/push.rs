@@ -45,8 +45,8 @@ impl Pattern for Push {
     }
 
     #[inline]
-    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
-        self.out.send_bytes(pipes, bytes)
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        self.out.send_bytes(pipes, bytes, keep)
     }
 
     fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {

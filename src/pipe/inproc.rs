@@ -4,9 +4,8 @@
 //! never taken: what it must know goes through its [`Mailbox`].
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
-use crate::msg::{Arena, Msg};
+use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::PipeId;
-use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
@@ -162,7 +161,7 @@ impl InprocEnd {
 
     /// See [`PipeSet::read_into`](crate::pattern::PipeSet::read_into).
     #[inline]
-    pub(super) fn read_into(&mut self, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+    pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
         let (len, wake) = self.reader.pop_into(to)?;
         if wake {
             self.tell_peer(News::Writable);

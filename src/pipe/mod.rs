@@ -11,12 +11,11 @@ mod wire;
 use crate::connection::rx::BufferPool;
 use crate::connection::{Connection, tx};
 use crate::error::Error;
-use crate::msg::{Arena, Msg};
+use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 pub use wire::Wire;
 
@@ -659,7 +658,7 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn read_into(&mut self, id: PipeId, to: &mut [MaybeUninit<u8>]) -> Option<usize> {
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.next.is_some() || pipe.lingering || self.conflate {
@@ -683,14 +682,14 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn write_bytes(&mut self, id: PipeId, bytes: &[u8]) -> bool {
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() || pipe.ending || pipe.lingering {
             return false;
         }
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
-            Kind::Inproc(end) => return end.write_bytes(bytes),
+            Kind::Inproc(end) => return !keep && end.write_bytes(bytes),
         };
         if !wire.put_bytes(bytes, self.hasty) {
             return false;

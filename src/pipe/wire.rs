@@ -3,10 +3,9 @@
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
 
 /// Queues that outlive the connections under them.
 pub struct Wire {
@@ -204,15 +203,18 @@ impl Wire {
 
     /// The next message of one part straight into `to`, if it stands ready.
     #[inline]
-    pub(super) fn take_into(
+    pub(super) fn take_into<S: Sink + ?Sized>(
         &mut self,
-        to: &mut [MaybeUninit<u8>],
+        to: &mut S,
         pool: &mut BufferPool,
     ) -> Option<usize> {
         if !self.backlog.is_empty() {
             return None;
         }
-        self.connection.as_mut()?.rx.take_into(to, pool)
+        let connection = self.connection.as_mut()?;
+        let len = connection.rx.take_into(to, pool)?;
+        to.came_from(&connection.metadata);
+        Some(len)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if

@@ -3,7 +3,7 @@
 use super::core::{Core, KICK};
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 use crate::pattern::{Pattern, PipeId};
 use crate::sys::epoll::NO_EVENT;
 use crate::sys::futex::Woken;
@@ -79,6 +79,34 @@ impl Core {
         self.send_now(msg)
     }
 
+    /// Sends a message of one part, if it can go straight from `bytes`; see
+    /// [`Pattern::send_bytes`].
+    #[inline]
+    fn send_bytes(&mut self, bytes: &[u8], keep: bool, will_wait: bool) -> bool {
+        self.process_mail();
+        self.pipes.hasty = !will_wait && !self.pattern.drops();
+        let sent = self.pattern.send_bytes(&mut self.pipes, bytes, keep);
+        if sent {
+            self.after_send();
+            self.tell_others();
+        }
+        sent
+    }
+
+    /// Receives a message of one part, if it can go straight to `to`; see
+    /// [`Pattern::recv_into`].
+    #[inline]
+    fn receive_into<S: Sink + ?Sized>(&mut self, to: &mut S, dont_wait: bool) -> Option<usize> {
+        self.process_mail();
+        self.pipes.patient = !dont_wait && self.options.rcvtimeo != 0;
+        let len = self.pattern.recv_into(&mut self.pipes, to)?;
+        self.receive_more = false;
+        self.look_around();
+        self.ensure_watched();
+        self.tell_others();
+        Some(len)
+    }
+
     /// Looks at the kernel on behalf of a caller that found no room.
     pub(super) fn look_for_room(&mut self, will_wait: bool) {
         self.look(will_wait);
@@ -99,8 +127,14 @@ impl Socket {
     #[inline]
     pub fn send(&'static self, msg: &mut Msg, more: bool, dont_wait: bool) -> Result<()> {
         let mut core = self.enter()?;
-        msg.set_more(more);
         let timeout = if dont_wait { 0 } else { core.options.sndtimeo };
+        if !more && core.send_bytes(msg.data(), !msg.is_better_copied(), timeout != 0) {
+            drop(core);
+            // Not under the lock: what frees the body may be the application's.
+            drop(msg.take());
+            return Ok(());
+        }
+        msg.set_more(more);
         match core.send(msg, timeout != 0) {
             Ok(()) => {
                 core.after_send();
@@ -138,15 +172,10 @@ impl Socket {
     ) -> Result<()> {
         if !more && len != 0 {
             let mut core = self.enter()?;
-            core.process_mail();
             let waits = !dont_wait && core.options.sndtimeo != 0;
-            core.pipes.hasty = !waits && !core.pattern.drops();
             // SAFETY: valid by contract, and not zero bytes at a null pointer.
             let bytes = unsafe { std::slice::from_raw_parts(data, len) };
-            let core = &mut *core;
-            if core.pattern.send_bytes(&mut core.pipes, bytes) {
-                core.after_send();
-                core.tell_others();
+            if core.send_bytes(bytes, false, waits) {
                 return Ok(());
             }
         }
@@ -166,18 +195,9 @@ impl Socket {
         to: &mut [MaybeUninit<u8>],
         dont_wait: bool,
     ) -> Result<usize> {
-        let mut guard = self.enter()?;
-        let core = &mut *guard;
-        core.process_mail();
-        core.pipes.patient = !dont_wait && core.options.rcvtimeo != 0;
-        if let Some(len) = core.pattern.recv_into(&mut core.pipes, to) {
-            core.receive_more = false;
-            core.look_around();
-            core.ensure_watched();
-            core.tell_others();
+        if let Some(len) = self.enter()?.receive_into(to, dont_wait) {
             return Ok(len);
         }
-        drop(guard);
         let msg = self.receive_part(dont_wait, false)?;
         let fits = msg.len().min(to.len());
         // SAFETY: both are valid for `fits` bytes and not the same memory.
@@ -215,6 +235,10 @@ impl Socket {
     /// As zmq_msg_recv(3).
     #[inline]
     pub fn receive(&'static self, dont_wait: bool) -> Result<Msg> {
+        let mut msg = Msg::new();
+        if self.enter()?.receive_into(&mut msg, dont_wait).is_some() {
+            return Ok(msg);
+        }
         self.receive_part(dont_wait, true)
     }
 

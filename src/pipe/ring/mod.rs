@@ -19,7 +19,7 @@ mod patience;
 #[cfg(test)]
 mod tests;
 
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use parking_lot::Mutex;
 use patience::Patience;
@@ -35,9 +35,6 @@ const LINGER: u64 = TICKS_PER_US;
 const BLOCK: usize = 511;
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
-/// The longest body with memory of its own that is copied all the same: the thread that made it
-/// frees it, too, which malloc rewards.
-const COPY_LIMIT: usize = 256;
 /// Words of a record that holds a `Msg`, without its head.
 const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 /// Blocks the reader is done with that are kept for the writer.
@@ -300,8 +297,7 @@ impl Writer {
     /// Whether the body of `msg` would be copied into the queue.
     #[inline]
     pub fn copies(&self, msg: &Msg) -> bool {
-        let limit = if msg.is_plain() { BYTES_LIMIT } else { COPY_LIMIT };
-        msg.len() <= limit && msg.is_bytes() && self.0.latest.is_none()
+        msg.is_better_copied() && msg.len() <= BYTES_LIMIT && self.0.latest.is_none()
     }
 
     fn push_message(&mut self, msg: Msg) {
@@ -577,11 +573,10 @@ impl Reader {
         }
     }
 
-    /// Reads the next frame straight into `to` if it is a message of one part whose body is in the
-    /// queue: its length, of which what fits was written, and whether the writer sleeps and must
-    /// be woken by the caller. `None`: nothing has happened, see [`Reader::pop`].
+    /// Gives the next frame straight to `to` if it is a message of one part whose body is in the
+    /// queue: its length, and whether the writer sleeps and must be woken by the caller. `None`: nothing has happened, see [`Reader::pop`].
     #[inline]
-    pub fn pop_into(&mut self, to: &mut [MaybeUninit<u8>]) -> Option<(usize, bool)> {
+    pub fn pop_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(usize, bool)> {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
@@ -592,12 +587,24 @@ impl Reader {
             }
         }
         let (head, body) = shared.record(consumer);
-        if head.kind() != Head::BYTES || head.flags() != 0 {
+        if head.flags() != 0 {
             return None;
         }
-        let fits = head.len().min(to.len());
-        // SAFETY: published, and `to` is another's memory of at least this size.
-        unsafe { ptr::copy_nonoverlapping(body.cast::<u8>(), to.as_mut_ptr().cast(), fits) };
+        if head.kind() != Head::BYTES {
+            if !S::TAKES_MESSAGES {
+                return None;
+            }
+            // SAFETY: published, so the message is initialised, and it is read once.
+            let msg = unsafe { body.cast::<Msg>().read() };
+            let len = msg.len();
+            to.take_message(msg);
+            return Some((len, shared.advance(consumer, head)));
+        }
+        // SAFETY: published, so the body is initialised and stays as it is until we advance.
+        let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), head.len()) };
+        if !to.take(bytes) {
+            return None;
+        }
         Some((head.len(), shared.advance(consumer, head)))
     }
 

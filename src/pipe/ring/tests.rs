@@ -118,16 +118,16 @@ fn bodies_of_every_size_and_kind() {
         assert_eq!((msg.data(), msg.more()), (&bytes[..len], round % 3 != 0));
         let mut to = [MaybeUninit::uninit(); 100];
         if len <= BYTES_LIMIT {
-            assert_eq!(reader.pop_into(&mut to), Some((len, false)));
+            assert_eq!(reader.pop_into(&mut to[..]), Some((len, false)));
             let fits = len.min(100);
             // SAFETY: as much was written.
             let got = unsafe { std::slice::from_raw_parts(to.as_ptr().cast::<u8>(), fits) };
             assert_eq!(got, &bytes[..fits]);
         } else {
-            assert_eq!(reader.pop_into(&mut to), None, "a message of its own is not copied");
+            assert_eq!(reader.pop_into(&mut to[..]), None, "a message of its own is not copied");
             assert_eq!(reader.pop().unwrap().0.data(), &bytes[..len]);
         }
-        assert_eq!(reader.pop_into(&mut to), None);
+        assert_eq!(reader.pop_into(&mut to[..]), None);
     }
 }
 
