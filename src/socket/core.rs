@@ -262,12 +262,15 @@ impl Core {
         self.pipes.get(id).is_some_and(|p| p.attached && !p.is_lingering())
     }
 
-    /// Tells the pattern what happened to its pipes, and acts on what is not the pattern's.
+    /// Tells the pattern what happened to its pipes, and acts on what is not the pattern's. True if
+    /// anything did happen.
     #[inline]
-    pub(super) fn pump(&mut self) {
-        if !self.pipes.events.is_empty() && !self.pumping {
+    pub(super) fn pump(&mut self) -> bool {
+        let any = !self.pipes.events.is_empty() && !self.pumping;
+        if any {
             self.pump_all();
         }
+        any
     }
 
     fn pump_all(&mut self) {

@@ -42,15 +42,23 @@ impl Deadline {
 
 impl Core {
     fn receive_now(&mut self) -> Result<Msg> {
-        let result = self.pattern.recv(&mut self.pipes);
-        self.pump();
-        result
+        loop {
+            let result = self.pattern.recv(&mut self.pipes);
+            // What was found out meanwhile (the end of a connection, say) may be what the caller
+            // waits for.
+            if !self.pump() || !matches!(result, Err(Error::Again)) {
+                return result;
+            }
+        }
     }
 
     fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
-        let result = self.pattern.send(&mut self.pipes, msg);
-        self.pump();
-        result
+        loop {
+            let result = self.pattern.send(&mut self.pipes, msg);
+            if !self.pump() || result != Err(Error::Again) {
+                return result;
+            }
+        }
     }
 
     /// Receives without waiting, looking at the kernel if there is nothing here.

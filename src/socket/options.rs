@@ -149,14 +149,18 @@ impl Core {
 
     /// Which of `wanted` are true now.
     pub(super) fn ready(&mut self, wanted: i16) -> i16 {
-        let mut ready = 0;
-        if wanted & POLL_OUT != 0 && self.pattern.has_out(&mut self.pipes) {
-            ready |= POLL_OUT;
+        loop {
+            let mut ready = 0;
+            if wanted & POLL_OUT != 0 && self.pattern.has_out(&mut self.pipes) {
+                ready |= POLL_OUT;
+            }
+            if wanted & POLL_IN != 0 && self.pattern.has_in(&mut self.pipes) {
+                ready |= POLL_IN;
+            }
+            // What was found out meanwhile may be what the caller waits for.
+            if !self.pump() || ready != 0 {
+                return ready;
+            }
         }
-        if wanted & POLL_IN != 0 && self.pattern.has_in(&mut self.pipes) {
-            ready |= POLL_IN;
-        }
-        self.pump();
-        ready
     }
 }
