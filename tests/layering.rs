@@ -27,7 +27,8 @@ const LAYERS: [(&str, u8, char); 22] = [
     ("reactor", 40, 'r'),
     ("options", 30, 'i'),
     ("msg", 20, 'm'),
-    ("sync", 12, 'y'),
+    // Waiting needs the kernel, and the kernel's wrappers have their atomics from `sync`.
+    ("sync", 12, 'k'),
     ("sys", 11, 'k'),
     ("util", 10, 'u'),
     ("types", 1, 'b'),

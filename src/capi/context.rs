@@ -4,11 +4,11 @@ use super::ffi::guard;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::socket;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const LIVE: u32 = 0x7a6d_7102;
 const DEAD: u32 = 0xdead_7a6e;

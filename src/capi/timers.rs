@@ -3,11 +3,11 @@
 use super::ffi::{guard, reference, reference_mut};
 use super::types::zmq_timer_fn_ptr;
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::util::timers::Timers;
 use parking_lot::Mutex;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Tells a set of timers from other memory. It is read before anything else is trusted, so it

@@ -4,12 +4,12 @@ use super::constants::{ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH};
 use super::ffi::{errno, guard, reference, reference_mut, string};
 use super::types::zmq_thread_fn_ptr;
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicI32, Ordering};
 use crate::util::{capabilities, keys, strerror, z85};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 use zeroize::Zeroizing;
 

@@ -5,12 +5,12 @@ pub mod registry;
 use crate::error::{Error, Result};
 use crate::reactor::{IoThread, Resolver};
 use crate::sync::Signal;
+use crate::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use crate::sys::thread::{self, ThreadOptions};
 use parking_lot::Mutex;
 use registry::Registry;
 use std::ffi::c_int;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// Options of a context (zmq_ctx_set(3)), with their numbers in `zmq.h`.
 pub mod option {

@@ -1,10 +1,11 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::heap;
 use std::ffi::c_void;
 use std::mem::{align_of, size_of};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Slices of a receive buffer no longer than this are copied before the application gets them.
 /// A buffer is 64 KiB or more, so a kept message pins at most sixteen times its size.
@@ -45,7 +46,7 @@ pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
     let total = size.checked_add(size_of::<Header>()).ok_or(Error::NoMemory)?;
     // SAFETY: malloc is aligned for Header (16 bytes) and the block is large enough for it.
     unsafe {
-        let header = libc::malloc(total).cast::<Header>();
+        let header = heap::malloc(total).cast::<Header>();
         if header.is_null() {
             return Err(Error::NoMemory);
         }
@@ -60,7 +61,7 @@ const _: () = assert!(align_of::<Header>() <= 16 && align_of::<Foreign>() <= 16)
 pub(super) fn foreign(data: *mut u8, free: ForeignFree) -> Result<*mut Header> {
     // SAFETY: as in `allocate`.
     unsafe {
-        let block = libc::malloc(size_of::<Foreign>()).cast::<Foreign>();
+        let block = heap::malloc(size_of::<Foreign>()).cast::<Foreign>();
         if block.is_null() {
             return Err(Error::NoMemory);
         }
@@ -176,10 +177,10 @@ unsafe fn free(header: *mut Header) {
     unsafe {
         if (*header).origin == Origin::Foreign {
             let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
-            libc::free(header.cast());
+            heap::free(header.cast());
             (free.function)(data.cast(), free.hint);
         } else {
-            libc::free(header.cast());
+            heap::free(header.cast());
         }
     }
 }
@@ -332,7 +333,7 @@ impl BodyBuilder {
             let capacity = self.total.min(self.capacity * 2);
             // SAFETY: the block came from malloc and is not shared; on failure it stays valid.
             let moved = unsafe {
-                libc::realloc(self.header.cast(), capacity + size_of::<Header>()).cast::<Header>()
+                heap::realloc(self.header.cast(), capacity + size_of::<Header>()).cast::<Header>()
             };
             if moved.is_null() {
                 return Err(Error::NoMemory);

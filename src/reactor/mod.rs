@@ -7,6 +7,7 @@
 mod timers;
 
 use crate::error::Result;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, ThreadOptions};
@@ -14,7 +15,6 @@ use parking_lot::Mutex;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use timers::Timers;

@@ -19,13 +19,13 @@ use crate::error::{Error, Result};
 use crate::pipe::inproc::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
 use crate::sync::Signal;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard, RwLock};
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Marks a slot that is a socket of the application now.
 const LIVE: u32 = 0x7a6d_7101;

@@ -1,5 +1,52 @@
-//! Waiting and waking between threads.
+//! What threads share: atomics, and waiting and waking.
+//!
+//! Every atomic of the library comes from here, and so do the locks, cells and shared pointers of
+//! what has a model. Normally these are the types of std and `parking_lot` themselves. With
+//! `--cfg loom` (`make loom`) they are loom's, which try every order of events that the memory
+//! model allows instead of the one that happens; the tests named `models` then drive the real
+//! [`Signal`], messages and rings through them.
 
+#[cfg(loom)]
+pub mod model;
 pub mod signal;
 
 pub use signal::Signal;
+
+/// Atomics and fences.
+#[cfg(not(loom))]
+pub mod atomic {
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
+    };
+}
+
+/// Atomics and fences.
+#[cfg(loom)]
+pub mod atomic {
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
+    };
+}
+
+/// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
+/// that has a model may depend on them.
+pub mod statics {
+    pub use std::sync::atomic::{AtomicBool, AtomicU64};
+}
+
+/// malloc(3) and free(3) of what threads share; a model knows what is allocated.
+#[cfg(not(loom))]
+pub mod heap {
+    pub use libc::{free, malloc, realloc};
+}
+
+#[cfg(loom)]
+pub use model::heap;
+
+#[cfg(not(loom))]
+pub use parking_lot::Mutex;
+
+#[cfg(loom)]
+pub use model::Mutex;

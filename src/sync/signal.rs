@@ -8,11 +8,11 @@
 //! their own. A program that waits for `ZMQ_FD` is served by [`Signal::notify_descriptor`].
 
 use crate::error::Result;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{self, Woken};
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::time::Duration;
 
 /// An event count with its sleepers.
@@ -41,7 +41,7 @@ pub struct Ticket(u32);
 
 impl Signal {
     /// A signal nobody waits for.
-    pub const fn new() -> Signal {
+    pub fn new() -> Signal {
         Signal {
             epoch: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),

@@ -1,9 +1,10 @@
 //! epoll(7) sets.
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::AtomicBool;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Bytes to read, or the end of the stream.

@@ -1,8 +1,8 @@
 //! futex(2): sleeping on a word of memory until another thread changes it.
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::AtomicU32;
 use std::ptr;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// How a wait ended, if not by a signal.

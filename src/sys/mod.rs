@@ -2,9 +2,14 @@
 
 pub mod clock;
 pub mod epoll;
+#[cfg(not(loom))]
 pub mod eventfd;
+#[cfg(not(loom))]
 pub mod futex;
 pub mod net;
 pub mod poll;
 pub mod random;
 pub mod thread;
+
+#[cfg(loom)]
+pub use crate::sync::model::{eventfd, futex};

@@ -1,8 +1,9 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::AtomicU64;
 use std::ffi::CString;
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a context wants of its threads (zmq_ctx_set(3)).
 #[derive(Debug, Clone)]
