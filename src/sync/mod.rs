@@ -50,3 +50,6 @@ pub use parking_lot::Mutex;
 
 #[cfg(loom)]
 pub use model::Mutex;
+
+#[cfg(all(test, loom))]
+mod models;

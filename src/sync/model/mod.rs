@@ -25,3 +25,13 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap()
     }
 }
+
+/// Runs `model` in every order in which its threads are interrupted at most `preemptions` times
+/// where they need not wait.
+#[cfg(test)]
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 10_000;
+    builder.check(model);
+}

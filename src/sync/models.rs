@@ -1,0 +1,181 @@
+//! loom models of [`Signal`]: whoever waits the way its callers do is woken for every change. A
+//! lost wake-up is a deadlock, which loom finds.
+
+use super::Signal;
+use super::atomic::{AtomicUsize, Ordering};
+use super::model::check;
+use crate::sys::eventfd::EventFd;
+use loom::sync::Arc as LoomArc;
+use loom::thread::{self, JoinHandle};
+use std::sync::Arc;
+
+/// A signal, and something to wait for: a count of changes. Relaxed, so that what a waiter sees of
+/// it is what the signal makes visible, and nothing else.
+struct Waited {
+    signal: Signal,
+    changes: AtomicUsize,
+}
+
+impl Waited {
+    fn new() -> LoomArc<Waited> {
+        LoomArc::new(Waited { signal: Signal::new(), changes: AtomicUsize::new(0) })
+    }
+
+    fn change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.signal.notify();
+    }
+
+    fn changed(&self, wanted: usize) -> bool {
+        self.changes.load(Ordering::Relaxed) >= wanted
+    }
+
+    /// As `Socket::wait` without connections.
+    fn wait_on_futex(&self, wanted: usize) {
+        loop {
+            let ticket = self.signal.enter();
+            let found = self.changed(wanted);
+            if !found {
+                self.signal.sleep(ticket, None).unwrap();
+            }
+            self.signal.leave();
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// As `Socket::wait` with connections: `kick` is in the epoll set.
+    fn wait_on_set(&self, kick: &EventFd, wanted: usize) {
+        loop {
+            self.signal.with_kick();
+            self.signal.enter();
+            let found = self.changed(wanted);
+            if !found {
+                kick.wait_for_edge();
+            }
+            self.signal.leave();
+            self.signal.without_kick();
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// As `zmq_poll`.
+    fn wait_in_poll(&self, waker: &Arc<EventFd>, wanted: usize) {
+        waker.drain();
+        self.signal.observe(waker);
+        while !self.changed(wanted) {
+            waker.wait_until_readable();
+            waker.drain();
+        }
+        self.signal.unobserve(waker);
+    }
+}
+
+fn spawn(waited: &LoomArc<Waited>, body: impl FnOnce(&Waited) + 'static) -> JoinHandle<()> {
+    let waited = waited.clone();
+    thread::spawn(move || body(&waited))
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn event_fd() -> Arc<EventFd> {
+    Arc::new(EventFd::new().unwrap())
+}
+
+#[test]
+fn a_sleeper_on_the_futex_sees_every_change() {
+    check(3, || {
+        let waited = Waited::new();
+        let waiter = spawn(&waited, |w| {
+            w.wait_on_futex(1);
+            w.wait_on_futex(2);
+        });
+        waited.change();
+        waited.change();
+        join([waiter]);
+        assert_eq!(waited.signal.sleepers(), 0);
+    });
+}
+
+#[test]
+fn every_sleeper_sees_the_change() {
+    check(2, || {
+        let waited = Waited::new();
+        let waiters = [1, 2].map(|_| spawn(&waited, |w| w.wait_on_futex(1)));
+        waited.change();
+        join(waiters);
+        assert_eq!(waited.signal.sleepers(), 0);
+    });
+}
+
+#[test]
+fn two_notifiers_wake_one_sleeper() {
+    check(2, || {
+        let waited = Waited::new();
+        let notifiers = [1, 2].map(|_| spawn(&waited, Waited::change));
+        waited.wait_on_futex(2);
+        join(notifiers);
+    });
+}
+
+#[test]
+fn the_sleeper_on_the_set_is_kicked() {
+    check(3, || {
+        let waited = Waited::new();
+        let kick = event_fd();
+        waited.signal.set_kick(Some(kick.clone()));
+        let waiter = spawn(&waited, move |w| w.wait_on_set(&kick, 2));
+        waited.change();
+        waited.change();
+        join([waiter]);
+    });
+}
+
+#[test]
+fn the_sleeper_on_the_set_is_kicked_beside_one_on_the_futex() {
+    check(2, || {
+        let waited = Waited::new();
+        let kick = event_fd();
+        waited.signal.set_kick(Some(kick.clone()));
+        let leader = spawn(&waited, move |w| w.wait_on_set(&kick, 1));
+        let follower = spawn(&waited, |w| w.wait_on_futex(1));
+        waited.change();
+        join([leader, follower]);
+    });
+}
+
+#[test]
+fn poll_sees_every_change() {
+    check(3, || {
+        let waited = Waited::new();
+        let poller = spawn(&waited, |w| {
+            let waker = event_fd();
+            w.wait_in_poll(&waker, 1);
+            w.wait_in_poll(&waker, 2);
+        });
+        waited.change();
+        waited.change();
+        join([poller]);
+        assert_eq!(waited.signal.sleepers(), 0);
+    });
+}
+
+#[test]
+fn poll_sees_the_change_while_another_thread_leaves_poll() {
+    check(2, || {
+        let waited = Waited::new();
+        let poller = spawn(&waited, |w| w.wait_in_poll(&event_fd(), 1));
+        let other = spawn(&waited, |w| {
+            let waker = event_fd();
+            w.signal.observe(&waker);
+            w.signal.unobserve(&waker);
+        });
+        waited.change();
+        join([poller, other]);
+    });
+}
