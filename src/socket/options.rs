@@ -143,6 +143,8 @@ impl Core {
     /// ZMQ_EVENTS. Reading it makes the descriptor quiet until something new happens.
     fn events_for_descriptor(&mut self) -> i16 {
         self.socket.signal.quiet_descriptor();
+        // Mail that came before may have been what made the descriptor readable.
+        self.process_mail();
         self.look_for_room(true);
         self.ready(POLL_IN | POLL_OUT)
     }

@@ -179,3 +179,27 @@ fn poll_sees_the_change_while_another_thread_leaves_poll() {
         join([poller, other]);
     });
 }
+
+#[test]
+fn the_descriptor_tells_of_every_change() {
+    check(3, || {
+        let waited = Waited::new();
+        let news = event_fd();
+        waited.signal.set_descriptor(Some(news.clone()));
+        // As whoever waits for ZMQ_FD must do: after each time, look at ZMQ_EVENTS.
+        let application = spawn(&waited, move |w| {
+            loop {
+                news.wait_until_readable();
+                w.signal.quiet_descriptor();
+                if w.changed(2) {
+                    return;
+                }
+            }
+        });
+        for _ in 0..2 {
+            waited.changes.fetch_add(1, Ordering::Relaxed);
+            waited.signal.notify_descriptor();
+        }
+        join([application]);
+    });
+}

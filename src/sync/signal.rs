@@ -59,12 +59,15 @@ impl Signal {
         others.descriptor = news;
     }
 
-    /// The application looks at the socket now: its descriptor is quiet until the next news.
+    /// The descriptor is quiet until the next news. The application must look for everything the
+    /// descriptor tells of afterwards, not before.
     pub fn quiet_descriptor(&self) {
         let others = self.others.lock();
         if let Some(news) = &others.descriptor {
             news.drain();
             self.descriptor_quiet.store(true, Ordering::SeqCst);
+            // The look that follows must not be done before, see `enter`.
+            fence(Ordering::SeqCst);
         }
     }
 
