@@ -10,8 +10,8 @@ use crate::error::Result;
 use std::collections::VecDeque;
 use std::ptr;
 
-/// Bytes in a block.
-const BLOCK: usize = 64 * 1024;
+/// Bytes in a block; few in a model, which must get to the end of one.
+const BLOCK: usize = if cfg!(loom) { 2 * ARENA_LIMIT } else { 64 * 1024 };
 /// Bodies above this are not worth it.
 pub const ARENA_LIMIT: usize = 2048;
 /// References acquired in advance: more than bodies fit a block.

@@ -501,5 +501,7 @@ impl std::fmt::Debug for Msg {
     }
 }
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(test)]
 mod tests;
