@@ -92,11 +92,15 @@ impl Arena {
             self.full.push_back(full);
         }
         let free = self.full.front().is_some_and(Block::is_free);
-        let mut block = match self.full.pop_front().filter(|_| free) {
+        let again = if free { self.full.pop_front() } else { None };
+        let mut block = match again {
             Some(block) => block,
             None => Block::new()?,
         };
-        self.full.truncate(KEPT);
+        if self.full.len() > KEPT {
+            // Perhaps the application keeps a message in the oldest; it must not block the others.
+            self.full.pop_front();
+        }
         if free {
             let missing = STOCK - block.stock;
             // SAFETY: the stock is never empty, so the header is live.
@@ -148,5 +152,25 @@ mod tests {
             unsafe { content::release(header) };
         }
         assert!(seen.len() <= 1 + KEPT, "{} blocks", seen.len());
+    }
+
+    #[test]
+    fn a_busy_arena_keeps_its_blocks_for_later() {
+        let mut arena = Arena::default();
+        let mut under_way = VecDeque::new();
+        for _ in 0..1000 {
+            let (_, header) = arena.place(&[1; 1000]).unwrap();
+            under_way.push_back(header);
+            if under_way.len() > 100 {
+                let header = under_way.pop_front().unwrap();
+                // SAFETY: the reference of a body placed before.
+                unsafe { content::release(header) };
+                assert!((1..=KEPT).contains(&arena.full.len()));
+            }
+        }
+        for header in under_way {
+            // SAFETY: as above.
+            unsafe { content::release(header) };
+        }
     }
 }
