@@ -6,6 +6,7 @@
 #   make header                include/zmq.h from the Rust sources
 #   make demo                  shows the library at work
 #   make test                  everything there is to check
+#   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make bench                 measures against the system's libzmq: bench/README.md
 
 # libzmq's: what this library stands in for.
@@ -58,7 +59,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install loom \
 	bench bench-stage bench-save bench-instructions
 
 all: build
@@ -95,13 +96,17 @@ header:
 demo: stage
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust test-install test-c
+test: test-packages test-rust loom test-install test-c
 
 test-packages:
 	tools/setup-test-packages.sh
 
 test-rust:
 	$(CARGO) test --no-fail-fast
+
+# In a directory of its own: the flag is another one for every crate.
+loom:
+	RUSTFLAGS="$$RUSTFLAGS --cfg loom" $(CARGO) test --target-dir $(BUILD)/loom --profile loom --lib -- models
 
 stage: build
 	rm -rf $(STAGE)
