@@ -144,6 +144,18 @@ fn imports_point_downwards() {
 }
 
 #[test]
+fn atomics_come_through_sync() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for file in files.iter().filter(|file| module_of(file) != "sync") {
+        let code = code(file);
+        let own = ["std::sync::atomic", "core::sync::atomic", "sync::{atomic"];
+        let found = own.iter().any(|path| code.contains(path));
+        assert!(!found, "atomics that loom cannot replace in {}", file.display());
+    }
+}
+
+#[test]
 fn safe_layers_are_safe() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);

@@ -6,7 +6,7 @@
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::PipeId;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// News for a socket from the other end of one of its inproc pipes.

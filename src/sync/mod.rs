@@ -21,14 +21,8 @@ pub mod atomic {
     };
 }
 
-/// Atomics and fences.
 #[cfg(loom)]
-pub mod atomic {
-    pub use loom::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
-    };
-}
+pub use model::atomic;
 
 /// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
 /// that has a model may depend on them.
@@ -46,10 +40,10 @@ pub mod heap {
 pub use model::heap;
 
 #[cfg(not(loom))]
-pub use parking_lot::Mutex;
+pub use {parking_lot::Mutex, std::sync::Arc};
 
 #[cfg(loom)]
-pub use model::Mutex;
+pub use {loom::sync::Arc, model::Mutex};
 
 #[cfg(all(test, loom))]
 mod models;

@@ -15,24 +15,27 @@
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
 
+#[cfg(all(test, loom))]
+mod models;
 mod patience;
 #[cfg(test)]
 mod tests;
 
 use crate::msg::{Msg, Sink};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+#[cfg(loom)]
+use crate::sync::model::Users;
+use crate::sync::{Arc, Mutex};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
-use parking_lot::Mutex;
 use patience::Patience;
 use std::cell::UnsafeCell;
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// How long a reader lingers at most, in [`ticks`].
 const LINGER: u64 = TICKS_PER_US;
-/// Words of 8 bytes in a block: with the link they fill 4 KiB.
-const BLOCK: usize = 511;
+/// Words of 8 bytes in a block: with the link they fill 4 KiB. In a model, one `Msg` and the end.
+const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 511 };
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
 /// Words of a record that holds a `Msg`, without its head.
@@ -79,6 +82,8 @@ impl Head {
 struct Block {
     next: AtomicPtr<Block>,
     words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
+    #[cfg(loom)]
+    users: Users<BLOCK>,
 }
 
 impl Block {
@@ -87,6 +92,11 @@ impl Block {
         let block = Box::into_raw(block).cast::<Block>();
         // SAFETY: freshly allocated; the words need no value before records are written.
         unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
+        #[cfg(loom)]
+        // SAFETY: as above.
+        unsafe {
+            ptr::addr_of_mut!((*block).users).write(Users::default())
+        };
         block
     }
 
@@ -95,6 +105,11 @@ impl Block {
     /// # Safety
     /// `block` is live and `index` at most [`BLOCK`].
     unsafe fn at(block: *mut Block, index: usize) -> *mut u64 {
+        #[cfg(loom)]
+        // SAFETY: live by contract.
+        unsafe {
+            (*block).users.enter(index)
+        };
         // SAFETY: no reference to the words is made, so both sides may use their own.
         unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
     }
@@ -244,7 +259,7 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         writer_gone: AtomicBool::new(false),
         reader_gone: AtomicBool::new(false),
         high_water_mark: AtomicU32::new(high_water_mark),
-        spares: [const { AtomicPtr::new(ptr::null_mut()) }; SPARES],
+        spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         latest: conflate.then(|| Mutex::new(None)),
     });
     (Writer(shared.clone()), Reader(shared))
