@@ -1,6 +1,8 @@
 //! loom models of shared bodies: freed once, after the last reader, and never written while
 //! somebody reads.
 
+#![allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
+
 use super::*;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::heap;

@@ -1,6 +1,8 @@
 //! loom models of [`Signal`]: whoever waits the way its callers do is woken for every change. A
 //! lost wake-up is a deadlock, which loom finds.
 
+#![allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
+
 use super::Signal;
 use super::atomic::{AtomicUsize, Ordering};
 use super::model::check;

@@ -1,6 +1,8 @@
 //! loom models of the queue: every frame arrives once and whole, whoever sleeps is woken, and
 //! nothing is left when both ends are gone. A lost wake-up is a deadlock, which loom finds.
 
+#![allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
+
 use super::*;
 use crate::sync::model::check_in_one_order;
 use crate::sync::model::eventfd::EventFd;

@@ -18,7 +18,6 @@ pub struct EventFd {
     written: Condvar,
 }
 
-#[allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
 impl EventFd {
     /// A new counter at zero.
     ///

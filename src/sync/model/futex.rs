@@ -32,7 +32,6 @@ loom::lazy_static! {
 ///
 /// # Panics
 /// If another thread of the model panicked.
-#[allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
 pub fn wait(word: &AtomicU32, expected: u32, _timeout: Option<Duration>) -> Result<Woken> {
     let guard = QUEUE.lock.lock().unwrap();
     if word.load(Ordering::SeqCst) == expected {
@@ -45,7 +44,6 @@ pub fn wait(word: &AtomicU32, expected: u32, _timeout: Option<Duration>) -> Resu
 ///
 /// # Panics
 /// If another thread of the model panicked.
-#[allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
 pub fn wake_all(_word: &AtomicU32) {
     let guard = QUEUE.lock.lock().unwrap();
     QUEUE.sleepers.notify_all();

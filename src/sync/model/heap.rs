@@ -3,17 +3,18 @@
 
 use libc::{c_void, size_t};
 use loom::cell::UnsafeCell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::rc::Rc;
 
 /// Stands for the content of a block: loom finds accesses that nothing keeps apart.
-type Content = Arc<UnsafeCell<()>>;
+type Content = Rc<UnsafeCell<()>>;
 
 #[derive(Default)]
 struct Heap {
-    /// Blocks by address: their size, and their content. Not loom's mutex, which would order what
-    /// the code under test may fail to order.
-    blocks: Mutex<BTreeMap<usize, (usize, Content)>>,
+    /// Blocks by address: their size, and their content. loom runs all threads of a model in one
+    /// of the system's; a lock of loom's would order what the code under test may fail to order.
+    blocks: RefCell<BTreeMap<usize, (usize, Content)>>,
 }
 
 loom::lazy_static! {
@@ -21,13 +22,9 @@ loom::lazy_static! {
 }
 
 impl Heap {
-    fn blocks(&self) -> MutexGuard<'_, BTreeMap<usize, (usize, Content)>> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The content of the block that `address` is in.
     fn content(&self, address: usize) -> Content {
-        let blocks = self.blocks();
+        let blocks = self.blocks.borrow();
         let block = blocks.range(..=address).next_back();
         match block.filter(|(start, (size, _))| address < *start + size) {
             Some((_, (_, content))) => content.clone(),
@@ -39,7 +36,7 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(self.blocks().is_empty(), "memory that nobody has is still allocated");
+            assert!(self.blocks.borrow().is_empty(), "memory that nobody has is still allocated");
         }
     }
 }
@@ -52,8 +49,8 @@ pub unsafe fn malloc(size: size_t) -> *mut c_void {
     // SAFETY: no pointers.
     let block = unsafe { libc::malloc(size) };
     if !block.is_null() {
-        let content = Arc::new(UnsafeCell::new(()));
-        HEAP.blocks().insert(block as usize, (size, content));
+        let content = Rc::new(UnsafeCell::new(()));
+        HEAP.blocks.borrow_mut().insert(block as usize, (size, content));
     }
     block
 }
@@ -67,7 +64,7 @@ pub unsafe fn realloc(block: *mut c_void, size: size_t) -> *mut c_void {
     unsafe {
         let new = malloc(size);
         if !new.is_null() && !block.is_null() {
-            let old = HEAP.blocks().get(&(block as usize)).map_or(0, |(size, _)| *size);
+            let old = HEAP.blocks.borrow().get(&(block as usize)).map_or(0, |(size, _)| *size);
             std::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast(), old.min(size));
             free(block);
         }
@@ -84,7 +81,7 @@ pub unsafe fn realloc(block: *mut c_void, size: size_t) -> *mut c_void {
 /// If the block is not allocated.
 pub unsafe fn free(block: *mut c_void) {
     writes(block.cast());
-    let removed = HEAP.blocks().remove(&(block as usize));
+    let removed = HEAP.blocks.borrow_mut().remove(&(block as usize));
     assert!(removed.is_some(), "free of an address that is not a block's");
     // SAFETY: the caller's.
     unsafe { libc::free(block) };

@@ -1,5 +1,7 @@
 //! What stands in for locks, memory and the kernel while loom runs a model.
 
+#![allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
+
 pub mod atomic;
 pub mod eventfd;
 pub mod futex;
@@ -25,7 +27,6 @@ impl<T> Mutex<T> {
     /// # Panics
     /// If a thread panicked with the lock; the model has failed then.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        #[allow(clippy::unwrap_used, reason = "a model that cannot go on panics")]
         self.0.lock().unwrap()
     }
 }
