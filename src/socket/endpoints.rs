@@ -1,5 +1,6 @@
 //! bind, connect, unbind, disconnect, and the life of a connection up to its handshake.
 
+use super::connecting::Connecter;
 use super::core::Core;
 use super::driver::{self, Timer};
 use super::monitor::event;
@@ -7,19 +8,16 @@ use super::{Mail, Socket};
 use crate::connection::opening::Opening;
 use crate::context::registry::{Binder, Waiting};
 use crate::error::{Error, Result};
-use crate::options::{self, SocketOptions};
+use crate::options;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
-use crate::sys::random;
-use crate::transport::{
-    AcceptError, Address, Connecting, Listener, SocketAddrAny, Stream, start_connect,
-};
+use crate::transport::{AcceptError, Address, Listener, Stream};
 use crate::types::SocketType;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 /// Connections accepted before other descriptors get their turn.
@@ -42,19 +40,6 @@ pub(super) enum Kind {
     Connecter(Box<Connecter>),
     InprocBinding(String),
     InprocConnection(String),
-}
-
-/// A peer we connect to, again and again.
-pub(super) struct Connecter {
-    address: Address,
-    /// Options as they were at `connect`.
-    options: SocketOptions,
-    pub(super) pipe: Option<PipeId>,
-    /// The last interval between attempts, in milliseconds.
-    interval: Option<i32>,
-    /// Addresses left to try in this round.
-    candidates: std::vec::IntoIter<SocketAddrAny>,
-    connecting: Option<OwnedFd>,
 }
 
 /// Whether this is the endpoint of that name. A bound one goes by its resolved name only: two
@@ -191,14 +176,7 @@ impl Core {
         address.check_connect()?;
         self.io()?;
         self.check_routing_id()?;
-        let connecter = Connecter {
-            address,
-            options: self.options.clone(),
-            pipe: None,
-            interval: None,
-            candidates: Vec::new().into_iter(),
-            connecting: None,
-        };
+        let connecter = Connecter::new(address, self.options.clone());
         let kind = Kind::Connecter(Box::new(connecter));
         let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
@@ -354,7 +332,7 @@ impl Core {
         }
     }
 
-    fn forget_endpoint(&mut self, number: u32) {
+    pub(super) fn forget_endpoint(&mut self, number: u32) {
         if let Some(connecter) = self.connecter(number)
             && let Some(fd) = connecter.connecting.take()
             && let Ok(io) = self.io()
@@ -403,160 +381,6 @@ impl Core {
         self.pipes.conflate = conflate;
         let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
         self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
-    }
-
-    /// Starts a round of attempts to connect.
-    pub(super) fn begin_connect(&mut self, number: u32) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let serial = endpoint.serial;
-        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        if connecter.address.needs_dns() {
-            let (address, options) = (connecter.address.clone(), connecter.options.clone());
-            let key = self.key;
-            // Names are resolved on a thread of their own: a name server may take its time.
-            let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-                let found = address.resolve(&options);
-                if let Some(socket) = super::find(key.index) {
-                    socket.resolved(key.generation, number, serial, found);
-                }
-            });
-            if spawned.is_err() {
-                self.retry_later(number);
-            }
-            return;
-        }
-        let found = connecter.address.resolve(&connecter.options);
-        self.connect_to(number, found);
-    }
-
-    /// The addresses of a name are known, or that there are none.
-    pub(super) fn connect_to(&mut self, number: u32, found: Result<Vec<SocketAddrAny>>) {
-        match (self.connecter(number), found) {
-            (Some(connecter), Ok(addresses)) => {
-                connecter.candidates = addresses.into_iter();
-                self.connect_next(number);
-            }
-            (Some(_), Err(_)) => self.retry_later(number),
-            (None, _) => {}
-        }
-    }
-
-    /// Tries the next address of a round.
-    pub(super) fn connect_next(&mut self, number: u32) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
-        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        for address in connecter.candidates.by_ref() {
-            let Ok(connecting) = start_connect(&address, &connecter.options) else { continue };
-            if !connecting.in_progress {
-                if let Ok(stream) = connecting.finish() {
-                    self.connected(number, stream);
-                    return;
-                }
-                continue;
-            }
-            let timeout = connecter.options.connect_timeout;
-            let fd = connecting.fd.as_raw_fd();
-            connecter.connecting = Some(connecting.fd);
-            self.report(event::CONNECT_DELAYED, i64::from(libc::EINPROGRESS), &name);
-            let Ok(io) = self.io() else { return };
-            if io.add(fd, epoll::OUT, self.key, driver::connecting(number)).is_err() {
-                self.retry_later(number);
-                return;
-            }
-            if timeout > 0 {
-                let at = Instant::now() + Duration::from_millis(timeout as u64);
-                self.set_timer(at, Timer::ConnectTimeout, number, serial);
-            }
-            return;
-        }
-        self.report(event::CLOSED, -1, &name);
-        self.retry_later(number);
-    }
-
-    /// A connecting descriptor is ready, or (`timed_out`) took too long.
-    pub(super) fn connecting_ready(&mut self, number: u32, timed_out: bool) {
-        let Some(connecter) = self.connecter(number) else { return };
-        let Some(fd) = connecter.connecting.take() else { return };
-        if let Ok(io) = self.io() {
-            let _ = io.remove(fd.as_raw_fd());
-        }
-        let raw = fd.as_raw_fd();
-        let finished = if timed_out {
-            Err(Error::Os(libc::ETIMEDOUT))
-        } else {
-            Connecting { fd, in_progress: true }.finish()
-        };
-        match finished {
-            Ok(stream) => self.connected(number, stream),
-            Err(_) => {
-                let name = self.endpoint(number).map(|e| e.resolved.clone()).unwrap_or_default();
-                let more = self.connecter(number).is_some_and(|c| c.candidates.len() > 0);
-                if more {
-                    self.connect_next(number);
-                } else {
-                    self.report(event::CLOSED, i64::from(raw), &name);
-                    self.retry_later(number);
-                }
-            }
-        }
-    }
-
-    fn connected(&mut self, number: u32, stream: Stream) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let name = endpoint.resolved.clone();
-        if let Kind::Connecter(connecter) = &mut endpoint.kind {
-            connecter.candidates = Vec::new().into_iter();
-        }
-        self.report(event::CONNECTED, i64::from(stream.as_fd().as_raw_fd()), &name);
-        self.open(number, stream, true, name);
-    }
-
-    /// Connects again after a while (ZMQ_RECONNECT_IVL).
-    pub(super) fn retry_later(&mut self, number: u32) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
-        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        let base = connecter.options.reconnect_ivl;
-        if base < 0 {
-            self.give_up(number);
-            return;
-        }
-        let most = connecter.options.reconnect_ivl_max;
-        let interval = match connecter.interval {
-            Some(last) if most > base => last.saturating_mul(2).min(most),
-            _ => base,
-        };
-        connecter.interval = Some(interval);
-        // Jitter keeps clients that lost the same server from coming back at once.
-        let mut wait = interval;
-        if interval > 0 {
-            wait = wait.saturating_add((random::u32() % interval as u32) as i32);
-            if most > base {
-                wait = wait.min(most.max(interval));
-            }
-        }
-        self.report(event::CONNECT_RETRIED, i64::from(wait), &name);
-        let at = Instant::now() + Duration::from_millis(wait.max(0) as u64);
-        self.set_timer(at, Timer::Reconnect, number, serial);
-    }
-
-    /// A connecter does not connect again. The endpoint is gone, and may be connected anew; what
-    /// its pipe has not sent never will be.
-    pub(super) fn give_up(&mut self, number: u32) {
-        for id in self.pipes.ids() {
-            if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
-                self.remove_pipe(id);
-            }
-        }
-        self.forget_endpoint(number);
-    }
-
-    /// A handshake succeeded: the next loss begins with the shortest interval again.
-    pub(super) fn reset_interval(&mut self, number: u32) {
-        if let Some(connecter) = self.connecter(number) {
-            connecter.interval = None;
-        }
     }
 
     /// A listener is readable.
@@ -626,7 +450,7 @@ impl Core {
     }
 
     /// Begins the handshake of a new transport connection.
-    fn open(&mut self, endpoint: u32, stream: Stream, connected: bool, address: String) {
+    pub(super) fn open(&mut self, endpoint: u32, stream: Stream, connected: bool, address: String) {
         if self.speaks_raw() {
             self.establish_raw(endpoint, stream, address);
             return;
@@ -727,25 +551,5 @@ impl Core {
         if connects {
             self.retry_later(endpoint);
         }
-    }
-}
-
-impl Socket {
-    /// A helper thread has resolved the name of an endpoint.
-    fn resolved(
-        &'static self,
-        generation: u32,
-        number: u32,
-        serial: u32,
-        found: Result<Vec<SocketAddrAny>>,
-    ) {
-        let Some(mut core) = self.lock_for_reactor(generation) else { return };
-        if core.key.generation != generation
-            || core.endpoint(number).is_none_or(|e| e.serial != serial)
-        {
-            return;
-        }
-        core.connect_to(number, found);
-        self.after_reactor(core);
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
 //! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
 
+mod connecting;
 mod core;
 mod driver;
 mod endpoints;
