@@ -5,17 +5,17 @@ use super::core::Core;
 use super::driver::{self, Timer};
 use super::endpoints::Kind;
 use super::monitor::event;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::sys::{epoll, random};
-use crate::transport::{Address, Connecting, SocketAddrAny, Stream, start_connect};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 /// A peer we connect to, again and again.
 pub(super) struct Connecter {
-    address: Address,
+    route: Route,
     /// Options as they were at `connect`.
     pub(super) options: SocketOptions,
     pub(super) pipe: Option<PipeId>,
@@ -23,14 +23,40 @@ pub(super) struct Connecter {
     interval: Option<i32>,
     /// Addresses left to try in this round.
     candidates: std::vec::IntoIter<SocketAddrAny>,
-    pub(super) connecting: Option<OwnedFd>,
+    pub(super) connecting: Option<Connecting>,
+    /// When `connecting` has taken too long.
+    deadline: Option<Instant>,
 }
 
 impl Connecter {
-    pub(super) fn new(address: Address, options: SocketOptions) -> Connecter {
-        let candidates = Vec::new().into_iter();
-        Connecter { address, options, pipe: None, interval: None, candidates, connecting: None }
+    pub(super) fn new(route: Route, options: SocketOptions) -> Connecter {
+        Connecter {
+            route,
+            options,
+            pipe: None,
+            interval: None,
+            candidates: Vec::new().into_iter(),
+            connecting: None,
+            deadline: None,
+        }
     }
+
+    /// What monitor events call it: the endpoint, or the proxy on the way there, as in libzmq.
+    fn name(&self) -> String {
+        self.route.first().to_string()
+    }
+}
+
+/// Which events of the descriptor bring the next step.
+fn watch(step: Step) -> u32 {
+    if step == Step::Listening { epoll::IN } else { epoll::OUT }
+}
+
+/// The earlier of a deadline and one that is `milliseconds` away, unless that is 0.
+fn sooner(deadline: Option<Instant>, milliseconds: i32) -> Option<Instant> {
+    let Ok(wait @ 1..) = u64::try_from(milliseconds) else { return deadline };
+    let at = Instant::now() + Duration::from_millis(wait);
+    Some(deadline.map_or(at, |deadline| deadline.min(at)))
 }
 
 impl Core {
@@ -39,12 +65,13 @@ impl Core {
         let Some(endpoint) = self.endpoint(number) else { return };
         let serial = endpoint.serial;
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        if connecter.address.needs_dns() {
-            let (address, options) = (connecter.address.clone(), connecter.options.clone());
+        let first = connecter.route.first();
+        if first.needs_dns() {
+            let (first, options) = (first.clone(), connecter.options.clone());
             let key = self.key;
             // Names are resolved on a thread of their own: a name server may take its time.
             let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-                let found = address.resolve(&options);
+                let found = first.resolve(&options);
                 if let Some(socket) = super::find(key.index) {
                     socket.resolved(key.generation, number, serial, found);
                 }
@@ -54,12 +81,12 @@ impl Core {
             }
             return;
         }
-        let found = connecter.address.resolve(&connecter.options);
+        let found = first.resolve(&connecter.options);
         self.connect_to(number, found);
     }
 
     /// The addresses of a name are known, or that there are none.
-    pub(super) fn connect_to(&mut self, number: u32, found: Result<Vec<SocketAddrAny>>) {
+    fn connect_to(&mut self, number: u32, found: Result<Vec<SocketAddrAny>>) {
         match (self.connecter(number), found) {
             (Some(connecter), Ok(addresses)) => {
                 connecter.candidates = addresses.into_iter();
@@ -71,72 +98,120 @@ impl Core {
     }
 
     /// Tries the next address of a round.
-    pub(super) fn connect_next(&mut self, number: u32) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
-        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+    fn connect_next(&mut self, number: u32) {
+        let Some(connecter) = self.connecter(number) else { return };
+        let name = connecter.name();
         for address in connecter.candidates.by_ref() {
-            let Ok(connecting) = start_connect(&address, &connecter.options) else { continue };
-            if !connecting.in_progress {
-                if let Ok(stream) = connecting.finish() {
-                    self.connected(number, stream);
-                    return;
-                }
-                continue;
+            let started = connecter.route.start(&address, &connecter.options);
+            let Ok(mut connecting) = started else { continue };
+            let Ok(step) = connecting.first_step() else { continue };
+            if step == Step::Made {
+                self.connected(number, connecting.finish());
+                return;
             }
-            let timeout = connecter.options.connect_timeout;
-            let fd = connecting.fd.as_raw_fd();
-            connecter.connecting = Some(connecting.fd);
-            self.report(event::CONNECT_DELAYED, i64::from(libc::EINPROGRESS), &name);
+            let fd = connecting.as_fd().as_raw_fd();
+            connecter.connecting = Some(connecting);
+            connecter.deadline = None;
+            if step == Step::Connecting {
+                self.report(event::CONNECT_DELAYED, i64::from(libc::EINPROGRESS), &name);
+            }
             let Ok(io) = self.io() else { return };
-            if io.add(fd, epoll::OUT, self.key, driver::connecting(number)).is_err() {
+            if io.add(fd, watch(step), self.key, driver::connecting(number)).is_err() {
+                self.drop_connecting(number);
                 self.retry_later(number);
                 return;
             }
-            if timeout > 0 {
-                let at = Instant::now() + Duration::from_millis(timeout as u64);
-                self.set_timer(at, Timer::ConnectTimeout, number, serial);
-            }
+            self.limit_connecting(number, |options| options.connect_timeout);
+            self.limit_dialogue(number, step);
             return;
         }
         self.report(event::CLOSED, -1, &name);
         self.retry_later(number);
     }
 
-    /// A connecting descriptor is ready, or (`timed_out`) took too long.
-    pub(super) fn connecting_ready(&mut self, number: u32, timed_out: bool) {
-        let Some(connecter) = self.connecter(number) else { return };
-        let Some(fd) = connecter.connecting.take() else { return };
-        if let Ok(io) = self.io() {
-            let _ = io.remove(fd.as_raw_fd());
-        }
-        let raw = fd.as_raw_fd();
-        let finished = if timed_out {
-            Err(Error::Os(libc::ETIMEDOUT))
-        } else {
-            Connecting { fd, in_progress: true }.finish()
+    /// A connecting descriptor is ready.
+    pub(super) fn connecting_ready(&mut self, number: u32) {
+        let Some(connecting) = self.connecter(number).and_then(|c| c.connecting.as_mut()) else {
+            return;
         };
-        match finished {
-            Ok(stream) => self.connected(number, stream),
-            Err(_) => {
-                let name = self.endpoint(number).map(|e| e.resolved.clone()).unwrap_or_default();
-                let more = self.connecter(number).is_some_and(|c| c.candidates.len() > 0);
-                if more {
-                    self.connect_next(number);
-                } else {
-                    self.report(event::CLOSED, i64::from(raw), &name);
-                    self.retry_later(number);
+        let fd = connecting.as_fd().as_raw_fd();
+        match connecting.advance() {
+            Ok(Step::Made) => {
+                let made = self.drop_connecting(number).map(Connecting::finish);
+                if let Some(stream) = made {
+                    self.connected(number, stream);
                 }
+            }
+            Ok(step) => {
+                let key = self.key;
+                if let Ok(io) = self.io() {
+                    let _ = io.modify(fd, watch(step), key, driver::connecting(number));
+                }
+                self.limit_dialogue(number, step);
+            }
+            Err(_) => self.connecting_failed(number),
+        }
+    }
+
+    /// The deadline of a connecting descriptor may have passed.
+    pub(super) fn connecting_overdue(&mut self, number: u32) {
+        let Some(connecter) = self.connecter(number) else { return };
+        // Deadlines of earlier attempts come up, too.
+        let due = connecter.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if due && connecter.connecting.is_some() {
+            self.connecting_failed(number);
+        }
+    }
+
+    fn connecting_failed(&mut self, number: u32) {
+        let Some(connecting) = self.drop_connecting(number) else { return };
+        let fd = connecting.as_fd().as_raw_fd();
+        drop(connecting);
+        let Some(connecter) = self.connecter(number) else { return };
+        if connecter.candidates.len() > 0 {
+            self.connect_next(number);
+        } else {
+            let name = connecter.name();
+            self.report(event::CLOSED, i64::from(fd), &name);
+            self.retry_later(number);
+        }
+    }
+
+    /// Takes a connecting descriptor from the endpoint and the reactor.
+    pub(super) fn drop_connecting(&mut self, number: u32) -> Option<Connecting> {
+        let connecting = self.connecter(number)?.connecting.take()?;
+        if let Ok(io) = self.io() {
+            let _ = io.remove(connecting.as_fd().as_raw_fd());
+        }
+        Some(connecting)
+    }
+
+    /// The dialogue with a proxy, which has begun if it is its step, is a handshake, too
+    /// (ZMQ_HANDSHAKE_IVL).
+    fn limit_dialogue(&mut self, number: u32, step: Step) {
+        if step != Step::Connecting {
+            self.limit_connecting(number, |options| options.handshake_ivl);
+        }
+    }
+
+    /// The attempt shall not take longer from now on than an option says, in milliseconds.
+    fn limit_connecting(&mut self, number: u32, limit: fn(&SocketOptions) -> i32) {
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let serial = endpoint.serial;
+        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        let deadline = sooner(connecter.deadline, limit(&connecter.options));
+        if deadline != connecter.deadline {
+            connecter.deadline = deadline;
+            if let Some(at) = deadline {
+                self.set_timer(at, Timer::ConnectTimeout, number, serial);
             }
         }
     }
 
     fn connected(&mut self, number: u32, stream: Stream) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let name = endpoint.resolved.clone();
-        if let Kind::Connecter(connecter) = &mut endpoint.kind {
-            connecter.candidates = Vec::new().into_iter();
-        }
+        let Some(connecter) = self.connecter(number) else { return };
+        connecter.candidates = Vec::new().into_iter();
+        let name = connecter.name();
         self.report(event::CONNECTED, i64::from(stream.as_fd().as_raw_fd()), &name);
         self.open(number, stream, true, name);
     }
@@ -144,8 +219,9 @@ impl Core {
     /// Connects again after a while (ZMQ_RECONNECT_IVL).
     pub(super) fn retry_later(&mut self, number: u32) {
         let Some(endpoint) = self.endpoint(number) else { return };
-        let (serial, name) = (endpoint.serial, endpoint.resolved.clone());
+        let serial = endpoint.serial;
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        let name = connecter.name();
         let base = connecter.options.reconnect_ivl;
         if base < 0 {
             self.give_up(number);

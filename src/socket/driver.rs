@@ -96,7 +96,7 @@ impl Core {
                 }
                 match timer {
                     Timer::Reconnect => self.begin_connect(number),
-                    Timer::ConnectTimeout => self.connecting_ready(number, true),
+                    Timer::ConnectTimeout => self.connecting_overdue(number),
                     _ => self.resume_accept(number),
                 }
             }
@@ -436,7 +436,7 @@ impl Handler for Socket {
         match token >> KIND_SHIFT {
             SET => core.drive_set(),
             LISTENER => core.accept(number),
-            CONNECTING => core.connecting_ready(number, false),
+            CONNECTING => core.connecting_ready(number),
             _ => core.opening_ready(number, events),
         }
         socket.after_reactor(core);

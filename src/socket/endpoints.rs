@@ -13,7 +13,7 @@ use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
-use crate::transport::{AcceptError, Address, Listener, Stream};
+use crate::transport::{AcceptError, Address, Listener, Route, Stream};
 use crate::types::SocketType;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
@@ -174,9 +174,10 @@ impl Core {
             return Ok(());
         }
         address.check_connect()?;
+        let route = Route::new(address, &self.options)?;
         self.io()?;
         self.check_routing_id()?;
-        let connecter = Connecter::new(address, self.options.clone());
+        let connecter = Connecter::new(route, self.options.clone());
         let kind = Kind::Connecter(Box::new(connecter));
         let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
@@ -333,12 +334,7 @@ impl Core {
     }
 
     pub(super) fn forget_endpoint(&mut self, number: u32) {
-        if let Some(connecter) = self.connecter(number)
-            && let Some(fd) = connecter.connecting.take()
-            && let Ok(io) = self.io()
-        {
-            let _ = io.remove(fd.as_raw_fd());
-        }
+        drop(self.drop_connecting(number));
         for opening in 0..self.openings.len() {
             if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
                 self.drop_opening(opening as u32);

@@ -3,39 +3,139 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{SocketAddrAny, Stream, tune};
+use super::socks::{Destination, Dialogue};
+use super::{Address, SocketAddrAny, Stream, TcpAddress, tune};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, SockAddr};
 
-/// A connection being made.
-#[derive(Debug)]
-pub struct Connecting {
-    /// The socket; once it is writable [`finish_connect`] tells how it ended.
-    pub fd: OwnedFd,
-    /// If false it is connected already.
-    pub in_progress: bool,
+/// How to get to an endpoint: directly, or through the proxy of ZMQ_SOCKS_PROXY.
+#[derive(Debug, Clone)]
+pub struct Route {
+    first: Address,
+    /// What the proxy, if `first` is one, shall connect to.
+    destination: Option<Destination>,
 }
 
-impl Connecting {
-    /// The connection, once it is made.
-    pub fn finish(self) -> Result<Stream> {
-        if self.in_progress {
-            finish_connect(self.fd.as_fd())?;
+impl Route {
+    /// Only tcp goes through a proxy. `Invalid`: no proxy could be asked for this address, for
+    /// want of a port or because the name has more than 255 bytes.
+    ///
+    /// Nothing is found out about the proxy yet, not even whether that is an address at all.
+    pub fn new(address: Address, options: &SocketOptions) -> Result<Route> {
+        match address {
+            Address::Tcp(peer) if !options.socks_proxy.is_empty() => {
+                let proxy = TcpAddress::new(&String::from_utf8_lossy(&options.socks_proxy));
+                let destination = Some(peer.destination()?);
+                Ok(Route { first: Address::Tcp(proxy.or_source_of(&peer)), destination })
+            }
+            first => Ok(Route { first, destination: None }),
         }
-        Ok(Stream::new(self.fd))
+    }
+
+    /// Where to connect to: the endpoint or the proxy. Monitor events name it.
+    pub fn first(&self) -> &Address {
+        &self.first
+    }
+
+    /// Starts to connect to what [`Address::resolve`] found for [`Route::first`]. `Err(Again)` is
+    /// what a Unix domain socket says whose backlog is full.
+    pub fn start(&self, to: &SocketAddrAny, options: &SocketOptions) -> Result<Connecting> {
+        let (fd, connected) = start_connect(to, options)?;
+        let dialogue = self.destination.as_ref().map(|peer| Dialogue::new(peer, options));
+        Ok(Connecting { fd, connected, dialogue })
     }
 }
 
-/// Starts to connect. `Err(Again)` is what a Unix domain socket says whose backlog is full.
-pub fn start_connect(to: &SocketAddrAny, options: &SocketOptions) -> Result<Connecting> {
+/// A connection being made.
+#[derive(Debug)]
+pub struct Connecting {
+    fd: OwnedFd,
+    connected: bool,
+    /// With the proxy, if there is one.
+    dialogue: Option<Dialogue>,
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The system connects: it goes on once the descriptor is writable.
+    Connecting,
+    /// The proxy has to take what we say.
+    Speaking,
+    /// The proxy has to answer.
+    Listening,
+    /// [`Connecting::finish`] makes it a stream.
+    Made,
+}
+
+impl Connecting {
+    /// How far it is right after [`Route::start`].
+    pub fn first_step(&mut self) -> Result<Step> {
+        if self.connected { self.converse() } else { Ok(Step::Connecting) }
+    }
+
+    /// Goes on as far as possible, now that the descriptor is ready for the last step.
+    pub fn advance(&mut self) -> Result<Step> {
+        if !self.connected {
+            finish_connect(self.fd.as_fd())?;
+            self.connected = true;
+        }
+        self.converse()
+    }
+
+    /// The connection, made.
+    pub fn finish(self) -> Stream {
+        Stream::new(self.fd)
+    }
+
+    /// The dialogue with the proxy. No more is read than the proxy says: what follows is the
+    /// peer's.
+    fn converse(&mut self) -> Result<Step> {
+        let Some(dialogue) = &mut self.dialogue else { return Ok(Step::Made) };
+        loop {
+            while !dialogue.output().is_empty() {
+                match net::send(self.fd.as_fd(), dialogue.output()) {
+                    Ok(sent) => {
+                        dialogue.output().drain(..sent);
+                    }
+                    Err(Error::Again) => return Ok(Step::Speaking),
+                    Err(error) => return Err(error),
+                }
+            }
+            // A proxy says at most a name of 255 bytes and a port at once.
+            let mut buffer = [0; 257];
+            let wanted = dialogue.wanted();
+            let Some(buffer) = buffer.get_mut(..wanted).filter(|_| wanted > 0) else {
+                return Ok(Step::Made);
+            };
+            match net::recv(self.fd.as_fd(), buffer) {
+                Ok(0) => return Err(Error::Os(libc::ECONNRESET)),
+                Ok(count) => {
+                    dialogue.input(buffer.get(..count).unwrap_or_default())?;
+                }
+                Err(Error::Again) => return Ok(Step::Listening),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl AsFd for Connecting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A socket, and whether it is connected already.
+fn start_connect(to: &SocketAddrAny, options: &SocketOptions) -> Result<(OwnedFd, bool)> {
     match to {
         SocketAddrAny::Unix(name) => {
             let address = SockAddr::unix(name)?;
             let fd = net::stream_socket(&address)?;
             tune::prepare(fd.as_fd(), false, options)?;
             let connected = net::connect(fd.as_fd(), &address)?;
-            Ok(Connecting { fd, in_progress: !connected })
+            Ok((fd, connected))
         }
         SocketAddrAny::Inet { target, source } => match connect_tcp(*target, *source, options) {
             // A system without IPv6 knows no IPv6 form of IPv4 addresses either.
@@ -51,7 +151,7 @@ fn connect_tcp(
     target: SocketAddr,
     source: Option<SocketAddr>,
     options: &SocketOptions,
-) -> Result<Connecting> {
+) -> Result<(OwnedFd, bool)> {
     let address = SockAddr::from(target);
     let fd = net::stream_socket(&address)?;
     tune::prepare(fd.as_fd(), true, options)?;
@@ -67,14 +167,14 @@ fn connect_tcp(
         net::bind(fd.as_fd(), &SockAddr::from(source))?;
     }
     let connected = net::connect(fd.as_fd(), &address)?;
-    Ok(Connecting { fd, in_progress: !connected })
+    Ok((fd, connected))
 }
 
 /// How a connect ended, for a descriptor that became writable.
 ///
 /// TCP lets a socket connect to itself: when nobody listens at a local port that the system
 /// then picks as our own. That is no peer; it counts as refused.
-pub fn finish_connect(fd: BorrowedFd<'_>) -> Result<()> {
+fn finish_connect(fd: BorrowedFd<'_>) -> Result<()> {
     net::take_error(fd)?;
     let peer = net::peer_address(fd).map_err(|error| match error {
         Error::Os(libc::ENOTCONN) => Error::ConnectionRefused,

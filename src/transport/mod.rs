@@ -1,12 +1,13 @@
 //! Transports: what an endpoint means, who listens there and how to get there.
 //!
-//! Nothing here knows ZMTP. A [`Listener`] hands out [`Stream`]s, [`start_connect`] makes one;
+//! Nothing here knows ZMTP. A [`Listener`] hands out [`Stream`]s, a [`Route`] leads to one;
 //! after that a stream is a descriptor for [`crate::sys::net::recv`] and its kin. The only call
 //! that may block is [`Address::resolve`], and only if [`Address::needs_dns`].
 
 mod connect;
 mod ipc;
 mod listener;
+mod socks;
 mod stream;
 mod tcp;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tune;
 use std::fmt;
 use std::net::SocketAddr;
 
-pub use connect::{Connecting, finish_connect, start_connect};
+pub use connect::{Connecting, Route, Step};
 pub use ipc::IpcAddress;
 pub use listener::{AcceptError, Listener};
 pub use stream::Stream;

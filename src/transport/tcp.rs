@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::SocketAddrAny;
+use super::socks::{Destination, Host};
 use crate::error::{Error, Result};
 use crate::sys::net::{self, Lookup};
 
@@ -90,6 +91,28 @@ impl TcpAddress {
             }
         }
         if routes.is_empty() { Err(Error::Invalid) } else { Ok(routes) }
+    }
+
+    /// The peer as a proxy is asked for it: numbers as numbers, names as they are. A zone means
+    /// nothing there.
+    pub(super) fn destination(&self) -> Result<Destination> {
+        let (_, target) = self.source_and_target();
+        let HostPort { host, port, .. } = split(target, false)?;
+        let numeric = net::resolve(host, Lookup::Any, true).ok();
+        let host = match numeric.and_then(|found| found.first().copied()) {
+            Some(address) => Host::Address(address),
+            None => Host::Name(host.to_owned()),
+        };
+        Destination::new(host, port)
+    }
+
+    /// This address, to be connected to from the source that `other` names unless it names one
+    /// itself.
+    pub(super) fn or_source_of(self, other: &TcpAddress) -> TcpAddress {
+        match (self.source_and_target(), other.source_and_target()) {
+            ((None, target), (Some(source), _)) => TcpAddress::new(&format!("{source};{target}")),
+            _ => self,
+        }
     }
 
     fn source_and_target(&self) -> (Option<&str>, &str) {

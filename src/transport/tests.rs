@@ -29,12 +29,16 @@ fn bind(endpoint: &str, options: &SocketOptions) -> Result<Listener> {
 }
 
 fn connect(endpoint: &str, options: &SocketOptions) -> Result<Stream> {
-    let route = Address::parse(endpoint)?.resolve(options)?.remove(0);
-    let connecting = start_connect(&route, options)?;
-    if connecting.in_progress {
-        wait(connecting.fd.as_fd(), libc::POLLOUT);
+    let route = Route::new(Address::parse(endpoint)?, options)?;
+    let first = route.first().resolve(options)?.remove(0);
+    let mut connecting = route.start(&first, options)?;
+    let mut step = connecting.first_step()?;
+    while step != Step::Made {
+        let events = if step == Step::Listening { libc::POLLIN } else { libc::POLLOUT };
+        wait(connecting.as_fd(), events);
+        step = connecting.advance()?;
     }
-    connecting.finish()
+    Ok(connecting.finish())
 }
 
 fn accept(listener: &Listener, options: &SocketOptions) -> Stream {
