@@ -240,6 +240,48 @@ static int UNUSED writable (void *s, int ms)
     return rc == 1 && (item.revents & ZMQ_POLLOUT);
 }
 
+/* ---- monitors --------------------------------------------------------------------------------------------------- */
+
+/* A socket that hears all events of `s` from now on. */
+static void UNUSED *monitor (void *ctx, void *s)
+{
+    static int counter;
+    char ep[64];
+    void *mon = sock (ctx, ZMQ_PAIR);
+    snprintf (ep, sizeof ep, "inproc://zt-monitor-%d", counter++);
+    OK (zmq_socket_monitor (s, ep, ZMQ_EVENT_ALL));
+    OK (zmq_connect (mon, ep));
+    return mon;
+}
+
+/* The next event; `address` holds EP_SIZE bytes. */
+static int UNUSED next_event (void *mon, uint32_t *value, char *address)
+{
+    uint8_t head[6];
+    uint16_t event;
+    int n = zmq_recv (mon, head, sizeof head, 0);
+    CHECK (n == (int) sizeof head && RCVMORE (mon) == 1);
+    memcpy (&event, head, sizeof event);
+    memcpy (value, head + 2, sizeof *value);
+    n = zmq_recv (mon, address, EP_SIZE - 1, 0);
+    CHECK (n >= 0 && n < EP_SIZE && RCVMORE (mon) == 0);
+    address[n] = 0;
+    return event;
+}
+
+/* The next event is this one; returns its value. */
+static uint32_t UNUSED event_at (const char *file, int line, void *mon, int want, const char *address)
+{
+    uint32_t value = 0;
+    char got_address[EP_SIZE];
+    int got = next_event (mon, &value, got_address);
+    if (got != want || strcmp (got_address, address))
+        fail_at (file, line, "event 0x%x with value %u at \"%s\", expected 0x%x at \"%s\"", got, value, got_address,
+                 want, address);
+    return value;
+}
+#define EVENT(mon, want, address) event_at (__FILE__, __LINE__, mon, want, address)
+
 /* ---- plain TCP, for peers that are not ZeroMQ ------------------------------------------------------------------- */
 
 static int UNUSED raw_connect (const char *ep)

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::net::{Ipv6Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
 
+use super::socks::Host;
 use super::*;
 use crate::options::AddressMask;
 use crate::sys::net;
@@ -192,6 +193,41 @@ fn only_names_need_dns() {
     }
     assert!(needs("localhost:1") && needs("1.2.3.4:0;host:1") && needs("256.1.1.1:1"));
     assert!(!Address::parse("ipc://x").unwrap().needs_dns());
+}
+
+/// What the Debian library asked a SOCKS proxy for.
+#[test]
+fn proxies_are_asked_for_numbers_or_names() {
+    let ask = |text: &str| TcpAddress::new(text).destination().map(|d| (d.host, d.port));
+    let number = |text: &str, port| Ok((Host::Address(text.parse().unwrap()), port));
+    let name = |text: &str, port| Ok((Host::Name(text.to_owned()), port));
+    assert_eq!(ask("10.1.2.3:99"), number("10.1.2.3", 99));
+    assert_eq!(ask("1.2:99"), number("1.0.0.2", 99));
+    assert_eq!(ask("::1:99"), number("::1", 99));
+    assert_eq!(ask("[fe80::1%lo]:99"), number("fe80::1", 99));
+    assert_eq!(ask("[::ffff:1.2.3.4]:99"), number("::ffff:1.2.3.4", 99));
+    assert_eq!(ask("lo:99999"), name("lo", 34463));
+    assert_eq!(ask("eth0:0;peer.example:9x"), name("peer.example", 9));
+    for nothing in ["peer.example:0", "peer.example", ":99", "[]:99"] {
+        assert_eq!(ask(nothing), Err(Error::Invalid), "{nothing}");
+    }
+}
+
+#[test]
+fn routes_lead_through_the_proxy() {
+    let options =
+        SocketOptions { socks_proxy: b"proxy.example:1080".to_vec(), ..SocketOptions::default() };
+    let first = |endpoint: &str, options: &SocketOptions| {
+        Route::new(Address::parse(endpoint).unwrap(), options).map(|r| r.first().to_string())
+    };
+    assert_eq!(first("tcp://peer:1", &options).unwrap(), "tcp://proxy.example:1080");
+    assert_eq!(first("tcp://lo:0;peer:1", &options).unwrap(), "tcp://lo:0;proxy.example:1080");
+    assert_eq!(first("ipc://peer", &options).unwrap(), "ipc://peer");
+    assert_eq!(first("tcp://peer:1", &defaults()).unwrap(), "tcp://peer:1");
+    assert_eq!(first("tcp://lo:0;peer:1", &defaults()).unwrap(), "tcp://lo:0;peer:1");
+    let own = SocketOptions { socks_proxy: b"eth1:0;proxy:1".to_vec(), ..defaults() };
+    assert_eq!(first("tcp://lo:0;peer:1", &own).unwrap(), "tcp://eth1:0;proxy:1");
+    assert_eq!(first("tcp://peer:0", &options), Err(Error::Invalid));
 }
 
 #[test]

@@ -1,0 +1,874 @@
+/*
+ * ZMQ_SOCKS_PROXY, ZMQ_SOCKS_USERNAME and ZMQ_SOCKS_PASSWORD (RFC 1928, RFC 1929), with a proxy in this process that
+ * does as it is told.
+ *
+ * libzmq 4.3.4 aborts when a socket is closed between a failed attempt through a proxy and the next one. So every
+ * group but the one about that lets the last attempt succeed.
+ */
+#include "common.h"
+
+/* Draft in libzmq's header, there all the same. */
+#ifndef ZMQ_SOCKS_USERNAME
+#define ZMQ_SOCKS_USERNAME 99
+#define ZMQ_SOCKS_PASSWORD 100
+#endif
+
+/* ---- the proxy -------------------------------------------------------------------------------------------------- */
+
+/* What the proxy does with one client. Its answers are in hexadecimal digits. */
+typedef struct
+{
+    /* To the greeting, to the login and to the request. NULL: there is none, and no reading of what it would answer. */
+    const char *method, *login, *reply;
+    /* What follows the last of them. RELAY_GLUED sends the first bytes of the peer together with the reply. */
+    enum { RELAY, RELAY_GLUED, HANG_UP, WAIT } then;
+    /* Byte by byte. */
+    int slowly;
+} behaviour_t;
+
+#define GRANTED "050000017f0000011234"
+static const behaviour_t grant = {"0500", NULL, GRANTED, RELAY, 0};
+static const behaviour_t grant_login = {"0502", "0100", GRANTED, RELAY, 0};
+
+typedef struct
+{
+    int listener;
+    /* As ZMQ_SOCKS_PROXY wants it, and as monitor events name it. */
+    char address[64], endpoint[80];
+    /* The proxy connects to this one, whatever the client asks for. */
+    char peer[EP_SIZE];
+    /* One behaviour per client; the last one is for all that follow. */
+    const behaviour_t *script;
+    int steps;
+    pthread_mutex_t lock;
+    /* What the last client said. */
+    uint8_t greeting[300], login[600], request[300];
+    int greeting_size, login_size, request_size;
+    int clients;
+} proxy_t;
+
+static size_t from_hex (const char *hex, uint8_t *bytes)
+{
+    size_t n = 0;
+    for (; *hex; hex += 2, n++) {
+        unsigned byte = 0;
+        CHECK (sscanf (hex, "%2x", &byte) == 1);
+        bytes[n] = (uint8_t) byte;
+    }
+    return n;
+}
+
+static void say (int fd, const char *hex, int slowly)
+{
+    uint8_t bytes[300];
+    size_t n = from_hex (hex, bytes), i;
+    if (!slowly) {
+        raw_write (fd, bytes, n);
+        return;
+    }
+    for (i = 0; i < n; i++) {
+        raw_write (fd, bytes + i, 1);
+        sleep_ms (1);
+    }
+}
+
+/* Adds `count` more bytes of the client to a message of `*size`; 0 if it has left. */
+static int more (int fd, uint8_t *message, int *size, int count)
+{
+    if (!raw_read (fd, message + *size, (size_t) count))
+        return 0;
+    *size += count;
+    return 1;
+}
+
+static int hear_greeting (int fd, uint8_t *m, int *size) { return more (fd, m, size, 2) && more (fd, m, size, m[1]); }
+
+static int hear_login (int fd, uint8_t *m, int *size)
+{
+    return more (fd, m, size, 2) && more (fd, m, size, m[1] + 1) && more (fd, m, size, m[*size - 1]);
+}
+
+static int hear_request (int fd, uint8_t *m, int *size)
+{
+    return more (fd, m, size, 5) && more (fd, m, size, m[3] == 1 ? 3 + 2 : m[3] == 4 ? 15 + 2 : m[4] + 2);
+}
+
+/* Hears one message, keeps it for the test, and answers. */
+static int answer (proxy_t *p, int fd, int (*hear) (int, uint8_t *, int *), uint8_t *kept, int *kept_size,
+                   const char *hex, int slowly)
+{
+    uint8_t message[600];
+    int size = 0, complete = hear (fd, message, &size);
+    pthread_mutex_lock (&p->lock);
+    memcpy (kept, message, (size_t) size);
+    *kept_size = size;
+    pthread_mutex_unlock (&p->lock);
+    if (complete && hex)
+        say (fd, hex, slowly);
+    return complete;
+}
+
+static void wait_for_hangup (int fd)
+{
+    char byte;
+    while (recv (fd, &byte, 1, 0) > 0)
+        ;
+}
+
+/* The peer may be away for the moment. */
+static int try_connect (const char *ep)
+{
+    struct sockaddr_in a;
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK (fd >= 0);
+    memset (&a, 0, sizeof a);
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    a.sin_port = htons ((uint16_t) atoi (strrchr (ep, ':') + 1));
+    if (connect (fd, (struct sockaddr *) &a, sizeof a) == 0)
+        return fd;
+    close (fd);
+    return -1;
+}
+
+static void relay (int client, int peer)
+{
+    char buf[4096];
+    for (;;) {
+        struct pollfd p[2] = {{client, POLLIN, 0}, {peer, POLLIN, 0}};
+        int i;
+        if (poll (p, 2, -1) < 0)
+            return;
+        for (i = 0; i < 2; i++) {
+            ssize_t n = p[i].revents ? recv (p[i].fd, buf, sizeof buf, 0) : -1;
+            if (n == 0 || (n > 0 && !raw_write (p[1 - i].fd, buf, (size_t) n)))
+                return;
+        }
+    }
+}
+
+static void serve (proxy_t *p, int fd, const behaviour_t *b)
+{
+    const char *reply = b->then == RELAY_GLUED ? NULL : b->reply;
+    if (b->method && !answer (p, fd, hear_greeting, p->greeting, &p->greeting_size, b->method, b->slowly))
+        return;
+    if (b->login && !answer (p, fd, hear_login, p->login, &p->login_size, b->login, b->slowly))
+        return;
+    if (b->reply && !answer (p, fd, hear_request, p->request, &p->request_size, reply, b->slowly))
+        return;
+    if (b->then == WAIT)
+        wait_for_hangup (fd);
+    if (b->then == RELAY || b->then == RELAY_GLUED) {
+        int peer = try_connect (p->peer);
+        if (peer < 0)
+            return;
+        if (b->then == RELAY_GLUED) {
+            uint8_t both[4096];
+            size_t head = from_hex (b->reply, both);
+            ssize_t n = recv (peer, both + head, sizeof both - head, 0);
+            CHECK (n > 0);
+            raw_write (fd, both, head + (size_t) n);
+        }
+        relay (fd, peer);
+        close (peer);
+    }
+}
+
+static void *proxy_thread (void *arg)
+{
+    proxy_t *p = (proxy_t *) arg;
+    int one = 1;
+    for (;;) {
+        int number, fd = accept (p->listener, NULL, NULL);
+        CHECK (fd >= 0);
+        setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        pthread_mutex_lock (&p->lock);
+        number = p->clients++;
+        pthread_mutex_unlock (&p->lock);
+        serve (p, fd, &p->script[number < p->steps ? number : p->steps - 1]);
+        close (fd);
+    }
+    return NULL;
+}
+
+/* A proxy that nobody serves yet. */
+static void proxy_bind (proxy_t *p)
+{
+    struct sockaddr_in a;
+    socklen_t len = sizeof a;
+    memset (p, 0, sizeof *p);
+    memset (&a, 0, sizeof a);
+    pthread_mutex_init (&p->lock, NULL);
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    p->listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK (bind (p->listener, (struct sockaddr *) &a, sizeof a) == 0);
+    CHECK (getsockname (p->listener, (struct sockaddr *) &a, &len) == 0);
+    sprintf (p->address, "127.0.0.1:%d", ntohs (a.sin_port));
+    sprintf (p->endpoint, "tcp://%s", p->address);
+}
+
+static void proxy_serve (proxy_t *p, const char *peer, const behaviour_t *script, int steps)
+{
+    pthread_t thread;
+    snprintf (p->peer, sizeof p->peer, "%s", peer);
+    p->script = script;
+    p->steps = steps;
+    CHECK (listen (p->listener, 16) == 0);
+    CHECK (pthread_create (&thread, NULL, proxy_thread, p) == 0);
+    pthread_detach (thread);
+}
+
+static int clients (proxy_t *p)
+{
+    int n;
+    pthread_mutex_lock (&p->lock);
+    n = p->clients;
+    pthread_mutex_unlock (&p->lock);
+    return n;
+}
+
+#define SAID(p, what, bytes, size)                                                                                     \
+    do {                                                                                                               \
+        pthread_mutex_lock (&(p)->lock);                                                                               \
+        CHECK ((p)->what##_size == (int) (size) && !memcmp ((p)->what, bytes, size));                                  \
+        pthread_mutex_unlock (&(p)->lock);                                                                             \
+    } while (0)
+
+/* ---- a PULL behind the proxy and a PUSH that goes through it ----------------------------------------------------- */
+
+typedef struct
+{
+    void *ctx, *pull, *push, *mon;
+    proxy_t proxy;
+    char pull_ep[EP_SIZE];
+} scene_t;
+
+static void set_text (void *s, int option, const char *text) { OK (zmq_setsockopt (s, option, text, strlen (text))); }
+
+static void scene_unserved (scene_t *sc)
+{
+    sc->ctx = ctx_new ();
+    sc->pull = sock (sc->ctx, ZMQ_PULL);
+    sc->push = sock (sc->ctx, ZMQ_PUSH);
+    bind_any (sc->pull, "tcp", sc->pull_ep);
+    proxy_bind (&sc->proxy);
+    set_text (sc->push, ZMQ_SOCKS_PROXY, sc->proxy.address);
+    set_int (sc->push, ZMQ_RECONNECT_IVL, 10);
+    sc->mon = monitor (sc->ctx, sc->push);
+}
+
+static void scene (scene_t *sc, const behaviour_t *script, int steps)
+{
+    scene_unserved (sc);
+    proxy_serve (&sc->proxy, sc->pull_ep, script, steps);
+}
+
+/* An attempt that the proxy, or whatever stands there, ends. */
+static void expect_failure (scene_t *sc)
+{
+    EVENT (sc->mon, ZMQ_EVENT_CONNECT_DELAYED, sc->proxy.endpoint);
+    CHECK ((int32_t) EVENT (sc->mon, ZMQ_EVENT_CLOSED, sc->proxy.endpoint) >= 0);
+    EVENT (sc->mon, ZMQ_EVENT_CONNECT_RETRIED, sc->proxy.endpoint);
+}
+
+static void expect_success (scene_t *sc, const char *name)
+{
+    EVENT (sc->mon, ZMQ_EVENT_CONNECT_DELAYED, name);
+    EVENT (sc->mon, ZMQ_EVENT_CONNECTED, name);
+    EVENT (sc->mon, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, name);
+}
+
+static void exchange (scene_t *sc)
+{
+    SEND (sc->push, "through", ZMQ_SNDMORE);
+    SEND (sc->push, "the proxy", 0);
+    RECV (sc->pull, "through");
+    RECV (sc->pull, "the proxy");
+}
+
+static void scene_end (scene_t *sc)
+{
+    OK (zmq_close (sc->push));
+    EVENT (sc->mon, ZMQ_EVENT_MONITOR_STOPPED, "");
+    OK (zmq_close (sc->mon));
+    OK (zmq_close (sc->pull));
+    OK (zmq_ctx_term (sc->ctx));
+}
+
+/* All attempts but the last fail. */
+static void fail_then_succeed (const behaviour_t *script, int steps, const char *name, const char *password)
+{
+    scene_t sc;
+    int i;
+    scene (&sc, script, steps);
+    if (name)
+        set_text (sc.push, ZMQ_SOCKS_USERNAME, name);
+    if (password)
+        set_text (sc.push, ZMQ_SOCKS_PASSWORD, password);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    for (i = 1; i < steps; i++)
+        expect_failure (&sc);
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    IS (clients (&sc.proxy), steps);
+    scene_end (&sc);
+}
+
+#define FAIL_THEN_SUCCEED(script, name, password)                                                                      \
+    fail_then_succeed (script, (int) (sizeof (script) / sizeof *(script)), name, password)
+
+/* ---- groups ----------------------------------------------------------------------------------------------------- */
+
+GROUP (options)
+{
+    static const int numbers[] = {ZMQ_SOCKS_PROXY, ZMQ_SOCKS_USERNAME, ZMQ_SOCKS_PASSWORD};
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_DEALER);
+    char buf[600];
+    int i;
+    for (i = 0; i < 3; i++) {
+        size_t size = sizeof buf;
+        OK (zmq_getsockopt (s, numbers[i], buf, &size));
+        CHECK (size == 1 && buf[0] == 0);
+        set_text (s, numbers[i], "somehost:1080");
+        size = sizeof buf;
+        OK (zmq_getsockopt (s, numbers[i], buf, &size));
+        CHECK (size == 14 && !strcmp (buf, "somehost:1080"));
+        size = 13;
+        FAILS (zmq_getsockopt (s, numbers[i], buf, &size), EINVAL);
+        OK (zmq_setsockopt (s, numbers[i], NULL, 0));
+        size = sizeof buf;
+        OK (zmq_getsockopt (s, numbers[i], buf, &size));
+        CHECK (size == 1 && buf[0] == 0);
+    }
+    FAILS (zmq_setsockopt (s, ZMQ_SOCKS_PROXY, "", 0), EINVAL);
+    memset (buf, 'x', sizeof buf);
+    for (i = 1; i < 3; i++) {
+        OK (zmq_setsockopt (s, numbers[i], "", 0));
+        OK (zmq_setsockopt (s, numbers[i], buf, 255));
+        FAILS (zmq_setsockopt (s, numbers[i], buf, 256), EINVAL);
+    }
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (address)
+{
+    scene_t sc;
+    char ep[EP_SIZE];
+    zmq_msg_t msg;
+    scene (&sc, &grant, 1);
+    OK (zmq_connect (sc.push, "tcp://10.1.2.3:99"));
+    last_endpoint (sc.push, ep);
+    CHECK (!strcmp (ep, "tcp://10.1.2.3:99"));
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    SAID (&sc.proxy, greeting, "\5\1\0", 3);
+    SAID (&sc.proxy, request, "\5\1\0\1\x0a\1\2\3\0\x63", 10);
+    SEND (sc.push, "x", 0);
+    OK (zmq_msg_init (&msg));
+    IS (zmq_msg_recv (&msg, sc.pull, 0), 1);
+    CHECK (!strcmp (zmq_msg_gets (&msg, "Peer-Address"), "127.0.0.1"));
+    OK (zmq_msg_close (&msg));
+    scene_end (&sc);
+}
+
+GROUP (name_is_left_to_the_proxy)
+{
+    static const behaviour_t script[] = {{"0500", NULL, "05000003096c6f63616c686f73740050", RELAY, 0}};
+    char longest[EP_SIZE] = "tcp://";
+    scene_t sc;
+    scene (&sc, script, 1);
+    OK (zmq_connect (sc.push, "tcp://no.such.host.invalid:4660"));
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    SAID (&sc.proxy, request, "\5\1\0\3\x14no.such.host.invalid\x12\x34", 27);
+    scene_end (&sc);
+
+    memset (longest + 6, 'n', 255);
+    strcpy (longest + 6 + 255, ":1");
+    scene (&sc, &grant, 1);
+    OK (zmq_connect (sc.push, longest));
+    expect_success (&sc, sc.proxy.endpoint);
+    IS (sc.proxy.request_size, 4 + 1 + 255 + 2);
+    scene_end (&sc);
+}
+
+GROUP (ipv6_address)
+{
+    static const behaviour_t script[] = {{"0500", NULL, "050000040000000000000000000000000000000112ff", RELAY, 0}};
+    static const char *const endpoints[] = {"tcp://[2001:db8::7]:99", "tcp://2001:db8::7:99"};
+    int i;
+    for (i = 0; i < 2; i++) {
+        scene_t sc;
+        scene (&sc, script, 1);
+        OK (zmq_connect (sc.push, endpoints[i]));
+        expect_success (&sc, sc.proxy.endpoint);
+        exchange (&sc);
+        SAID (&sc.proxy, request, "\5\1\0\4\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7\0\x63", 22);
+        scene_end (&sc);
+    }
+}
+
+GROUP (proxy_by_name)
+{
+    scene_t sc;
+    char name[80], endpoint[90];
+    scene (&sc, &grant, 1);
+    sprintf (name, "localhost%s", strrchr (sc.proxy.address, ':'));
+    sprintf (endpoint, "tcp://%s", name);
+    set_text (sc.push, ZMQ_SOCKS_PROXY, name);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_success (&sc, endpoint);
+    exchange (&sc);
+    scene_end (&sc);
+}
+
+GROUP (proxy_with_source)
+{
+    scene_t sc;
+    char name[80], endpoint[90];
+    scene (&sc, &grant, 1);
+    sprintf (name, "127.0.0.1:0;%s", sc.proxy.address);
+    sprintf (endpoint, "tcp://%s", name);
+    set_text (sc.push, ZMQ_SOCKS_PROXY, name);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_success (&sc, endpoint);
+    exchange (&sc);
+    scene_end (&sc);
+}
+
+/* The option is checked when it is used, again and again. */
+GROUP (proxy_that_is_no_address)
+{
+    static const char *const nonsense[] = {"nonsense", "127.0.0.1", "tcp://127.0.0.1:1080"};
+    int i, j;
+    for (i = 0; i < 3; i++) {
+        scene_t sc;
+        char endpoint[80];
+        scene_unserved (&sc);
+        sprintf (endpoint, "tcp://%s", nonsense[i]);
+        set_text (sc.push, ZMQ_SOCKS_PROXY, nonsense[i]);
+        OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+        for (j = 0; j < 2; j++)
+            EVENT (sc.mon, ZMQ_EVENT_CONNECT_RETRIED, endpoint);
+        OK (zmq_close (sc.push));
+        OK (zmq_close (sc.mon));
+        OK (zmq_close (sc.pull));
+        OK (zmq_ctx_term (sc.ctx));
+    }
+}
+
+/* Options are taken when connecting: what is set later does not matter. */
+GROUP (option_as_it_was)
+{
+    scene_t sc;
+    scene (&sc, &grant_login, 1);
+    set_text (sc.push, ZMQ_SOCKS_USERNAME, "me");
+    set_text (sc.push, ZMQ_SOCKS_PASSWORD, "secret");
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    OK (zmq_setsockopt (sc.push, ZMQ_SOCKS_PROXY, NULL, 0));
+    OK (zmq_setsockopt (sc.push, ZMQ_SOCKS_USERNAME, NULL, 0));
+    expect_success (&sc, sc.proxy.endpoint);
+    SAID (&sc.proxy, greeting, "\5\1\2", 3);
+    SAID (&sc.proxy, login, "\1\2me\6secret", 11);
+    OK (zmq_disconnect (sc.push, "tcp://peer.example:99"));
+    OK (zmq_connect (sc.push, sc.pull_ep));
+    exchange (&sc);
+    IS (clients (&sc.proxy), 1);
+    OK (zmq_close (sc.push));
+    OK (zmq_close (sc.mon));
+    OK (zmq_close (sc.pull));
+    OK (zmq_ctx_term (sc.ctx));
+}
+
+GROUP (login)
+{
+    static const struct
+    {
+        const char *name, *password;
+        behaviour_t behaviour;
+        const char *greeting, *login;
+        int login_size;
+    } cases[] = {
+        {"me", "secret", {"0502", "0100", GRANTED, RELAY, 0}, "\5\1\2", "\1\2me\6secret", 11},
+        {"me", NULL, {"0502", "0100", GRANTED, RELAY, 0}, "\5\1\2", "\1\2me\0", 5},
+        {"me", "", {"0502", "0100", GRANTED, RELAY, 0}, "\5\1\2", "\1\2me\0", 5},
+        /* The proxy may do without. */
+        {"me", "secret", {"0500", NULL, GRANTED, RELAY, 0}, "\5\1\2", "", 0},
+        /* A password alone, or an empty name, is no login. */
+        {NULL, "secret", {"0500", NULL, GRANTED, RELAY, 0}, "\5\1\0", "", 0},
+        {"", "secret", {"0500", NULL, GRANTED, RELAY, 0}, "\5\1\0", "", 0},
+    };
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene_t sc;
+        scene (&sc, &cases[i].behaviour, 1);
+        if (cases[i].name)
+            set_text (sc.push, ZMQ_SOCKS_USERNAME, cases[i].name);
+        if (cases[i].password)
+            set_text (sc.push, ZMQ_SOCKS_PASSWORD, cases[i].password);
+        OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+        expect_success (&sc, sc.proxy.endpoint);
+        exchange (&sc);
+        SAID (&sc.proxy, greeting, cases[i].greeting, 3);
+        SAID (&sc.proxy, login, cases[i].login, cases[i].login_size);
+        scene_end (&sc);
+    }
+}
+
+GROUP (longest_login)
+{
+    char text[256];
+    scene_t sc;
+    memset (text, 'x', 255);
+    text[255] = 0;
+    scene (&sc, &grant_login, 1);
+    set_text (sc.push, ZMQ_SOCKS_USERNAME, text);
+    set_text (sc.push, ZMQ_SOCKS_PASSWORD, text);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    IS (sc.proxy.login_size, 1 + 256 + 256);
+    scene_end (&sc);
+}
+
+GROUP (login_refused)
+{
+    static const behaviour_t script[] = {
+        {"0502", "0101", NULL, WAIT, 0},
+        {"0502", "01ff", NULL, WAIT, 0},
+        {"0502", "0500", NULL, WAIT, 0}, /* not a version of RFC 1929 */
+        {"05ff", NULL, NULL, WAIT, 0},
+        {"0502", "0100", GRANTED, RELAY, 0},
+    };
+    FAIL_THEN_SUCCEED (script, "me", "wrong");
+}
+
+GROUP (method_refused)
+{
+    static const behaviour_t script[] = {
+        {"05ff", NULL, NULL, WAIT, 0},
+        {"0501", NULL, NULL, WAIT, 0},
+        {"0400", NULL, NULL, WAIT, 0},
+        {"4854", NULL, NULL, WAIT, 0}, /* HTTP */
+        {"0500", NULL, GRANTED, RELAY, 0},
+    };
+    FAIL_THEN_SUCCEED (script, NULL, NULL);
+}
+
+/* There is no name to log in with. */
+GROUP (login_never_offered)
+{
+    static const behaviour_t script[] = {{"0502", "0100", GRANTED, RELAY, 0}, {"0500", NULL, GRANTED, RELAY, 0}};
+    FAIL_THEN_SUCCEED (script, NULL, "secret");
+}
+
+GROUP (request_refused)
+{
+    static const behaviour_t script[] = {
+        {"0500", NULL, "05010001000000000000", WAIT, 0},
+        {"0500", NULL, "05020001000000000000", WAIT, 0},
+        {"0500", NULL, "05030001000000000000", WAIT, 0},
+        {"0500", NULL, "05040001000000000000", WAIT, 0},
+        {"0500", NULL, "05050001000000000000", WAIT, 0},
+        {"0500", NULL, "05060001000000000000", WAIT, 0},
+        {"0500", NULL, "05070001000000000000", WAIT, 0},
+        {"0500", NULL, "05080001000000000000", WAIT, 0},
+        {"0500", NULL, "05ff0001000000000000", WAIT, 0},
+        {"0500", NULL, "05050003000000", WAIT, 0},
+        {"0500", NULL, GRANTED, RELAY, 0},
+    };
+    FAIL_THEN_SUCCEED (script, NULL, NULL);
+}
+
+GROUP (damaged_reply)
+{
+    static const behaviour_t script[] = {
+        {"0500", NULL, "04000001000000000000", WAIT, 0}, /* version */
+        {"0500", NULL, "05000101000000000000", WAIT, 0}, /* the reserved byte */
+        {"0500", NULL, "05000000000000000000", WAIT, 0}, /* forms of address */
+        {"0500", NULL, "05000002000000000000", WAIT, 0},
+        {"0500", NULL, "050000ff000000000000", WAIT, 0},
+        {"0500", NULL, GRANTED, RELAY, 0},
+    };
+    FAIL_THEN_SUCCEED (script, NULL, NULL);
+}
+
+GROUP (proxy_hangs_up)
+{
+    static const behaviour_t script[] = {
+        {NULL, NULL, NULL, HANG_UP, 0},
+        {"", NULL, NULL, HANG_UP, 0},
+        {"05", NULL, NULL, HANG_UP, 0},
+        {"0502", NULL, NULL, HANG_UP, 0},
+        {"0502", "", NULL, HANG_UP, 0},
+        {"0502", "0100", NULL, HANG_UP, 0},
+        {"0502", "0100", "", HANG_UP, 0},
+        {"0502", "0100", "0500", HANG_UP, 0},
+        {"0502", "0100", "05000003", HANG_UP, 0},
+        {"0502", "0100", "0500000309616263", HANG_UP, 0},
+        {"0502", "0100", GRANTED, RELAY, 0},
+    };
+    FAIL_THEN_SUCCEED (script, "me", "secret");
+}
+
+/* Behind the reply it is the peer that hangs up, in the middle of the handshake. */
+GROUP (peer_hangs_up)
+{
+    static const behaviour_t script[] = {{"0500", NULL, GRANTED, HANG_UP, 0}, {"0500", NULL, GRANTED, RELAY, 0}};
+    scene_t sc;
+    scene (&sc, script, 2);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    EVENT (sc.mon, ZMQ_EVENT_CONNECT_DELAYED, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_CONNECTED, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_CONNECT_RETRIED, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    scene_end (&sc);
+}
+
+GROUP (slow_proxy)
+{
+    static const behaviour_t scripts[] = {
+        {"0502", "0100", GRANTED, RELAY, 1},
+        {"0502", "0100", "05000003096c6f63616c686f73740050", RELAY, 1},
+        {"0502", "0100", "05000003000050", RELAY, 1},
+        {"0502", "0100", "050000040000000000000000000000000000000112ff", RELAY, 1},
+    };
+    int i;
+    for (i = 0; i < 4; i++)
+        fail_then_succeed (&scripts[i], 1, "me", "secret");
+}
+
+/* The peer's first bytes come together with the reply. */
+GROUP (peer_speaks_at_once)
+{
+    static const behaviour_t scripts[] = {
+        {"0500", NULL, GRANTED, RELAY_GLUED, 0},
+        {"0500", NULL, "05000003096c6f63616c686f73740050", RELAY_GLUED, 0},
+        {"0500", NULL, "050000040000000000000000000000000000000112ff", RELAY_GLUED, 0},
+    };
+    int i;
+    for (i = 0; i < 3; i++)
+        fail_then_succeed (&scripts[i], 1, NULL, NULL);
+}
+
+GROUP (proxy_comes_late)
+{
+    scene_t sc;
+    scene_unserved (&sc);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_failure (&sc);
+    expect_failure (&sc);
+    proxy_serve (&sc.proxy, sc.pull_ep, &grant, 1);
+    exchange (&sc);
+    SAID (&sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
+    OK (zmq_close (sc.push));
+    OK (zmq_close (sc.mon));
+    OK (zmq_close (sc.pull));
+    OK (zmq_ctx_term (sc.ctx));
+}
+
+GROUP (lost_connection_comes_back)
+{
+    scene_t sc;
+    char ep[EP_SIZE];
+    scene (&sc, &grant, 1);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_success (&sc, sc.proxy.endpoint);
+    exchange (&sc);
+    OK (zmq_close (sc.pull));
+    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy.endpoint);
+    sc.pull = sock (sc.ctx, ZMQ_PULL);
+    strcpy (ep, sc.pull_ep);
+    EVENTUALLY (zmq_bind (sc.pull, ep) == 0, 5000);
+    exchange (&sc);
+    CHECK (clients (&sc.proxy) >= 2);
+    OK (zmq_close (sc.push));
+    OK (zmq_close (sc.mon));
+    OK (zmq_close (sc.pull));
+    OK (zmq_ctx_term (sc.ctx));
+}
+
+/* The dialogue is part of the handshake (ZMQ_HANDSHAKE_IVL) and of connecting (ZMQ_CONNECT_TIMEOUT). */
+static void silent_proxy (int option)
+{
+    static const behaviour_t script[] = {
+        {"", NULL, NULL, WAIT, 0},
+        {"0500", NULL, "0500000103", WAIT, 0},
+        {"0500", NULL, GRANTED, RELAY, 0},
+    };
+    scene_t sc;
+    int64_t start;
+    int i;
+    scene (&sc, script, 3);
+    set_int (sc.push, option, 300);
+    start = now_ms ();
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    for (i = 1; i < 3; i++) {
+        expect_failure (&sc);
+        CHECK (now_ms () - start >= 300 * i);
+    }
+    /* On a busy machine the good attempt may take too long, too. */
+    exchange (&sc);
+    OK (zmq_close (sc.push));
+    OK (zmq_close (sc.mon));
+    OK (zmq_close (sc.pull));
+    OK (zmq_ctx_term (sc.ctx));
+}
+
+GROUP (silent_proxy_handshake_ivl) { silent_proxy (ZMQ_HANDSHAKE_IVL); }
+GROUP (silent_proxy_connect_timeout) { silent_proxy (ZMQ_CONNECT_TIMEOUT); }
+
+/* zmq_close in every stage of an attempt. */
+GROUP (close_at_any_time)
+{
+    static const behaviour_t stages[] = {
+        {"", NULL, NULL, WAIT, 0},
+        {"0500", NULL, "", WAIT, 0},
+        {"0500", NULL, "05000001", WAIT, 0},
+        {"0500", NULL, GRANTED, WAIT, 0},
+    };
+    int i;
+    for (i = 0; i < 4; i++) {
+        scene_t sc;
+        scene (&sc, &stages[i], 1);
+        OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+        EVENTUALLY (clients (&sc.proxy) == 1, 10000);
+        sleep_ms (i % 2 * 20);
+        OK (zmq_close (sc.push));
+        OK (zmq_close (sc.mon));
+        OK (zmq_close (sc.pull));
+        OK (zmq_ctx_term (sc.ctx));
+    }
+}
+
+GROUP (close_between_attempts)
+{
+    static const behaviour_t script[] = {{"05ff", NULL, NULL, WAIT, 0}};
+    scene_t sc;
+    scene (&sc, script, 1);
+    set_int (sc.push, ZMQ_RECONNECT_IVL, 60000);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_failure (&sc);
+    scene_end (&sc);
+}
+
+/* What cannot be asked of a proxy is told at once. */
+GROUP (impossible_destination)
+{
+    scene_t sc;
+    char name[EP_SIZE] = "tcp://";
+    memset (name + 6, 'n', 256);
+    strcpy (name + 6 + 256, ":1");
+    scene (&sc, &grant, 1);
+    FAILS (zmq_connect (sc.push, name), EINVAL);
+    FAILS (zmq_connect (sc.push, "tcp://:99"), EINVAL);
+    FAILS (zmq_connect (sc.push, "tcp://[]:99"), EINVAL);
+    FAILS (zmq_connect (sc.push, "tcp://peer.example:0"), EINVAL);
+    OK (zmq_connect (sc.push, "tcp://peer.example:99"));
+    expect_success (&sc, sc.proxy.endpoint);
+    IS (clients (&sc.proxy), 1);
+    scene_end (&sc);
+}
+
+/* `tcp://source;peer`: the source is ours, no business of the proxy. */
+GROUP (destination_with_source)
+{
+    scene_t sc;
+    char endpoint[120];
+    scene (&sc, &grant, 1);
+    sprintf (endpoint, "tcp://127.0.0.1:0;%s", sc.proxy.address);
+    OK (zmq_connect (sc.push, "tcp://127.0.0.1:0;peer.example:99"));
+    expect_success (&sc, endpoint);
+    exchange (&sc);
+    SAID (&sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
+    scene_end (&sc);
+}
+
+GROUP (other_transports_ignore_it)
+{
+    static const char *const transports[] = {"ipc", "inproc"};
+    void *ctx = ctx_new ();
+    int i;
+    for (i = 0; i < 2; i++) {
+        void *a = sock (ctx, ZMQ_PAIR), *b = sock (ctx, ZMQ_PAIR);
+        char ep[EP_SIZE];
+        set_text (b, ZMQ_SOCKS_PROXY, "127.0.0.1:1");
+        bind_any (a, transports[i], ep);
+        OK (zmq_connect (b, ep));
+        SEND (b, "direct", 0);
+        RECV (a, "direct");
+        OK (zmq_close (a));
+        OK (zmq_close (b));
+    }
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (bind_ignores_it)
+{
+    void *ctx = ctx_new (), *a = sock (ctx, ZMQ_PAIR), *b = sock (ctx, ZMQ_PAIR);
+    char ep[EP_SIZE];
+    set_text (a, ZMQ_SOCKS_PROXY, "127.0.0.1:1");
+    bind_any (a, "tcp", ep);
+    OK (zmq_connect (b, ep));
+    SEND (b, "direct", 0);
+    RECV (a, "direct");
+    OK (zmq_close (a));
+    OK (zmq_close (b));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* A STREAM socket has no handshake but the one with the proxy. */
+GROUP (stream)
+{
+    static const behaviour_t scripts[] = {
+        {"0500", NULL, GRANTED, RELAY, 0},
+        {"0500", NULL, GRANTED, RELAY, 1},
+    };
+    int i;
+    for (i = 0; i < 2; i++) {
+        void *ctx = ctx_new (), *far = sock (ctx, ZMQ_STREAM), *near = sock (ctx, ZMQ_STREAM), *mon;
+        char ep[EP_SIZE], id[256], far_id[256];
+        int n, m;
+        proxy_t proxy;
+        bind_any (far, "tcp", ep);
+        proxy_bind (&proxy);
+        proxy_serve (&proxy, ep, &scripts[i], 1);
+        set_text (near, ZMQ_SOCKS_PROXY, proxy.address);
+        mon = monitor (ctx, near);
+        OK (zmq_connect (near, "tcp://peer.example:99"));
+        EVENT (mon, ZMQ_EVENT_CONNECT_DELAYED, proxy.endpoint);
+        EVENT (mon, ZMQ_EVENT_CONNECTED, proxy.endpoint);
+        n = zmq_recv (near, id, sizeof id, 0);
+        CHECK (n > 0 && RCVMORE (near));
+        RECV (near, "");
+        m = zmq_recv (far, far_id, sizeof far_id, 0);
+        CHECK (m > 0 && RCVMORE (far));
+        RECV (far, "");
+        IS (zmq_send (near, id, (size_t) n, ZMQ_SNDMORE), n);
+        SEND (near, "GET /", 0);
+        IS (zmq_recv (far, far_id, sizeof far_id, 0), m);
+        RECV (far, "GET /");
+        IS (zmq_send (far, far_id, (size_t) m, ZMQ_SNDMORE), m);
+        SEND (far, "200 OK", 0);
+        IS (zmq_recv (near, id, sizeof id, 0), n);
+        RECV (near, "200 OK");
+        OK (zmq_close (near));
+        OK (zmq_close (mon));
+        OK (zmq_close (far));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
+MAIN (ENTRY (options), ENTRY (address), ENTRY (name_is_left_to_the_proxy), ENTRY (ipv6_address), ENTRY (proxy_by_name),
+      ENTRY (proxy_with_source), ENTRY (proxy_that_is_no_address), ENTRY (option_as_it_was), ENTRY (login),
+      ENTRY (longest_login), ENTRY (login_refused), ENTRY (method_refused), ENTRY (login_never_offered),
+      ENTRY (request_refused), ENTRY (damaged_reply), ENTRY (proxy_hangs_up), ENTRY (peer_hangs_up),
+      ENTRY (slow_proxy), ENTRY (peer_speaks_at_once), ENTRY (proxy_comes_late), ENTRY (lost_connection_comes_back),
+      ENTRY_SLOW (silent_proxy_handshake_ivl, 10), ENTRY_SLOW (silent_proxy_connect_timeout, 10),
+      ENTRY (close_at_any_time), ENTRY (close_between_attempts), ENTRY (impossible_destination),
+      ENTRY (destination_with_source), ENTRY (other_transports_ignore_it), ENTRY (bind_ignores_it), ENTRY (stream))
