@@ -41,6 +41,11 @@ impl Connecter {
         }
     }
 
+    /// Whether ZMQ_RECONNECT_IVL wants that. The manual says -1 if not; libzmq takes 0 for the same.
+    fn reconnects(&self) -> bool {
+        self.options.reconnect_ivl > 0
+    }
+
     /// What monitor events call it: the endpoint, or the proxy on the way there, as in libzmq.
     fn name(&self) -> String {
         self.route.first().to_string()
@@ -77,7 +82,7 @@ impl Core {
                 }
             });
             if spawned.is_err() {
-                self.retry_later(number);
+                self.attempt_failed(number);
             }
             return;
         }
@@ -92,7 +97,7 @@ impl Core {
                 connecter.candidates = addresses.into_iter();
                 self.connect_next(number);
             }
-            (Some(_), Err(_)) => self.retry_later(number),
+            (Some(_), Err(_)) => self.attempt_failed(number),
             (None, _) => {}
         }
     }
@@ -101,10 +106,14 @@ impl Core {
     fn connect_next(&mut self, number: u32) {
         let Some(connecter) = self.connecter(number) else { return };
         let name = connecter.name();
+        let mut failed = -1;
         for address in connecter.candidates.by_ref() {
             let started = connecter.route.start(&address, &connecter.options);
             let Ok(mut connecting) = started else { continue };
-            let Ok(step) = connecting.first_step() else { continue };
+            let Ok(step) = connecting.first_step() else {
+                failed = connecting.as_fd().as_raw_fd();
+                continue;
+            };
             if step == Step::Made {
                 self.connected(number, connecting.finish());
                 return;
@@ -118,15 +127,15 @@ impl Core {
             let Ok(io) = self.io() else { return };
             if io.add(fd, watch(step), self.key, driver::connecting(number)).is_err() {
                 self.drop_connecting(number);
-                self.retry_later(number);
+                self.attempt_failed(number);
                 return;
             }
             self.limit_connecting(number, |options| options.connect_timeout);
             self.limit_dialogue(number, step);
             return;
         }
-        self.report(event::CLOSED, -1, &name);
-        self.retry_later(number);
+        self.report(event::CLOSED, i64::from(failed), &name);
+        self.attempt_failed(number);
     }
 
     /// A connecting descriptor is ready.
@@ -173,12 +182,22 @@ impl Core {
         } else {
             let name = connecter.name();
             self.report(event::CLOSED, i64::from(fd), &name);
-            self.retry_later(number);
+            self.attempt_failed(number);
+        }
+    }
+
+    /// The endpoint ends while it connects.
+    pub(super) fn stop_connecting(&mut self, number: u32) {
+        if let Some(connecting) = self.drop_connecting(number) {
+            let fd = connecting.as_fd().as_raw_fd();
+            drop(connecting);
+            let name = self.connecter(number).map(|c| c.name()).unwrap_or_default();
+            self.report(event::CLOSED, i64::from(fd), &name);
         }
     }
 
     /// Takes a connecting descriptor from the endpoint and the reactor.
-    pub(super) fn drop_connecting(&mut self, number: u32) -> Option<Connecting> {
+    fn drop_connecting(&mut self, number: u32) -> Option<Connecting> {
         let connecting = self.connecter(number)?.connecting.take()?;
         if let Ok(io) = self.io() {
             let _ = io.remove(connecting.as_fd().as_raw_fd());
@@ -216,17 +235,29 @@ impl Core {
         self.open(number, stream, true, name);
     }
 
-    /// Connects again after a while (ZMQ_RECONNECT_IVL).
+    /// A connection was lost: connects again after a while, or never.
     pub(super) fn retry_later(&mut self, number: u32) {
+        if self.connecter(number).is_some_and(|c| c.reconnects()) {
+            self.schedule_attempt(number);
+        } else {
+            self.give_up(number);
+        }
+    }
+
+    /// There was no connection yet. If there is to be no second attempt the endpoint stays all the
+    /// same, and what is sent waits, as in libzmq.
+    fn attempt_failed(&mut self, number: u32) {
+        if self.connecter(number).is_some_and(|c| c.reconnects()) {
+            self.schedule_attempt(number);
+        }
+    }
+
+    fn schedule_attempt(&mut self, number: u32) {
         let Some(endpoint) = self.endpoint(number) else { return };
         let serial = endpoint.serial;
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
         let name = connecter.name();
         let base = connecter.options.reconnect_ivl;
-        if base < 0 {
-            self.give_up(number);
-            return;
-        }
         let most = connecter.options.reconnect_ivl_max;
         let interval = match connecter.interval {
             Some(last) if most > base => last.saturating_mul(2).min(most),
@@ -234,15 +265,12 @@ impl Core {
         };
         connecter.interval = Some(interval);
         // Jitter keeps clients that lost the same server from coming back at once.
-        let mut wait = interval;
-        if interval > 0 {
-            wait = wait.saturating_add((random::u32() % interval as u32) as i32);
-            if most > base {
-                wait = wait.min(most.max(interval));
-            }
+        let mut wait = interval.saturating_add((random::u32() % interval.max(1) as u32) as i32);
+        if most > base {
+            wait = wait.min(most.max(interval));
         }
         self.report(event::CONNECT_RETRIED, i64::from(wait), &name);
-        let at = Instant::now() + Duration::from_millis(wait.max(0) as u64);
+        let at = Instant::now() + Duration::from_millis(wait as u64);
         self.set_timer(at, Timer::Reconnect, number, serial);
     }
 

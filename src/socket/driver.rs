@@ -103,7 +103,8 @@ impl Core {
             Timer::Handshake => {
                 let place = self.openings.get(number as usize).and_then(Option::as_ref);
                 if place.is_some_and(|o| o.serial == serial) {
-                    self.opening_closed(number, Error::Os(libc::ETIMEDOUT));
+                    // libzmq's monitors tell the errno of the last read, which had nothing.
+                    self.opening_closed(number, Error::Again);
                 }
             }
             Timer::Zap => self.hear_zap(number, serial),

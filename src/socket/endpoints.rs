@@ -13,7 +13,7 @@ use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
-use crate::transport::{AcceptError, Address, Listener, Route, Stream};
+use crate::transport::{AcceptError, Address, BindError, Listener, Route, Stream};
 use crate::types::SocketType;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
@@ -125,13 +125,18 @@ impl Core {
     }
 
     fn bind(&mut self, given: &str) -> Result<()> {
-        let address = Address::parse_for(given, self.socket_type)?;
+        let address = Address::parse_for(given, self.socket_type).inspect_err(|error| {
+            if *error == Error::NameTooLong {
+                self.report_failed_bind(given, (*error).into());
+            }
+        })?;
         if let Address::Inproc(name) = &address {
             return self.bind_inproc(given, name);
         }
         let io = self.io()?;
-        let listener = Listener::bind(&address, &self.options).inspect_err(|error| {
-            self.report(event::BIND_FAILED, i64::from(error.errno()), given);
+        let listener = Listener::bind(&address, &self.options).map_err(|failed| {
+            self.report_failed_bind(given, failed);
+            failed.error
         })?;
         let fd = listener.as_fd().as_raw_fd();
         let resolved = listener.endpoint().to_owned();
@@ -143,6 +148,17 @@ impl Core {
         self.last_endpoint.clone_from(&resolved);
         self.report(event::LISTENING, i64::from(fd), &resolved);
         Ok(())
+    }
+
+    /// Tells the monitor in libzmq's words: the address without its transport, and before that the
+    /// end of a socket that has a name only with ipc.
+    fn report_failed_bind(&mut self, given: &str, failed: BindError) {
+        let (transport, address) = given.split_once("://").unwrap_or(("", given));
+        if let Some(fd) = failed.closed {
+            let name = if transport == "ipc" { given } else { "" };
+            self.report(event::CLOSED, i64::from(fd), name);
+        }
+        self.report(event::BIND_FAILED, i64::from(failed.error.errno()), address);
     }
 
     fn bind_inproc(&mut self, given: &str, name: &str) -> Result<()> {
@@ -334,7 +350,7 @@ impl Core {
     }
 
     pub(super) fn forget_endpoint(&mut self, number: u32) {
-        drop(self.drop_connecting(number));
+        self.stop_connecting(number);
         for opening in 0..self.openings.len() {
             if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
                 self.drop_opening(opening as u32);
@@ -393,8 +409,10 @@ impl Core {
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     let accepted = i64::from(stream.as_fd().as_raw_fd());
-                    self.report(event::ACCEPTED, accepted, &name);
-                    self.open(number, stream, false, name);
+                    // Behind a wildcard each connection has the address it came to.
+                    let local = stream.local_endpoint();
+                    self.report(event::ACCEPTED, accepted, &local);
+                    self.open(number, stream, false, local);
                 }
                 Err(AcceptError::Exhausted(error)) => {
                     self.report(event::ACCEPT_FAILED, i64::from(error.errno()), &name);

@@ -38,8 +38,8 @@ impl Route {
         &self.first
     }
 
-    /// Starts to connect to what [`Address::resolve`] found for [`Route::first`]. `Err(Again)` is
-    /// what a Unix domain socket says whose backlog is full.
+    /// Starts to connect to what [`Address::resolve`] found for [`Route::first`]. Fails only for
+    /// want of a socket: if that cannot connect, [`Connecting::first_step`] tells.
     pub fn start(&self, to: &SocketAddrAny, options: &SocketOptions) -> Result<Connecting> {
         let (fd, connected) = start_connect(to, options)?;
         let dialogue = self.destination.as_ref().map(|peer| Dialogue::new(peer, options));
@@ -51,7 +51,8 @@ impl Route {
 #[derive(Debug)]
 pub struct Connecting {
     fd: OwnedFd,
-    connected: bool,
+    /// Or why it could not even begin.
+    connected: Result<bool>,
     /// With the proxy, if there is one.
     dialogue: Option<Dialogue>,
 }
@@ -70,16 +71,17 @@ pub enum Step {
 }
 
 impl Connecting {
-    /// How far it is right after [`Route::start`].
+    /// How far it is right after [`Route::start`]. `Err(Again)` is what a Unix domain socket says
+    /// whose backlog is full.
     pub fn first_step(&mut self) -> Result<Step> {
-        if self.connected { self.converse() } else { Ok(Step::Connecting) }
+        if self.connected? { self.converse() } else { Ok(Step::Connecting) }
     }
 
     /// Goes on as far as possible, now that the descriptor is ready for the last step.
     pub fn advance(&mut self) -> Result<Step> {
-        if !self.connected {
+        if !self.connected? {
             finish_connect(self.fd.as_fd())?;
-            self.connected = true;
+            self.connected = Ok(true);
         }
         self.converse()
     }
@@ -127,47 +129,53 @@ impl AsFd for Connecting {
     }
 }
 
-/// A socket, and whether it is connected already.
-fn start_connect(to: &SocketAddrAny, options: &SocketOptions) -> Result<(OwnedFd, bool)> {
+/// A socket, and what connecting it gave: whether it is connected already. Only without a socket
+/// it fails itself.
+fn start_connect(to: &SocketAddrAny, options: &SocketOptions) -> Result<(OwnedFd, Result<bool>)> {
     match to {
         SocketAddrAny::Unix(name) => {
             let address = SockAddr::unix(name)?;
             let fd = net::stream_socket(&address)?;
-            tune::prepare(fd.as_fd(), false, options)?;
-            let connected = net::connect(fd.as_fd(), &address)?;
+            let connected = tune::prepare(fd.as_fd(), false, options)
+                .and_then(|()| net::connect(fd.as_fd(), &address));
             Ok((fd, connected))
         }
-        SocketAddrAny::Inet { target, source } => match connect_tcp(*target, *source, options) {
+        SocketAddrAny::Inet { target, source } => match net::stream_socket(&(*target).into()) {
             // A system without IPv6 knows no IPv6 form of IPv4 addresses either.
             Err(Error::Os(libc::EAFNOSUPPORT)) if unmapped(*target) != *target => {
-                connect_tcp(unmapped(*target), source.map(unmapped), options)
+                let target = unmapped(*target);
+                let fd = net::stream_socket(&target.into())?;
+                let connected = connect_tcp(fd.as_fd(), target, source.map(unmapped), options);
+                Ok((fd, connected))
             }
-            result => result,
+            made => {
+                let fd = made?;
+                let connected = connect_tcp(fd.as_fd(), *target, *source, options);
+                Ok((fd, connected))
+            }
         },
     }
 }
 
 fn connect_tcp(
+    fd: BorrowedFd<'_>,
     target: SocketAddr,
     source: Option<SocketAddr>,
     options: &SocketOptions,
-) -> Result<(OwnedFd, bool)> {
-    let address = SockAddr::from(target);
-    let fd = net::stream_socket(&address)?;
-    tune::prepare(fd.as_fd(), true, options)?;
-    tune::tcp(fd.as_fd(), options);
+) -> Result<bool> {
+    tune::prepare(fd, true, options)?;
+    tune::tcp(fd, options);
     if let Some(source) = source {
-        net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
         if source.port() == 0 {
             // The port is chosen when connecting, so that it need be unique per peer only
             // (ip(7)). Older systems choose here.
             let option = libc::IP_BIND_ADDRESS_NO_PORT;
-            let _ = net::set_option(fd.as_fd(), libc::IPPROTO_IP, option, 1);
+            let _ = net::set_option(fd, libc::IPPROTO_IP, option, 1);
         }
-        net::bind(fd.as_fd(), &SockAddr::from(source))?;
+        net::bind(fd, &SockAddr::from(source))?;
     }
-    let connected = net::connect(fd.as_fd(), &address)?;
-    Ok((fd, connected))
+    net::connect(fd, &SockAddr::from(target))
 }
 
 /// How a connect ended, for a descriptor that became writable.

@@ -52,33 +52,50 @@ impl AcceptError {
     }
 }
 
+/// Why nobody can listen there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BindError {
+    /// As zmq_bind(3) says.
+    pub error: Error,
+    /// The socket that had been made, and is closed again.
+    pub closed: Option<RawFd>,
+}
+
+impl From<Error> for BindError {
+    fn from(error: Error) -> BindError {
+        BindError { error, closed: None }
+    }
+}
+
+type BindResult = std::result::Result<Listener, BindError>;
+
 impl Listener {
     /// Starts to listen at a tcp or ipc address. Never asks a name service.
     ///
     /// Errors are those of zmq_bind(3). With ZMQ_USE_FD the caller's descriptor, which must be
     /// listening already, becomes the listener's and the address only tells the transport.
-    pub fn bind(address: &Address, options: &SocketOptions) -> Result<Listener> {
+    pub fn bind(address: &Address, options: &SocketOptions) -> BindResult {
         match address {
             _ if options.use_fd != -1 => {
-                Listener::new(Socket::Adopted(AdoptedFd::new(options.use_fd)?), None)
+                Ok(Listener::new(Socket::Adopted(AdoptedFd::new(options.use_fd)?), None)?)
             }
             Address::Tcp(tcp) => Listener::bind_tcp(tcp, options),
             Address::Ipc(ipc) => Listener::bind_ipc(ipc, options),
-            Address::Inproc(_) => Err(Error::Invalid),
+            Address::Inproc(_) => Err(Error::Invalid.into()),
         }
     }
 
-    fn bind_tcp(tcp: &TcpAddress, options: &SocketOptions) -> Result<Listener> {
-        match tcp.resolve_bind(options.ipv6).and_then(|at| listen_tcp(at, options)) {
+    fn bind_tcp(tcp: &TcpAddress, options: &SocketOptions) -> BindResult {
+        match listen_tcp(tcp.resolve_bind(options.ipv6)?, options) {
             // IPv6 is wished for but the system has none.
-            Err(Error::Os(libc::EAFNOSUPPORT)) if options.ipv6 => {
+            Err(BindError { error: Error::Os(libc::EAFNOSUPPORT), .. }) if options.ipv6 => {
                 listen_tcp(tcp.resolve_bind(false)?, options)
             }
             result => result,
         }
     }
 
-    fn bind_ipc(ipc: &IpcAddress, options: &SocketOptions) -> Result<Listener> {
+    fn bind_ipc(ipc: &IpcAddress, options: &SocketOptions) -> BindResult {
         let directory = match ipc.is_wildcard() {
             true => Some(TemporaryDirectory::new()?),
             false => None,
@@ -91,10 +108,11 @@ impl Listener {
             let _ = net::unlink(path);
         }
         let fd = net::stream_socket(&address)?;
-        tune::prepare(fd.as_fd(), false, options)?;
-        net::bind(fd.as_fd(), &address)?;
-        net::listen(fd.as_fd(), options.backlog)?;
-        Listener::new(Socket::Made(fd), directory)
+        tune::prepare(fd.as_fd(), false, options)
+            .and_then(|()| net::bind(fd.as_fd(), &address))
+            .and_then(|()| net::listen(fd.as_fd(), options.backlog))
+            .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
+        Ok(Listener::new(Socket::Made(fd), directory)?)
     }
 
     fn new(socket: Socket, directory: Option<TemporaryDirectory>) -> Result<Listener> {
@@ -153,14 +171,15 @@ impl AsFd for Socket {
     }
 }
 
-fn listen_tcp(at: SocketAddr, options: &SocketOptions) -> Result<Listener> {
+fn listen_tcp(at: SocketAddr, options: &SocketOptions) -> BindResult {
     let address = SockAddr::from(at);
     let fd = net::stream_socket(&address)?;
-    tune::prepare(fd.as_fd(), true, options)?;
-    net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    net::bind(fd.as_fd(), &address)?;
-    net::listen(fd.as_fd(), options.backlog)?;
-    Listener::new(Socket::Made(fd), None)
+    tune::prepare(fd.as_fd(), true, options)
+        .and_then(|()| net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1))
+        .and_then(|()| net::bind(fd.as_fd(), &address))
+        .and_then(|()| net::listen(fd.as_fd(), options.backlog))
+        .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
+    Ok(Listener::new(Socket::Made(fd), None)?)
 }
 
 pub(super) fn classify(error: Error) -> AcceptError {

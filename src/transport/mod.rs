@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 pub use connect::{Connecting, Route, Step};
 pub use ipc::IpcAddress;
-pub use listener::{AcceptError, Listener};
+pub use listener::{AcceptError, BindError, Listener};
 pub use stream::Stream;
 pub use tcp::TcpAddress;
 

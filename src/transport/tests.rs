@@ -26,7 +26,7 @@ fn with_ipv6() -> SocketOptions {
 }
 
 fn bind(endpoint: &str, options: &SocketOptions) -> Result<Listener> {
-    Listener::bind(&Address::parse(endpoint)?, options)
+    Listener::bind(&Address::parse(endpoint)?, options).map_err(|failed| failed.error)
 }
 
 fn connect(endpoint: &str, options: &SocketOptions) -> Result<Stream> {
