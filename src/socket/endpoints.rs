@@ -534,14 +534,19 @@ impl Core {
     }
 
     /// A connection died, see [`PipeEvent::Lost`].
-    pub(super) fn connection_lost(&mut self, id: PipeId, _error: Error) {
+    pub(super) fn connection_lost(&mut self, id: PipeId, error: Error) {
         let Some(pipe) = self.pipes.get(id) else { return };
         let endpoint = pipe.endpoint;
         let lingering = pipe.is_lingering();
         let Some(connection) = pipe.connection() else { return };
         let (fd, address) = (connection.fd(), connection.address.clone());
+        let ended = connection.rx.ended();
         if let Some(failure) = connection.rx.failure() {
             self.report_failure(&failure, &address);
+        } else if self.speaks_raw() {
+            // To libzmq's monitors a connection without handshake never gets beyond it.
+            let errno = if ended { libc::EPIPE } else { error.errno() };
+            self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
         }
         self.pipes.drop_connection(id);
         self.report(event::DISCONNECTED, i64::from(fd), &address);
