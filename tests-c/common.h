@@ -6,7 +6,8 @@
  *   MAIN (ENTRY (name), ENTRY (other));
  *
  * Output: one line `ok <program>:<group> <ms>` or `FAIL <program>:<group> <why>` per group. Exit code 0 if all passed.
- * `program GROUP...` runs only those groups; `program -n GROUP` runs one in this very process (for a debugger).
+ * `program GROUP...` runs only those groups; `program -n GROUP` runs one in this very process (for a debugger);
+ * `program -l` lists the groups.
  */
 #ifndef TESTS_C_COMMON_H
 #define TESTS_C_COMMON_H
@@ -414,6 +415,8 @@ static int UNUSED run_groups (const group_t *groups, size_t count, int argc, cha
     setvbuf (stdout, NULL, _IOLBF, 0);
     for (i = 0; i < count; i++) {
         int wanted = argc == 1;
+        if (argc == 2 && !strcmp (argv[1], "-l"))
+            puts (groups[i].name);
         for (a = 1; a < argc; a++)
             wanted |= !strcmp (argv[a], groups[i].name);
         if (!wanted)

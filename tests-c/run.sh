@@ -3,8 +3,9 @@
 #
 # Builds every program once, with pkg-config against PREFIX, and runs the same binaries against PREFIX and against the
 # system's libzmq, which must agree but for known-differences.txt; then the exchange between processes with different
-# libraries (interop), the demo programs and pyzmq's tests. Last line: `N passed, N failed`; exit code 0 if none failed.
-# TESTS_C_ONLY="unit interop demo pyzmq" selects runners; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
+# libraries (interop), the demo programs, programs on CZMQ and cppzmq (foreign), and pyzmq's tests. Last line:
+# `N passed, N failed`; exit code 0 if none failed.
+# TESTS_C_ONLY="unit interop demo foreign pyzmq" selects runners; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
 START=$SECONDS
 PREFIX=$(cd "${1:?usage: run.sh PREFIX [SYSTEM_LIBDIR]}" && pwd) || exit 2
 SYSTEM_GIVEN=${2:-/usr/lib/$(uname -m)-linux-gnu}
@@ -13,7 +14,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 make_work
 OURS=$(libdir_of "$PREFIX") || exit 2
 SYSTEM=$(only_libzmq "$SYSTEM_GIVEN") || exit 2
-ONLY=${TESTS_C_ONLY:-unit interop demo pyzmq}
+ONLY=${TESTS_C_ONLY:-unit interop demo foreign pyzmq}
 total_passed=0
 total_failed=0
 wants() { [[ " $ONLY " == *" $1 "* ]]; }
@@ -126,6 +127,7 @@ script() { # NAME FILTER COMMAND...
 wants unit && unit
 wants interop && interop
 wants demo && script demo '^FAIL' "$HERE/demo.sh" "$PREFIX" "$SYSTEM_GIVEN"
+wants foreign && script foreign '^(FAIL|skipped|    )|please install' "$HERE/foreign.sh" "$PREFIX" "$SYSTEM_GIVEN"
 wants pyzmq && script pyzmq '^(FAIL|E  |fails with|pyzmq:)' "$HERE/pyzmq.sh" "$OURS" "$SYSTEM_GIVEN"
 
 echo "$total_passed passed, $total_failed failed"
