@@ -114,7 +114,8 @@ fn zap_requests_are_those_libzmq_sends() {
 #[test]
 fn zap_replies_are_checked() {
     let good: [&[u8]; 7] = [b"", b"1.0", b"1", b"200", b"OK", b"joe", b"meta"];
-    let accepted = ZapReply { status: 200, user_id: b"joe".to_vec(), metadata: b"meta".to_vec() };
+    let accepted =
+        ZapReply { status: 200, user_id: Some(b"joe".to_vec()), metadata: b"meta".to_vec() };
     assert_eq!(reply(&good, b"1"), Ok(accepted));
     for (at, value, code) in [
         (0, &b"x"[..], 0x2000_0001),

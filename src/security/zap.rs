@@ -68,7 +68,7 @@ pub fn reply<F: AsRef<[u8]>>(frames: &[F], request_id: &[u8]) -> Result<ZapReply
     };
     Ok(ZapReply {
         status,
-        user_id: user_id.as_ref().to_vec(),
+        user_id: Some(user_id.as_ref().to_vec()),
         metadata: metadata.as_ref().to_vec(),
     })
 }

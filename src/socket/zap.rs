@@ -55,7 +55,7 @@ impl Core {
         let reply = if plain || self.options.zap_enforce_domain {
             Err(HandshakeError::NoZapHandler)
         } else {
-            Ok(ZapReply { status: 200, user_id: Vec::new(), metadata: Vec::new() })
+            Ok(ZapReply { status: 200, user_id: None, metadata: Vec::new() })
         };
         self.answer_zap(number, reply);
     }

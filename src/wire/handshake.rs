@@ -219,7 +219,7 @@ impl Handshake {
             }
             return Err(HandshakeError::Refused(reply.status));
         }
-        self.peer.read_zap(&reply.user_id, &reply.metadata)?;
+        self.peer.read_zap(reply.user_id.as_deref(), &reply.metadata)?;
         self.mechanism.zap_accepted();
         self.send_commands()
     }

@@ -32,8 +32,9 @@ pub struct ZapRequest {
 pub struct ZapReply {
     /// 200, 300, 400 or 500.
     pub status: u16,
-    /// Who the peer is, for User-Id.
-    pub user_id: Vec<u8>,
+    /// Who the peer is, for User-Id, even if that is nobody in particular (empty). `None`: there was
+    /// no handler to say so.
+    pub user_id: Option<Vec<u8>>,
     /// An encoded property list.
     pub metadata: Vec<u8>,
 }

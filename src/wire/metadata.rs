@@ -141,9 +141,16 @@ impl PeerMetadata {
     ///
     /// # Errors
     /// `Zap(ZMQ_PROTOCOL_ERROR_ZAP_INVALID_METADATA)` if they do not parse or are too many.
-    pub fn read_zap(&mut self, user_id: &[u8], encoded: &[u8]) -> Result<(), HandshakeError> {
+    pub fn read_zap(
+        &mut self,
+        user_id: Option<&[u8]>,
+        encoded: &[u8],
+    ) -> Result<(), HandshakeError> {
         let invalid = HandshakeError::Zap(0x2000_0005);
-        let mut trusted = vec![(b"User-Id".to_vec(), user_id.to_vec())];
+        let mut trusted = Vec::new();
+        if let Some(user_id) = user_id {
+            trusted.push((b"User-Id".to_vec(), user_id.to_vec()));
+        }
         for property in Properties::new(encoded) {
             let Ok((name, value)) = property else { return Err(invalid) };
             trusted.push((name.to_vec(), value.to_vec()));

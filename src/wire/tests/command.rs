@@ -114,8 +114,8 @@ fn trusted_properties_cannot_come_from_the_peer() {
     append_property(&mut zap, b"X-a", b"zap");
     let mut peer = PeerMetadata::new(SocketType::Pull);
     peer.read_peer(&list).unwrap();
-    peer.read_zap(b"joe", &zap).unwrap();
+    peer.read_zap(Some(b"joe"), &zap).unwrap();
     let own = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     assert_eq!(peer.properties, [own("User-Id", "joe"), own("X-a", "zap"), own("X-a", "peer")]);
-    assert_eq!(peer.read_zap(b"joe", b"\x03"), Err(HandshakeError::Zap(0x2000_0005)));
+    assert_eq!(peer.read_zap(Some(b"joe"), b"\x03"), Err(HandshakeError::Zap(0x2000_0005)));
 }

@@ -83,7 +83,7 @@ fn handshakes_survive_everything() {
             if ours.zap_request().is_some() {
                 let status = if random.below(4) == 0 { 400 } else { 200 };
                 let metadata = noise(&mut random, 4);
-                let _ = ours.zap_reply(Ok(ZapReply { status, user_id: Vec::new(), metadata }));
+                let _ = ours.zap_reply(Ok(ZapReply { status, user_id: None, metadata }));
             }
             assert!(ours.output().len() < 1000);
         }

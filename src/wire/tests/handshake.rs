@@ -283,7 +283,7 @@ fn our_extra_properties_arrive() {
 }
 
 fn ok_reply(user_id: &[u8]) -> ZapReply {
-    ZapReply { status: 200, user_id: user_id.to_vec(), metadata: property(b"X-zap", b"1") }
+    ZapReply { status: 200, user_id: Some(user_id.to_vec()), metadata: property(b"X-zap", b"1") }
 }
 
 #[test]
@@ -332,15 +332,19 @@ fn null_asks_the_handler_before_it_says_ready() {
         ours.output().clear();
         (ours, peer)
     };
-    let (mut ours, peer) = start();
-    ours.zap_reply(Ok(ok_reply(b""))).unwrap();
-    assert_eq!(*ours.output(), recorded_ready(SocketType::Router, b""));
-    assert_eq!(ours.input(&peer[64..]), Ok(peer.len() - 64));
-    assert!(ours.outcome().is_some());
+    let unasked = ZapReply { status: 200, user_id: None, metadata: Vec::new() };
+    for (reply, has_user_id) in [(ok_reply(b""), true), (unasked, false)] {
+        let (mut ours, peer) = start();
+        ours.zap_reply(Ok(reply)).unwrap();
+        assert_eq!(*ours.output(), recorded_ready(SocketType::Router, b""));
+        assert_eq!(ours.input(&peer[64..]), Ok(peer.len() - 64));
+        let properties = ours.outcome().unwrap().properties;
+        assert_eq!(properties.contains(&(b"User-Id".to_vec(), Vec::new())), has_user_id);
+    }
 
     for (status, sent) in [(300, &b""[..]), (400, b"\x04\x0a\x05ERROR\x03400")] {
         let (mut ours, peer) = start();
-        let reply = ZapReply { status, user_id: Vec::new(), metadata: Vec::new() };
+        let reply = ZapReply { status, user_id: Some(Vec::new()), metadata: Vec::new() };
         assert_eq!(ours.zap_reply(Ok(reply)), Err(HandshakeError::Refused(status)));
         assert_eq!(ours.output(), sent);
         assert_eq!(ours.input(&peer[64..]), Err(HandshakeError::Refused(status)));

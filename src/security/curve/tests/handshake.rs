@@ -95,7 +95,7 @@ fn the_zap_handler_judges_the_permanent_key() {
         assert_eq!(question.credentials, [public_of(&CLIENT).to_vec()]);
         assert!(b.zap_request().is_none() && b.waiting_for_zap());
         assert!(b.output().is_empty() && b.outcome().is_none());
-        let reply = ZapReply { status: 200, user_id: b"joe".to_vec(), metadata: Vec::new() };
+        let reply = ZapReply { status: 200, user_id: Some(b"joe".to_vec()), metadata: Vec::new() };
         b.zap_reply(Ok(reply)).unwrap();
         carry(&mut a, &mut b, || 1 + random.below(most)).unwrap();
         let (a, b) = established(&mut a, &mut b);
@@ -111,7 +111,7 @@ fn the_zap_handler_can_refuse() {
         let mut b = handshake(SocketType::Router, server(true));
         carry(&mut a, &mut b, || 100).unwrap();
         assert!(b.zap_request().is_some());
-        let reply = ZapReply { status, user_id: Vec::new(), metadata: Vec::new() };
+        let reply = ZapReply { status, user_id: Some(Vec::new()), metadata: Vec::new() };
         assert_eq!(b.zap_reply(Ok(reply)), Err(HandshakeError::Refused(status)));
         let sent = std::mem::take(b.output());
         if status == 300 {
