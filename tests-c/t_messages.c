@@ -247,6 +247,74 @@ GROUP (metadata_routing_id)
     OK (zmq_ctx_term (ctx));
 }
 
+/* A message tells its origin, however what came before it was received, and whoever asked whether it is there. */
+GROUP (metadata_after_zmq_recv)
+{
+    static const int types[][2] = {
+        {ZMQ_DEALER, ZMQ_ROUTER}, {ZMQ_REQ, ZMQ_REP},   {ZMQ_PUSH, ZMQ_PULL},
+        {ZMQ_PUB, ZMQ_SUB},       {ZMQ_PAIR, ZMQ_PAIR}, {ZMQ_DEALER, ZMQ_DEALER},
+    };
+    void *ctx = ctx_new ();
+    zmq_msg_t msg;
+    OK (zmq_msg_init (&msg));
+    for (int t = 0; t < 6; t++)
+        for (int asks = 0; asks < 2; asks++) {
+            void *from = sock (ctx, types[t][0]), *to = sock (ctx, types[t][1]);
+            char ep[EP_SIZE], buf[10];
+            bind_any (to, "tcp", ep);
+            if (types[t][1] == ZMQ_SUB)
+                OK (zmq_setsockopt (to, ZMQ_SUBSCRIBE, "", 0));
+            OK (zmq_connect (from, ep));
+            if (types[t][0] == ZMQ_PUB)
+                EVENTUALLY (zmq_send (from, "hello", 5, 0) == 5 && readable (to, 10), 10000);
+            for (int i = 0; i < 3; i++) {
+                SEND (from, "first", ZMQ_SNDMORE);
+                SEND (from, "second", 0);
+                for (int part = types[t][1] == ZMQ_ROUTER ? -1 : 0; part < 2; part++) {
+                    if (asks)
+                        CHECK (readable (to, 10000));
+                    if (part < 1) {
+                        OK (zmq_recv (to, buf, sizeof buf, 0));
+                        part -= types[t][1] == ZMQ_SUB && !RCVMORE (to);
+                        continue;
+                    }
+                    IS (zmq_msg_recv (&msg, to, 0), 6);
+                    CHECK (zmq_msg_gets (&msg, "Peer-Address") && !strcmp (zmq_msg_gets (&msg, "Peer-Address"), "127.0.0.1"));
+                }
+                if (types[t][1] == ZMQ_REP) {
+                    SEND (to, "reply", 0);
+                    RECV (from, "reply");
+                }
+            }
+            OK (zmq_close (from));
+            OK (zmq_close (to));
+        }
+    OK (zmq_msg_close (&msg));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* The same of a message of one part, which waits behind a routing id or another message. */
+GROUP (metadata_of_single_parts)
+{
+    void *ctx = ctx_new (), *router = sock (ctx, ZMQ_ROUTER), *dealer = sock (ctx, ZMQ_DEALER);
+    char ep[EP_SIZE], buf[10];
+    zmq_msg_t msg;
+    bind_any (router, "tcp", ep);
+    OK (zmq_connect (dealer, ep));
+    OK (zmq_msg_init (&msg));
+    for (int i = 0; i < 5; i++)
+        SEND (dealer, "one", 0);
+    for (int i = 0; i < 5; i++) {
+        IS (zmq_recv (router, buf, sizeof buf, 0), 5);
+        IS (zmq_msg_recv (&msg, router, 0), 3);
+        CHECK (zmq_msg_gets (&msg, "Peer-Address") && !strcmp (zmq_msg_gets (&msg, "Socket-Type"), "DEALER"));
+    }
+    OK (zmq_msg_close (&msg));
+    OK (zmq_close (router));
+    OK (zmq_close (dealer));
+    OK (zmq_ctx_term (ctx));
+}
+
 GROUP (receive_truncates)
 {
     void *ctx = ctx_new (), *a = sock (ctx, ZMQ_PAIR), *b = sock (ctx, ZMQ_PAIR);
@@ -362,5 +430,5 @@ GROUP (iovecs_in_portions)
 MAIN (ENTRY (init_and_sizes), ENTRY (init_size_too_large), ENTRY (closed_message), ENTRY (uninitialised_message),
       ENTRY (send_closed_message), ENTRY (init_data_frees_once), ENTRY (init_data_over_tcp), ENTRY (init_data_dropped),
       ENTRY (failed_send_keeps), ENTRY (copy_shares_large_only), ENTRY (properties), ENTRY (metadata), ENTRY (metadata_routing_id),
-      ENTRY (receive_truncates), ENTRY (more_flag), ENTRY (send_const_sends_the_bytes), ENTRY (iovecs),
+      ENTRY (metadata_after_zmq_recv), ENTRY (metadata_of_single_parts), ENTRY (receive_truncates), ENTRY (more_flag), ENTRY (send_const_sends_the_bytes), ENTRY (iovecs),
       ENTRY (iovecs_in_portions))

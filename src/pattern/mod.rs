@@ -60,6 +60,13 @@ pub trait PipeSet {
     /// The next frame, `None` exactly when [`PipeSet::check_read`] is false. After that the
     /// pattern gets [`Pattern::read_activated`] once there is something to read again.
     fn read(&mut self, id: PipeId) -> Option<Msg>;
+    /// Gives a frame that was just read from the pipe the properties of its peer: `read` may leave
+    /// them out for a caller who cannot ask for them, but a later one will get a frame that the
+    /// pattern keeps.
+    #[inline]
+    fn complete(&self, id: PipeId, frame: &mut Msg) {
+        let _ = (id, frame);
+    }
     /// Whether a frame may be written: below the high-water mark, or in the middle of a message.
     /// When false the pattern gets [`Pattern::write_activated`] once there is room again.
     fn check_write(&mut self, id: PipeId) -> bool;

@@ -70,12 +70,13 @@ impl TaggedQueue {
         if self.in_message() {
             return true;
         }
-        while let Some((pipe, frame)) = self.queue.recv(pipes) {
+        while let Some((pipe, mut frame)) = self.queue.recv(pipes) {
             let id = if wanted(&frame) { routing.share_frame(pipe) } else { None };
             let Some(mut id) = id else {
                 self.queue.skip_rest(pipes);
                 continue;
             };
+            pipes.complete(pipe, &mut frame);
             id.set_metadata(frame.metadata().cloned());
             self.id = Some(id);
             self.frame = Some(frame);

@@ -147,7 +147,8 @@ pub struct PipeTable {
     holding: usize,
     /// ZMQ_CONFLATE in force.
     pub conflate: bool,
-    /// Whether frames get the properties of their connection: `zmq_recv` has no use for them.
+    /// Whether frames that are read get the properties of their connection: the running `zmq_recv`
+    /// has no use for them. Frames that are kept for later always do.
     pub with_metadata: bool,
     /// Whether reading must leave the kernel alone: what was gathered is what there is.
     pub frugal: bool,
@@ -531,7 +532,7 @@ impl PipeTable {
 
     /// Reads the next frame, from wherever it is.
     #[inline]
-    fn pull(&mut self, id: PipeId) -> Option<Msg> {
+    fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.lingering {
@@ -540,8 +541,7 @@ impl PipeTable {
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
                 let (mut msg, error) = wire.read(&mut self.pool, self.conflate, self.frugal);
-                if self.with_metadata
-                    && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
+                if with_metadata && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
                 {
                     msg.set_metadata(Some(connection.metadata.clone()));
                 }
@@ -593,7 +593,7 @@ impl PipeSet for PipeTable {
         {
             return true;
         }
-        let msg = self.pull(id);
+        let msg = self.pull(id, true);
         let found = msg.is_some();
         if let Some(pipe) = self.get(id) {
             pipe.next = msg;
@@ -607,7 +607,17 @@ impl PipeSet for PipeTable {
         if let Some(msg) = pipe.next.take() {
             return Some(msg);
         }
-        self.pull(id)
+        self.pull(id, self.with_metadata)
+    }
+
+    #[inline]
+    fn complete(&self, id: PipeId, frame: &mut Msg) {
+        if frame.metadata().is_none()
+            && let Some(Some(Pipe { kind: Kind::Wire(wire), .. })) = self.pipes.get(id as usize)
+            && let Some(connection) = &wire.connection
+        {
+            frame.set_metadata(Some(connection.metadata.clone()));
+        }
     }
 
     #[inline]

@@ -41,9 +41,11 @@ impl Deadline {
 }
 
 impl Core {
-    fn receive_now(&mut self) -> Result<Msg> {
+    fn receive_now(&mut self, with_metadata: bool) -> Result<Msg> {
         loop {
+            self.pipes.with_metadata = with_metadata;
             let result = self.pattern.recv(&mut self.pipes);
+            self.pipes.with_metadata = true;
             // What was found out meanwhile (the end of a connection, say) may be what the caller
             // waits for.
             if !self.pump() || !matches!(result, Err(Error::Again)) {
@@ -62,10 +64,10 @@ impl Core {
     }
 
     /// Receives without waiting, looking at the kernel if there is nothing here.
-    fn receive(&mut self, will_wait: bool) -> Result<Msg> {
+    fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
         self.process_mail();
         self.pipes.patient = will_wait;
-        match self.receive_now() {
+        match self.receive_now(with_metadata) {
             Err(Error::Again) => {}
             other => {
                 self.look_around();
@@ -73,7 +75,7 @@ impl Core {
             }
         }
         self.look(will_wait);
-        self.receive_now()
+        self.receive_now(with_metadata)
     }
 
     fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
@@ -254,23 +256,26 @@ impl Socket {
     #[inline]
     fn receive_part(&'static self, dont_wait: bool, with_metadata: bool) -> Result<Msg> {
         let mut core = self.enter()?;
-        core.pipes.with_metadata = with_metadata;
         let timeout = if dont_wait { 0 } else { core.options.rcvtimeo };
-        match core.receive(timeout != 0) {
+        match core.receive(timeout != 0, with_metadata) {
             Ok(msg) => {
                 core.receive_more = msg.more();
                 core.ensure_watched();
                 core.tell_others();
                 Ok(msg)
             }
-            Err(Error::Again) => self.receive_waiting(core, Deadline::new(timeout)),
+            Err(Error::Again) => self.receive_waiting(core, Deadline::new(timeout), with_metadata),
             Err(error) => Err(error),
         }
     }
 
     #[cold]
-    fn receive_waiting(&'static self, mut core: Guard, mut deadline: Deadline) -> Result<Msg> {
-        let with_metadata = core.pipes.with_metadata;
+    fn receive_waiting(
+        &'static self,
+        mut core: Guard,
+        mut deadline: Deadline,
+        with_metadata: bool,
+    ) -> Result<Msg> {
         let generation = core.key.generation;
         let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin() };
         loop {
@@ -291,10 +296,9 @@ impl Socket {
             } else {
                 core = self.wait(core, left)?;
             }
-            core.pipes.with_metadata = with_metadata;
             // Others had the lock meanwhile, so sleeping before another look would miss what they
             // left for us.
-            match core.receive(true) {
+            match core.receive(true, with_metadata) {
                 Ok(msg) => {
                     if looking.is_some() {
                         core.spin.end(true);
