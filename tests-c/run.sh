@@ -35,9 +35,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop; do
+for p in $programs interop interop_security; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -93,20 +93,19 @@ unit() {
 }
 
 # ---- between processes ----------------------------------------------------------------------------------------------
-interop() {
-    local out=$WORK/interop
+between() { # PROGRAM NUMBER_OF_CASES
+    local out=$WORK/$1 ok bad
     {
-        timeout -k 2 150 "$WORK/bin/interop" "$OURS" "$SYSTEM" ours-system
-        timeout -k 2 150 "$WORK/bin/interop" "$SYSTEM" "$OURS" system-ours
-        timeout -k 2 150 "$WORK/bin/interop" "$OURS" "$OURS" ours-ours
+        timeout -k 2 150 "$WORK/bin/$1" "$OURS" "$SYSTEM" ours-system
+        timeout -k 2 150 "$WORK/bin/$1" "$SYSTEM" "$OURS" system-ours
+        timeout -k 2 150 "$WORK/bin/$1" "$OURS" "$OURS" ours-ours
     } >"$out" 2>&1
     grep -v '^ok' "$out"
-    local ok bad
     ok=$(grep -c '^ok' "$out")
     bad=$(grep -c '^FAIL' "$out")
-    # 12 pairs, 2 transports, 2 binders, 3 combinations.
-    [ $((ok + bad)) = 144 ] || bad=$((bad + 144 - ok - bad))
-    account interop "$ok" "$bad"
+    # Each with three combinations.
+    [ $((ok + bad)) = $(($2 * 3)) ] || bad=$((bad + $2 * 3 - ok - bad))
+    account "$1" "$ok" "$bad"
 }
 
 # Runs a script whose last line is `N passed, N failed`.
@@ -125,7 +124,8 @@ script() { # NAME FILTER COMMAND...
 }
 
 wants unit && unit
-wants interop && interop
+# 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
+wants interop && { between interop 48; between interop_security 292; }
 wants demo && script demo '^FAIL' "$HERE/demo.sh" "$PREFIX" "$SYSTEM_GIVEN"
 wants foreign && script foreign '^(FAIL|skipped|    )|please install' "$HERE/foreign.sh" "$PREFIX" "$SYSTEM_GIVEN"
 wants pyzmq && script pyzmq '^(FAIL|E  |fails with|pyzmq:)' "$HERE/pyzmq.sh" "$OURS" "$SYSTEM_GIVEN"
