@@ -94,6 +94,8 @@ pub struct SocketOptions {
     pub bindtodevice: Vec<u8>,
     /// Accepted for compatibility; it means something on Windows only.
     pub loopback_fastpath: bool,
+    /// Properties to announce to peers, in the order of their names.
+    pub metadata: Vec<(Vec<u8>, Vec<u8>)>,
     pub invert_matching: bool,
     /// [`MECHANISM_NULL`], [`MECHANISM_PLAIN`] or [`MECHANISM_CURVE`].
     pub mechanism: i32,
@@ -155,6 +157,7 @@ impl Default for SocketOptions {
             use_fd: -1,
             bindtodevice: Vec::new(),
             loopback_fastpath: false,
+            metadata: Vec::new(),
             invert_matching: false,
             mechanism: MECHANISM_NULL,
             as_server: false,
@@ -194,7 +197,7 @@ impl SocketOptions {
     pub fn set_null(&mut self, option: i32) -> Option<Result<()>> {
         let info = table::find(option)?;
         Some(match info.shape {
-            Shape::Text { clear: Some(clear), .. } | Shape::List { clear, .. } => {
+            Shape::Text { clear: Some(clear), .. } | Shape::List { clear: Some(clear), .. } => {
                 clear(self);
                 Ok(())
             }

@@ -50,8 +50,12 @@ pub(super) enum Shape {
     },
     /// A CURVE key.
     Key { get: fn(&Options) -> &Key, set: fn(&mut Options, Key) },
-    /// A list: each value is one more element, a null pointer empties it.
-    List { add: fn(&mut Options, &[u8]) -> Result<()>, clear: fn(&mut Options) },
+    /// A list: each value is one more element.
+    List {
+        add: fn(&mut Options, &[u8]) -> Result<()>,
+        /// What a null pointer does.
+        clear: Option<fn(&mut Options)>,
+    },
 }
 
 /// The row of this number.
@@ -138,7 +142,7 @@ macro_rules! list {
                     o.$field.push(element);
                     Ok(())
                 },
-                clear: |o| o.$field.clear(),
+                clear: Some(|o| o.$field.clear()),
             },
         )
     };
@@ -229,6 +233,7 @@ pub const TABLE: &[OptionInfo] = &[
     text!(92 ZMQ_BINDTODEVICE bindtodevice 1..16, Some(|o| o.bindtodevice.clear())),
     flag!(93 ZMQ_ZAP_ENFORCE_DOMAIN zap_enforce_domain strict false),
     flag!(94 ZMQ_LOOPBACK_FASTPATH loopback_fastpath strict false),
+    row("ZMQ_METADATA", 95, Shape::List { add: add_metadata, clear: None }),
     flag!(96 ZMQ_MULTICAST_LOOP multicast_loop strict false),
     text!(99 ZMQ_SOCKS_USERNAME socks_username 0..255, Some(|o| o.socks_username.clear())),
     text!(100 ZMQ_SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),
@@ -259,6 +264,29 @@ fn plain_client(options: &mut Options) {
 /// A null user name or password; the stored names stay readable.
 fn no_security(options: &mut Options) {
     options.mechanism = MECHANISM_NULL;
+}
+
+/// One more `name:value` to announce; names begin with `X-`. The first of a name stays.
+fn add_metadata(options: &mut Options, value: &[u8]) -> Result<()> {
+    let colon = value.iter().position(|byte| *byte == b':').ok_or(Error::Invalid)?;
+    let (name, value) = value.split_at_checked(colon).ok_or(Error::Invalid)?;
+    if name.len() > 255 {
+        return Err(Error::Invalid);
+    }
+    let (name, value) = (until_nul(name), until_nul(value.get(1..).unwrap_or_default()));
+    if !name.starts_with(b"X-") || name.len() < 3 || value.is_empty() {
+        return Err(Error::Invalid);
+    }
+    let properties = &mut options.metadata;
+    if let Err(place) = properties.binary_search_by(|(other, _)| other.as_slice().cmp(name)) {
+        properties.insert(place, (name.to_vec(), value.to_vec()));
+    }
+    Ok(())
+}
+
+/// A string of C inside of bytes that may go on behind its end.
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// A process, user or group number.

@@ -297,6 +297,24 @@ fn ipc_filters_collect_and_clear() {
 }
 
 #[test]
+fn metadata_is_a_list_of_names_with_values() {
+    let mut options = fresh();
+    for text in [&b"X-b:1"[..], b"X-B:0", b"X-a:b:c", b"X-b:2", b"X-z:end\0more", b"X-y\0y:why"] {
+        assert_eq!(options.set(95, text), Some(Ok(())), "{text:?}");
+    }
+    let pair = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let expected = [("X-B", "0"), ("X-a", "b:c"), ("X-b", "1"), ("X-y", "why"), ("X-z", "end")];
+    assert_eq!(options.metadata, expected.map(|(name, value)| pair(name, value)));
+    for text in ["", ":", "X-a", "X-:v", "X-a:", "x-a:b", "a:b", " X-a:b", "Xa:b"] {
+        assert_eq!(options.set(95, text.as_bytes()), Some(Err(Error::Invalid)), "{text:?}");
+    }
+    let named = |length: usize| [b"X-", "n".repeat(length - 2).as_bytes(), b":v"].concat();
+    assert_eq!(options.set(95, &named(255)), Some(Ok(())));
+    assert_eq!(options.set(95, &named(256)), Some(Err(Error::Invalid)));
+    assert_eq!(options.set_null(95), Some(Err(Error::Invalid)));
+}
+
+#[test]
 fn accept_filters_parse_as_measured() {
     // Text, valid without ZMQ_IPV6, valid with it.
     let cases = [

@@ -470,7 +470,8 @@ impl Core {
             return;
         }
         let routing_id = self.options.routing_id.clone();
-        let config = HandshakeConfig::new(self.socket_type, routing_id, self.mechanism());
+        let mut config = HandshakeConfig::new(self.socket_type, routing_id, self.mechanism());
+        config.properties.clone_from(&self.options.metadata);
         let serial = self.next_serial();
         let peer = stream.peer_address();
         let opening = Opening::new(

@@ -20,6 +20,7 @@ const TYPE: i32 = 16;
 const SNDHWM: i32 = 23;
 const RCVHWM: i32 = 24;
 const LAST_ENDPOINT: i32 = 32;
+const INVERT_MATCHING: i32 = 74;
 const THREAD_SAFE: i32 = 81;
 
 /// ZMQ_POLLIN.
@@ -96,6 +97,8 @@ impl Core {
         match option {
             RCVMORE => integer(c_int::from(self.receive_more), capacity),
             TYPE if capacity != 4 => Err(Error::Invalid),
+            // Patterns that have it keep it; its size is that of an option of all types.
+            INVERT_MATCHING if capacity != 4 => Err(Error::Invalid),
             TYPE => integer(self.socket_type as c_int, capacity),
             THREAD_SAFE => integer(0, capacity),
             EVENTS if capacity < 4 => Err(Error::Invalid),
