@@ -11,13 +11,14 @@ use crate::pattern::PipeId;
 use crate::sys::{epoll, random};
 use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A peer we connect to, again and again.
 pub(super) struct Connecter {
     route: Route,
     /// Options as they were at `connect`.
-    pub(super) options: SocketOptions,
+    pub(super) options: Arc<SocketOptions>,
     pub(super) pipe: Option<PipeId>,
     /// The last interval between attempts, in milliseconds.
     interval: Option<i32>,
@@ -29,7 +30,7 @@ pub(super) struct Connecter {
 }
 
 impl Connecter {
-    pub(super) fn new(route: Route, options: SocketOptions) -> Connecter {
+    pub(super) fn new(route: Route, options: Arc<SocketOptions>) -> Connecter {
         Connecter {
             route,
             options,

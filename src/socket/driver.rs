@@ -8,6 +8,7 @@ use crate::connection::opening::Progress;
 use crate::connection::{Connection, Heartbeat};
 use crate::error::Error;
 use crate::msg::{Metadata, Msg};
+use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::PipeEvent;
 use crate::reactor::{Handler, Tick};
@@ -76,6 +77,15 @@ pub(super) fn timer_token(timer: Timer, number: u32, serial: u32) -> u64 {
 
 fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
+}
+
+fn heartbeat(options: &SocketOptions) -> Heartbeat {
+    let timeout = options.heartbeat_timeout;
+    Heartbeat {
+        interval: milliseconds(options.heartbeat_ivl),
+        timeout: milliseconds(if timeout < 0 { options.heartbeat_ivl } else { timeout }),
+        ttl: u32::try_from(options.heartbeat_ttl).unwrap_or(0),
+    }
 }
 
 impl Core {
@@ -251,7 +261,8 @@ impl Core {
         }
         metadata.add(b"Identity", &established.peer_routing_id);
         metadata.add(b"__fd", opening.fd().to_string().as_bytes());
-        let limit = u64::try_from(self.options.maxmsgsize).unwrap_or(u64::MAX);
+        let Some(options) = self.endpoint_options(endpoint) else { return };
+        let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let limit = limit.min(self.context.max_message());
         let fd = opening.into_fd();
         let subscribe_all = established.subscribe_all;
@@ -260,7 +271,7 @@ impl Core {
             self.retry_if_connected(endpoint);
             return;
         };
-        connection.heartbeat = self.heartbeat_options();
+        connection.heartbeat = heartbeat(&options);
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
         }
@@ -269,16 +280,6 @@ impl Core {
             self.reset_interval(endpoint);
         }
         self.establish(endpoint, connection);
-    }
-
-    fn heartbeat_options(&self) -> Heartbeat {
-        let interval = self.options.heartbeat_ivl;
-        let timeout = self.options.heartbeat_timeout;
-        Heartbeat {
-            interval: milliseconds(interval),
-            timeout: milliseconds(if timeout < 0 { interval } else { timeout }),
-            ttl: u32::try_from(self.options.heartbeat_ttl).unwrap_or(0),
-        }
     }
 
     /// A connection without handshake.

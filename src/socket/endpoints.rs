@@ -8,7 +8,7 @@ use super::{Mail, Socket};
 use crate::connection::opening::Opening;
 use crate::context::registry::{Binder, Waiting};
 use crate::error::{Error, Result};
-use crate::options;
+use crate::options::{self, SocketOptions};
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
@@ -18,6 +18,7 @@ use crate::types::SocketType;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Connections accepted before other descriptors get their turn.
@@ -31,6 +32,8 @@ pub(super) struct Endpoint {
     pub(super) resolved: String,
     pub(super) serial: u32,
     pub(super) kind: Kind,
+    /// As they were at `bind` or `connect`: later changes are for later endpoints.
+    options: Arc<SocketOptions>,
     /// Unbound or disconnected: lives until its pipes have sent what is left.
     closing: bool,
 }
@@ -86,6 +89,27 @@ impl Socket {
     }
 }
 
+/// Our side of the handshake.
+fn mechanism(options: &SocketOptions) -> Box<dyn Mechanism> {
+    match options.mechanism {
+        options::MECHANISM_PLAIN if options.as_server => Box::new(PlainServer::new()),
+        options::MECHANISM_PLAIN => {
+            Box::new(PlainClient::new(&options.plain_username, &options.plain_password))
+        }
+        options::MECHANISM_CURVE if options.as_server => {
+            // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
+            let zap = !options.zap_enforce_domain || !options.zap_domain.is_empty();
+            Box::new(CurveServer::new(&options.curve_secret_key, zap))
+        }
+        options::MECHANISM_CURVE => Box::new(CurveClient::new(
+            &options.curve_server_key,
+            &options.curve_public_key,
+            &options.curve_secret_key,
+        )),
+        _ => Box::new(Null::new(!options.zap_domain.is_empty())),
+    }
+}
+
 impl Core {
     /// After a call that may have changed pipes or endpoints.
     pub(super) fn after_change(&mut self) {
@@ -104,7 +128,11 @@ impl Core {
 
     fn add_endpoint(&mut self, resolved: String, kind: Kind) -> u32 {
         let serial = self.next_serial();
-        let endpoint = Endpoint { resolved, serial, kind, closing: false };
+        let options = match &kind {
+            Kind::Connecter(connecter) => connecter.options.clone(),
+            _ => Arc::new(self.options.clone()),
+        };
+        let endpoint = Endpoint { resolved, serial, kind, options, closing: false };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -115,6 +143,12 @@ impl Core {
 
     pub(super) fn endpoint(&mut self, number: u32) -> Option<&mut Endpoint> {
         self.endpoints.get_mut(number as usize)?.as_mut()
+    }
+
+    /// The options of a bound or connected endpoint.
+    pub(super) fn endpoint_options(&self, number: u32) -> Option<Arc<SocketOptions>> {
+        let endpoint = self.endpoints.get(number as usize)?.as_ref()?;
+        Some(endpoint.options.clone())
     }
 
     pub(super) fn connecter(&mut self, number: u32) -> Option<&mut Connecter> {
@@ -193,7 +227,7 @@ impl Core {
         let route = Route::new(address, &self.options)?;
         self.io()?;
         self.check_routing_id()?;
-        let connecter = Connecter::new(route, self.options.clone());
+        let connecter = Connecter::new(route, Arc::new(self.options.clone()));
         let kind = Kind::Connecter(Box::new(connecter));
         let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
@@ -405,7 +439,7 @@ impl Core {
             let Kind::Listener(listener) = &endpoint.kind else { return };
             let name = endpoint.resolved.clone();
             let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
-            match listener.accept(&self.options) {
+            match listener.accept(&endpoint.options) {
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     let accepted = i64::from(stream.as_fd().as_raw_fd());
@@ -442,36 +476,16 @@ impl Core {
         }
     }
 
-    fn mechanism(&self) -> Box<dyn Mechanism> {
-        match self.options.mechanism {
-            options::MECHANISM_PLAIN if self.options.as_server => Box::new(PlainServer::new()),
-            options::MECHANISM_PLAIN => Box::new(PlainClient::new(
-                &self.options.plain_username,
-                &self.options.plain_password,
-            )),
-            options::MECHANISM_CURVE if self.options.as_server => {
-                // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
-                let zap = !self.options.zap_enforce_domain || !self.options.zap_domain.is_empty();
-                Box::new(CurveServer::new(&self.options.curve_secret_key, zap))
-            }
-            options::MECHANISM_CURVE => Box::new(CurveClient::new(
-                &self.options.curve_server_key,
-                &self.options.curve_public_key,
-                &self.options.curve_secret_key,
-            )),
-            _ => Box::new(Null::new(!self.options.zap_domain.is_empty())),
-        }
-    }
-
     /// Begins the handshake of a new transport connection.
     pub(super) fn open(&mut self, endpoint: u32, stream: Stream, connected: bool, address: String) {
         if self.speaks_raw() {
             self.establish_raw(endpoint, stream, address);
             return;
         }
-        let routing_id = self.options.routing_id.clone();
-        let mut config = HandshakeConfig::new(self.socket_type, routing_id, self.mechanism());
-        config.properties.clone_from(&self.options.metadata);
+        let Some(options) = self.endpoint_options(endpoint) else { return };
+        let routing_id = options.routing_id.clone();
+        let mut config = HandshakeConfig::new(self.socket_type, routing_id, mechanism(&options));
+        config.properties.clone_from(&options.metadata);
         let serial = self.next_serial();
         let peer = stream.peer_address();
         let opening = Opening::new(
@@ -500,8 +514,8 @@ impl Core {
             self.retry_later(endpoint);
             return;
         }
-        if self.options.handshake_ivl > 0 {
-            let wait = Duration::from_millis(self.options.handshake_ivl as u64);
+        if options.handshake_ivl > 0 {
+            let wait = Duration::from_millis(options.handshake_ivl as u64);
             self.set_timer(Instant::now() + wait, Timer::Handshake, number, serial);
         }
         self.drive_opening(number);

@@ -9,7 +9,7 @@ use super::driver::{Timer, opening, timer_token};
 use crate::connection::opening::Progress;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::options;
+use crate::options::{self, SocketOptions};
 use crate::security::zap;
 use crate::sys::epoll;
 use crate::types::SocketType;
@@ -37,22 +37,24 @@ impl Core {
         // Asked already if there is no question; bytes of the peer wait in the kernel meanwhile.
         let Some(request) = place.handshake().zap_request() else { return };
         let (fd, serial, peer) = (place.fd(), place.serial, place.peer.clone());
+        let endpoint = place.endpoint;
+        let Some(options) = self.endpoint_options(endpoint) else { return };
         if let Ok(io) = self.io() {
             let _ = io.modify(fd, epoll::PEER_CLOSED, key, opening(number));
         }
         if self.context.registry.lock().find("zeromq.zap.01").is_none() {
-            return self.no_zap_handler(number);
+            return self.no_zap_handler(number, &options);
         }
-        match self.put_question(number, serial, &peer, &request) {
+        match self.put_question((number, serial), &options, &peer, &request) {
             Ok(socket) => self.questions.push(Question { opening: number, serial, socket }),
             Err(_) => self.answer_zap(number, Err(HandshakeError::NoZapHandler)),
         }
     }
 
     /// Without a handler PLAIN lets nobody in, and others only if ZMQ_ZAP_ENFORCE_DOMAIN is off.
-    fn no_zap_handler(&mut self, number: u32) {
-        let plain = self.options.mechanism == options::MECHANISM_PLAIN;
-        let reply = if plain || self.options.zap_enforce_domain {
+    fn no_zap_handler(&mut self, number: u32, options: &SocketOptions) {
+        let plain = options.mechanism == options::MECHANISM_PLAIN;
+        let reply = if plain || options.zap_enforce_domain {
             Err(HandshakeError::NoZapHandler)
         } else {
             Ok(ZapReply { status: 200, user_id: None, metadata: Vec::new() })
@@ -62,16 +64,16 @@ impl Core {
 
     fn put_question(
         &mut self,
-        number: u32,
-        serial: u32,
+        (number, serial): (u32, u32),
+        options: &SocketOptions,
         peer: &str,
         request: &ZapRequest,
     ) -> Result<&'static Socket> {
         let context = zap::Context {
             request_id: REQUEST_ID,
-            domain: &self.options.zap_domain,
+            domain: &options.zap_domain,
             address: peer.as_bytes(),
-            routing_id: &self.options.routing_id,
+            routing_id: &options.routing_id,
         };
         let frames = zap::request(&context, request);
         let io = self.io()?;
