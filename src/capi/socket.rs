@@ -9,6 +9,7 @@ use libc::iovec;
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
+use zeroize::Zeroizing;
 
 const DONTWAIT: c_int = 1;
 const SNDMORE: c_int = 2;
@@ -85,7 +86,8 @@ pub unsafe extern "C" fn zmq_getsockopt(
         // SAFETY: not null; the caller gives a size and a buffer of that size.
         unsafe {
             let capacity = ptr::read_unaligned(optvallen);
-            let value = socket.get_option(option, capacity)?;
+            // It may be a password.
+            let value = Zeroizing::new(socket.get_option(option, capacity)?);
             ptr::copy_nonoverlapping(value.as_ptr(), optval.cast::<u8>(), value.len());
             // A caller with a larger integer than the option's reads the right value.
             let rest = capacity - value.len();

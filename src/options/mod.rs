@@ -16,8 +16,10 @@ pub use table::{OptionInfo, TABLE, supported_by};
 
 use crate::error::{Error, Result};
 use crate::types::SocketType;
+use crate::util::keys::SecretKey;
 use crate::util::z85;
 use table::Shape;
+use zeroize::Zeroizing;
 
 /// `ZMQ_NULL`, the mechanism without security.
 pub const MECHANISM_NULL: i32 = 0;
@@ -28,7 +30,8 @@ pub const MECHANISM_CURVE: i32 = 2;
 
 /// The values of the options of one socket (zmq_setsockopt(3)). A connection copies what it
 /// needs when it is made, so later changes affect later connections only, as the man page says.
-#[derive(Debug, Clone)]
+/// Passwords and secret keys are overwritten when they are dropped or replaced.
+#[derive(Clone)]
 #[allow(missing_docs, reason = "each field is the option of zmq_setsockopt(3) with its name")]
 pub struct SocketOptions {
     pub affinity: u64,
@@ -88,7 +91,7 @@ pub struct SocketOptions {
     /// `host:port`, empty: no proxy.
     pub socks_proxy: Vec<u8>,
     pub socks_username: Vec<u8>,
-    pub socks_password: Vec<u8>,
+    pub socks_password: Zeroizing<Vec<u8>>,
     /// A descriptor `bind` takes instead of making one, -1: none.
     pub use_fd: i32,
     pub bindtodevice: Vec<u8>,
@@ -103,9 +106,9 @@ pub struct SocketOptions {
     pub zap_domain: Vec<u8>,
     pub zap_enforce_domain: bool,
     pub plain_username: Vec<u8>,
-    pub plain_password: Vec<u8>,
+    pub plain_password: Zeroizing<Vec<u8>>,
     pub curve_public_key: [u8; 32],
-    pub curve_secret_key: [u8; 32],
+    pub curve_secret_key: SecretKey,
     pub curve_server_key: [u8; 32],
 }
 
@@ -153,7 +156,7 @@ impl Default for SocketOptions {
             heartbeat_timeout: -1,
             socks_proxy: Vec::new(),
             socks_username: Vec::new(),
-            socks_password: Vec::new(),
+            socks_password: Zeroizing::default(),
             use_fd: -1,
             bindtodevice: Vec::new(),
             loopback_fastpath: false,
@@ -164,9 +167,9 @@ impl Default for SocketOptions {
             zap_domain: Vec::new(),
             zap_enforce_domain: false,
             plain_username: Vec::new(),
-            plain_password: Vec::new(),
+            plain_password: Zeroizing::default(),
             curve_public_key: [0; 32],
-            curve_secret_key: [0; 32],
+            curve_secret_key: SecretKey::default(),
             curve_server_key: [0; 32],
         }
     }
@@ -245,7 +248,7 @@ impl SocketOptions {
                 Ok(())
             }
             Shape::Key { set, .. } => {
-                set(self, curve_key(value)?);
+                set(self, &*curve_key(value)?);
                 Ok(())
             }
             Shape::List { add, .. } => add(self, value),
@@ -297,13 +300,18 @@ fn fitting(bytes: &[u8], capacity: usize) -> Result<Vec<u8>> {
 }
 
 /// A CURVE key as 32 raw bytes, or 40 characters of Z85 (RFC 32) with or without their NUL.
-fn curve_key(value: &[u8]) -> Result<[u8; 32]> {
+fn curve_key(value: &[u8]) -> Result<SecretKey> {
     let text = match value {
-        raw if raw.len() == 32 => return exactly(raw),
+        raw if raw.len() == 32 => raw,
         [text @ .., 0] if text.len() == 40 => text,
         text if text.len() == 40 => text,
         _ => return Err(Error::Invalid),
     };
-    let key = z85::decode(text).ok_or(Error::Invalid)?;
-    exactly(&key)
+    let mut key = SecretKey::default();
+    if text.len() == 32 {
+        key.copy_from_slice(text);
+    } else if !z85::decode_to(&mut *key, text) {
+        return Err(Error::Invalid);
+    }
+    Ok(key)
 }

@@ -49,7 +49,7 @@ pub(super) enum Shape {
         clear: Option<fn(&mut Options)>,
     },
     /// A CURVE key.
-    Key { get: fn(&Options) -> &Key, set: fn(&mut Options, Key) },
+    Key { get: fn(&Options) -> &Key, set: fn(&mut Options, &Key) },
     /// A list: each value is one more element.
     List {
         add: fn(&mut Options, &[u8]) -> Result<()>,
@@ -106,7 +106,7 @@ macro_rules! text {
             get: |o| &o.$field,
             set: |o, v| {
                 let also: fn(&mut Options) = $also;
-                o.$field = v.to_vec();
+                o.$field = v.to_vec().into();
                 also(o);
             },
             clear: $clear,
@@ -123,7 +123,7 @@ macro_rules! key {
                 get: |o| &o.$field,
                 set: |o, v| {
                     let also: fn(&mut Options) = $also;
-                    o.$field = v;
+                    o.$field.copy_from_slice(v);
                     also(o);
                 },
             },

@@ -1,6 +1,8 @@
 //! The NULL mechanism: each side sends READY with its properties (RFC 37, "The NULL Security
 //! Mechanism"). With a ZAP domain set, a handler judges the peer's address first (RFC 27).
 
+use zeroize::Zeroizing;
+
 use super::{Zap, refusal};
 use crate::wire::command::{append_ready, strip};
 use crate::wire::metadata::PeerMetadata;
@@ -71,7 +73,7 @@ impl Mechanism for Null {
 
     fn zap_request(&mut self) -> Option<ZapRequest> {
         let ask = self.zap.take_question();
-        ask.then(|| ZapRequest { mechanism: b"NULL", credentials: Vec::new() })
+        ask.then(|| ZapRequest { mechanism: b"NULL", credentials: Zeroizing::default() })
     }
 
     fn zap_accepted(&mut self) {

@@ -205,7 +205,7 @@ impl Mechanism for PlainServer {
         let ask = self.zap.take_question();
         ask.then(|| ZapRequest {
             mechanism: b"PLAIN",
-            credentials: std::mem::take(&mut *self.credentials),
+            credentials: std::mem::take(&mut self.credentials),
         })
     }
 

@@ -1,6 +1,8 @@
 //! The messages of the ZeroMQ Authentication Protocol (RFC 27). Who carries them to
 //! `inproc://zeromq.zap.01` and back is not known here.
 
+use zeroize::Zeroizing;
+
 use crate::wire::{HandshakeError, ZapReply, ZapRequest};
 
 /// Where a ZAP handler binds.
@@ -26,9 +28,9 @@ pub struct Context<'a> {
     pub routing_id: &'a [u8],
 }
 
-/// The frames of a request, the empty delimiter first.
-pub fn request(context: &Context<'_>, request: &ZapRequest) -> Vec<Vec<u8>> {
-    let mut frames = vec![
+/// The frames of a request, the empty delimiter first, overwritten when they are dropped.
+pub fn request(context: &Context<'_>, request: &ZapRequest) -> Zeroizing<Vec<Vec<u8>>> {
+    let mut frames = Zeroizing::new(vec![
         Vec::new(),
         VERSION.to_vec(),
         context.request_id.to_vec(),
@@ -36,7 +38,7 @@ pub fn request(context: &Context<'_>, request: &ZapRequest) -> Vec<Vec<u8>> {
         context.address.to_vec(),
         context.routing_id.to_vec(),
         request.mechanism.to_vec(),
-    ];
+    ]);
     frames.extend(request.credentials.iter().cloned());
     frames
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::error::HandshakeError;
 use super::frame::Flags;
 use super::metadata::PeerMetadata;
@@ -23,8 +25,8 @@ pub enum Status {
 pub struct ZapRequest {
     /// NULL, PLAIN, CURVE, GSSAPI.
     pub mechanism: &'static [u8],
-    /// The frames after the mechanism.
-    pub credentials: Vec<Vec<u8>>,
+    /// The frames after the mechanism, overwritten when they are dropped.
+    pub credentials: Zeroizing<Vec<Vec<u8>>>,
 }
 
 /// The answer of a ZAP handler.

@@ -256,7 +256,10 @@ impl Mechanism for CurveServer {
 
     fn zap_request(&mut self) -> Option<ZapRequest> {
         let ask = self.step == Step::SendReady && self.zap.take_question();
-        ask.then(|| ZapRequest { mechanism: b"CURVE", credentials: vec![self.client.to_vec()] })
+        ask.then(|| ZapRequest {
+            mechanism: b"CURVE",
+            credentials: vec![self.client.to_vec()].into(),
+        })
     }
 
     fn zap_accepted(&mut self) {

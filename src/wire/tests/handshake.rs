@@ -304,7 +304,7 @@ fn plain_with_a_handler_that_takes_its_time() {
         assert!(server.waiting_for_zap());
         let request = server.zap_request().unwrap();
         assert_eq!(request.mechanism, b"PLAIN");
-        assert_eq!(request.credentials, [b"user", b"pass"]);
+        assert_eq!(*request.credentials, [b"user", b"pass"]);
         assert_eq!(server.zap_request(), None);
         assert_eq!(server.input(b"early"), Ok(0));
         assert!(server.output().is_empty());

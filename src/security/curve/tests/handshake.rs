@@ -92,7 +92,7 @@ fn the_zap_handler_judges_the_permanent_key() {
         carry(&mut a, &mut b, || 1 + random.below(most)).unwrap();
         let question = b.zap_request().unwrap();
         assert_eq!(question.mechanism, b"CURVE");
-        assert_eq!(question.credentials, [public_of(&CLIENT).to_vec()]);
+        assert_eq!(*question.credentials, [public_of(&CLIENT).to_vec()]);
         assert!(b.zap_request().is_none() && b.waiting_for_zap());
         assert!(b.output().is_empty() && b.outcome().is_none());
         let reply = ZapReply { status: 200, user_id: Some(b"joe".to_vec()), metadata: Vec::new() };
