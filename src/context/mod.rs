@@ -30,7 +30,8 @@ pub mod option {
     pub const BLOCKY: i32 = 70;
 }
 
-/// The most sockets a context can be asked to have.
+/// What ZMQ_SOCKET_LIMIT says. Nothing here depends on it, and ZMQ_MAX_SOCKETS may exceed it, as
+/// with libzmq where it uses epoll.
 pub const SOCKET_LIMIT: c_int = 65_535;
 
 struct Options {
@@ -42,6 +43,13 @@ struct Options {
     thread: ThreadOptions,
 }
 
+/// What the first socket of a context decides.
+struct Started {
+    threads: Vec<Arc<IoThread>>,
+    /// ZMQ_MAX_SOCKETS then.
+    max_sockets: usize,
+}
+
 /// One context.
 pub struct Context {
     options: Mutex<Options>,
@@ -49,7 +57,7 @@ pub struct Context {
     max_message: AtomicI32,
     /// The names bound with `inproc://`.
     pub registry: Mutex<Registry>,
-    threads: Mutex<Option<Vec<Arc<IoThread>>>>,
+    started: Mutex<Option<Started>>,
     sockets: AtomicUsize,
     /// Shut down or being terminated: every call on a socket fails with ETERM.
     stopped: AtomicBool,
@@ -83,7 +91,7 @@ impl Context {
             }),
             max_message: AtomicI32::new(i32::MAX),
             registry: Mutex::new(Registry::default()),
-            threads: Mutex::new(None),
+            started: Mutex::new(None),
             sockets: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             empty: Signal::new(),
@@ -102,28 +110,28 @@ impl Context {
     /// [`Error::Invalid`] for an unknown option or a value out of range.
     pub fn set(&self, name: c_int, value: c_int) -> Result<()> {
         let mut options = self.options.lock();
-        let flag = |v: c_int| if v == 0 || v == 1 { Ok(v == 1) } else { Err(Error::Invalid) };
         match name {
             option::IO_THREADS if value >= 0 => options.io_threads = value,
-            option::MAX_SOCKETS if (1..=SOCKET_LIMIT).contains(&value) => {
-                options.max_sockets = value;
-            }
+            option::MAX_SOCKETS if value > 0 => options.max_sockets = value,
             option::THREAD_PRIORITY if value >= 0 => options.thread.priority = value,
             option::THREAD_SCHED_POLICY if value >= 0 => options.thread.policy = value,
             option::MAX_MSGSZ if value >= 0 => self.max_message.store(value, Ordering::Relaxed),
             option::THREAD_AFFINITY_CPU_ADD if value >= 0 => {
-                options.thread.affinity.push(value as usize);
+                let cpu = value as usize;
+                if !options.thread.affinity.contains(&cpu) {
+                    options.thread.affinity.push(cpu);
+                }
             }
             option::THREAD_AFFINITY_CPU_REMOVE if value >= 0 => {
                 let at = options.thread.affinity.iter().position(|&c| c == value as usize);
                 options.thread.affinity.remove(at.ok_or(Error::Invalid)?);
             }
-            option::THREAD_NAME_PREFIX if value >= 0 => {
+            option::THREAD_NAME_PREFIX => {
                 options.thread.name_prefix = value.to_string();
             }
-            option::ZERO_COPY_RECV => options.zero_copy = flag(value)?,
-            option::IPV6 => options.ipv6 = flag(value)?,
-            option::BLOCKY => options.blocky = flag(value)?,
+            option::ZERO_COPY_RECV if value >= 0 => options.zero_copy = value != 0,
+            option::IPV6 if value >= 0 => options.ipv6 = value != 0,
+            option::BLOCKY if value >= 0 => options.blocky = value != 0,
             _ => return Err(Error::Invalid),
         }
         Ok(())
@@ -177,29 +185,34 @@ impl Context {
     /// [`Error::Terminated`], [`Error::TooManyFiles`] beyond ZMQ_MAX_SOCKETS, and what starting
     /// threads says.
     pub fn add_socket(&self, resolver: Resolver, limited: bool) -> Result<()> {
-        let mut threads = self.threads.lock();
+        let mut started = self.started.lock();
         if self.is_stopped() {
             return Err(Error::Terminated);
         }
-        let options = self.options.lock();
-        if limited && self.sockets.load(Ordering::SeqCst) >= options.max_sockets as usize {
-            return Err(Error::TooManyFiles);
-        }
-        if threads.is_none() {
-            let mut started = Vec::new();
-            for number in 0..options.io_threads.max(0) as usize {
-                match IoThread::start(number, options.thread.clone(), resolver) {
-                    Ok(thread) => started.push(Arc::new(thread)),
-                    Err(error) => {
-                        started.iter().for_each(|t| t.stop());
-                        return Err(error);
-                    }
-                }
+        if let Some(started) = &*started {
+            if limited && self.sockets.load(Ordering::SeqCst) >= started.max_sockets {
+                return Err(Error::TooManyFiles);
             }
-            *threads = Some(started);
+        } else {
+            *started = Some(self.start(resolver)?);
         }
         self.sockets.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn start(&self, resolver: Resolver) -> Result<Started> {
+        let options = self.options.lock();
+        let mut threads = Vec::new();
+        for number in 0..options.io_threads.max(0) as usize {
+            match IoThread::start(number, options.thread.clone(), resolver) {
+                Ok(thread) => threads.push(Arc::new(thread)),
+                Err(error) => {
+                    threads.iter().for_each(|t: &Arc<IoThread>| t.stop());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Started { threads, max_sockets: options.max_sockets as usize })
     }
 
     /// A socket is gone.
@@ -211,9 +224,9 @@ impl Context {
 
     /// The I/O thread with the least load among those `affinity` allows (0: all).
     pub fn io_thread(&self, affinity: u64) -> Option<Arc<IoThread>> {
-        let threads = self.threads.lock();
+        let started = self.started.lock();
         let allowed = |n: usize| affinity == 0 || (n < 64 && affinity & (1 << n) != 0);
-        let candidates = threads.as_ref()?.iter().enumerate().filter(|(n, _)| allowed(*n));
+        let candidates = started.as_ref()?.threads.iter().enumerate().filter(|(n, _)| allowed(*n));
         candidates.min_by_key(|(_, t)| t.load()).map(|(_, t)| t.clone())
     }
 
@@ -250,18 +263,18 @@ impl Context {
             self.empty.leave();
             result?;
         }
-        let threads = self.threads.lock().take();
-        threads.iter().flatten().for_each(|t| t.stop());
+        let started = self.started.lock().take();
+        started.iter().flat_map(|s| &s.threads).for_each(|t| t.stop());
         Ok(())
     }
 
     /// In a forked child: the threads and sockets belong to the parent, leave them alone.
     pub fn abandon(&self) {
         // The lock may be held by a thread that does not exist here.
-        if let Some(mut threads) = self.threads.try_lock() {
-            let threads = threads.take();
-            threads.iter().flatten().for_each(|t| t.forget());
-            std::mem::forget(threads);
+        if let Some(mut started) = self.started.try_lock() {
+            let started = started.take();
+            started.iter().flat_map(|s| &s.threads).for_each(|t| t.forget());
+            std::mem::forget(started);
         }
     }
 }

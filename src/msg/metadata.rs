@@ -13,7 +13,7 @@ impl Metadata {
     /// Sets a property unless it is there already. A value is cut at its first zero byte, as a C
     /// program would read it.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
-        if self.get(name).is_some() {
+        if self.properties.iter().any(|(n, _)| **n == *name) {
             return;
         }
         let end = value.iter().position(|&b| b == 0).unwrap_or(value.len());
@@ -22,9 +22,29 @@ impl Metadata {
         }
     }
 
-    /// The value of a property. Names are case-insensitive (RFC 37, "metadata").
+    /// The value of a property. Names are case-insensitive (RFC 37, "metadata"), but not to libzmq:
+    /// the very name goes first.
     pub fn get(&self, name: &[u8]) -> Option<&CStr> {
-        let found = self.properties.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_c_str())
+        let same = self.properties.iter().find(|(n, _)| **n == *name);
+        let alike = || self.properties.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        same.or_else(alike).map(|(_, value)| value.as_c_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_very_name_goes_first() {
+        let mut metadata = Metadata::default();
+        for (name, value) in [("X-A", "1"), ("X-a", "2"), ("X-a", "3"), ("Other", "4\0x")] {
+            metadata.add(name.as_bytes(), value.as_bytes());
+        }
+        assert_eq!(metadata.get(b"X-A"), Some(c"1"));
+        assert_eq!(metadata.get(b"X-a"), Some(c"2"));
+        assert_eq!(metadata.get(b"x-A"), Some(c"1"));
+        assert_eq!(metadata.get(b"other"), Some(c"4"));
+        assert_eq!(metadata.get(b"X-"), None);
     }
 }
