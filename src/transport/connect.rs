@@ -136,8 +136,7 @@ fn start_connect(to: &SocketAddrAny, options: &SocketOptions) -> Result<(OwnedFd
         SocketAddrAny::Unix(name) => {
             let address = SockAddr::unix(name)?;
             let fd = net::stream_socket(&address)?;
-            let connected = tune::prepare(fd.as_fd(), false, options)
-                .and_then(|()| net::connect(fd.as_fd(), &address));
+            let connected = net::connect(fd.as_fd(), &address);
             Ok((fd, connected))
         }
         SocketAddrAny::Inet { target, source } => match net::stream_socket(&(*target).into()) {
@@ -163,7 +162,7 @@ fn connect_tcp(
     source: Option<SocketAddr>,
     options: &SocketOptions,
 ) -> Result<bool> {
-    tune::prepare(fd, true, options)?;
+    tune::prepare(fd, options)?;
     tune::tcp(fd, options);
     if let Some(source) = source {
         net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;

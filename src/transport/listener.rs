@@ -108,8 +108,7 @@ impl Listener {
             let _ = net::unlink(path);
         }
         let fd = net::stream_socket(&address)?;
-        tune::prepare(fd.as_fd(), false, options)
-            .and_then(|()| net::bind(fd.as_fd(), &address))
+        net::bind(fd.as_fd(), &address)
             .and_then(|()| net::listen(fd.as_fd(), options.backlog))
             .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
         Ok(Listener::new(Socket::Made(fd), directory)?)
@@ -150,7 +149,7 @@ impl Listener {
             return Err(AcceptError::Refused);
         }
         if inet.is_some() {
-            tune::tcp(fd.as_fd(), options);
+            tune::accepted(fd.as_fd(), options);
         }
         Ok(Some(Stream::new(fd)))
     }
@@ -174,7 +173,7 @@ impl AsFd for Socket {
 fn listen_tcp(at: SocketAddr, options: &SocketOptions) -> BindResult {
     let address = SockAddr::from(at);
     let fd = net::stream_socket(&address)?;
-    tune::prepare(fd.as_fd(), true, options)
+    tune::prepare(fd.as_fd(), options)
         .and_then(|()| net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1))
         .and_then(|()| net::bind(fd.as_fd(), &address))
         .and_then(|()| net::listen(fd.as_fd(), options.backlog))

@@ -6,29 +6,39 @@ use crate::error::Result;
 use crate::options::SocketOptions;
 use crate::sys::net;
 
-/// To be done before bind or connect. Only ZMQ_BINDTODEVICE can fail, as in libzmq: an unknown
-/// interface is ENODEV. The rest are wishes the system may decline.
-pub(super) fn prepare(fd: BorrowedFd<'_>, inet: bool, options: &SocketOptions) -> Result<()> {
+/// To be done with a TCP socket before bind or connect. Only ZMQ_BINDTODEVICE can fail, as in
+/// libzmq: an unknown interface is ENODEV. The rest are wishes the system may decline.
+///
+/// Unix domain sockets keep what the system gives them, as with libzmq.
+pub(super) fn prepare(fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
     if options.sndbuf >= 0 {
         let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, options.sndbuf);
     }
     if options.rcvbuf >= 0 {
         let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, options.rcvbuf);
     }
-    if !inet {
-        return Ok(());
-    }
     // An IPv6 socket talks to IPv4 peers too.
     let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
-    if options.tos != 0 {
-        let _ = net::set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, options.tos);
-        let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, options.tos);
-    }
     if !options.bindtodevice.is_empty() {
         let device = options.bindtodevice.as_slice();
         net::set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device)?;
     }
+    type_of_service(fd, options);
     Ok(())
+}
+
+/// A connection may have it from its listener, but not if that came through ZMQ_USE_FD.
+fn type_of_service(fd: BorrowedFd<'_>, options: &SocketOptions) {
+    if options.tos != 0 {
+        let _ = net::set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, options.tos);
+        let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, options.tos);
+    }
+}
+
+/// To be done with every TCP connection that was accepted.
+pub(super) fn accepted(fd: BorrowedFd<'_>, options: &SocketOptions) {
+    tcp(fd, options);
+    type_of_service(fd, options);
 }
 
 /// To be done with every TCP connection. A connection that is already dead again refuses; the
