@@ -165,6 +165,15 @@ impl Core {
         Ok(io)
     }
 
+    /// ZMQ_AFFINITY as it is now has to name a thread, whichever the socket has already.
+    ///
+    /// # Errors
+    /// [`Error::NoIoThread`] if there is none of those allowed.
+    pub(super) fn check_affinity(&mut self) -> Result<Arc<IoThread>> {
+        self.context.io_thread(self.options.affinity).ok_or(Error::NoIoThread)?;
+        self.io()
+    }
+
     /// The set with the descriptors of established connections.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ impl Core {
         if let Address::Inproc(name) = &address {
             return self.bind_inproc(given, name);
         }
-        let io = self.io()?;
+        let io = self.check_affinity()?;
         let listener = Listener::bind(&address, &self.options).map_err(|failed| {
             self.report_failed_bind(given, failed);
             failed.error
@@ -225,7 +225,7 @@ impl Core {
         }
         address.check_connect()?;
         let route = Route::new(address, &self.options)?;
-        self.io()?;
+        self.check_affinity()?;
         self.check_routing_id()?;
         let connecter = Connecter::new(route, Arc::new(self.options.clone()));
         let kind = Kind::Connecter(Box::new(connecter));
