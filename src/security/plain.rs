@@ -8,6 +8,19 @@ use crate::wire::command::{append, split, strip};
 use crate::wire::metadata::PeerMetadata;
 use crate::wire::{HandshakeError, Malformed, Mechanism, Status, ZapRequest};
 
+/// How every libzmq so far (4.3.5 included) begins the ERROR command of this mechanism, and the only
+/// way its clients understand: `"\x05ERROR"` in C is the octet 0x5E and `RROR`.
+const MISSPELT_ERROR: &[u8] = b"^RROR";
+
+/// What a client learns from a command that is not the expected one; ERROR may be spelt as in RFC 37
+/// or as libzmq does.
+fn client_refusal(body: &[u8]) -> HandshakeError {
+    match body.strip_prefix(MISSPELT_ERROR) {
+        Some(data) => refusal(&[b"\x05ERROR", data].concat()),
+        None => refusal(body),
+    }
+}
+
 /// The side that sends its credentials: HELLO, WELCOME, INITIATE, READY.
 pub struct PlainClient {
     user_name: Zeroizing<Vec<u8>>,
@@ -79,14 +92,14 @@ impl Mechanism for PlainClient {
     ) -> Result<(), HandshakeError> {
         match self.step {
             ClientStep::AwaitWelcome => {
-                let data = strip(body, b"WELCOME").ok_or_else(|| refusal(body))?;
+                let data = strip(body, b"WELCOME").ok_or_else(|| client_refusal(body))?;
                 if !data.is_empty() {
                     return Err(HandshakeError::MalformedCommand(Malformed::Welcome));
                 }
                 self.step = ClientStep::SendInitiate;
             }
             ClientStep::AwaitReady => {
-                let properties = strip(body, b"READY").ok_or_else(|| refusal(body))?;
+                let properties = strip(body, b"READY").ok_or_else(|| client_refusal(body))?;
                 peer.read_peer(properties)?;
                 self.step = ClientStep::Ready;
             }
@@ -207,6 +220,13 @@ impl Mechanism for PlainServer {
             mechanism: b"PLAIN",
             credentials: std::mem::take(&mut self.credentials),
         })
+    }
+
+    fn append_error(&self, reason: &[u8], out: &mut Vec<u8>) {
+        let reason = reason.get(..255).unwrap_or(reason);
+        out.extend_from_slice(MISSPELT_ERROR);
+        out.push(reason.len() as u8);
+        out.extend_from_slice(reason);
     }
 
     fn zap_accepted(&mut self) {

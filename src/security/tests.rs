@@ -47,10 +47,10 @@ fn plain_client_refuses_what_is_not_its_turn() {
         process(&mut fresh(), b"\x07WELCOMEx"),
         Err(HandshakeError::MalformedCommand(Malformed::Welcome))
     );
-    assert_eq!(
-        process(&mut fresh(), b"\x05ERROR\x03400"),
-        Err(HandshakeError::PeerError(b"400".to_vec()))
-    );
+    for error in [&b"\x05ERROR\x03400"[..], b"^RROR\x03400"] {
+        let result = process(&mut fresh(), error);
+        assert_eq!(result, Err(HandshakeError::PeerError(b"400".to_vec())));
+    }
     assert_eq!(
         process(&mut fresh(), b"\x05ERROR\x09400"),
         Err(HandshakeError::MalformedCommand(Malformed::Error))
@@ -93,6 +93,9 @@ fn plain_server_refuses_what_libzmq_refuses() {
     ] {
         assert_eq!(process(&mut PlainServer::new(), body), malformed);
     }
+    let mut error = Vec::new();
+    PlainServer::new().append_error(b"400", &mut error);
+    assert_eq!(error, b"^RROR\x03400", "as libzmq spells it");
     for body in [&b"\x08INITIATE"[..], b"\x05HELLX\0\0", b"\x05ERROR\x03400", b""] {
         let result = process(&mut PlainServer::new(), body);
         assert_eq!(result, Err(HandshakeError::UnexpectedCommand));
@@ -118,7 +121,7 @@ fn zap_replies_are_checked() {
         ZapReply { status: 200, user_id: Some(b"joe".to_vec()), metadata: b"meta".to_vec() };
     assert_eq!(reply(&good, b"1"), Ok(accepted));
     for (at, value, code) in [
-        (0, &b"x"[..], 0x2000_0001),
+        (0, &b"x"[..], 0x2000_0000),
         (1, b"1.1", 0x2000_0003),
         (2, b"zz", 0x2000_0002),
         (3, b"600", 0x2000_0004),

@@ -10,6 +10,7 @@ pub const ENDPOINT: &str = "inproc://zeromq.zap.01";
 
 const VERSION: &[u8] = b"1.0";
 
+const UNSPECIFIED: u32 = 0x2000_0000;
 const MALFORMED_REPLY: u32 = 0x2000_0001;
 const BAD_REQUEST_ID: u32 = 0x2000_0002;
 const BAD_VERSION: u32 = 0x2000_0003;
@@ -53,7 +54,7 @@ pub fn reply<F: AsRef<[u8]>>(frames: &[F], request_id: &[u8]) -> Result<ZapReply
         return Err(HandshakeError::Zap(MALFORMED_REPLY));
     };
     if !delimiter.as_ref().is_empty() {
-        return Err(HandshakeError::Zap(MALFORMED_REPLY));
+        return Err(HandshakeError::Zap(UNSPECIFIED));
     }
     if version.as_ref() != VERSION {
         return Err(HandshakeError::Zap(BAD_VERSION));

@@ -259,7 +259,10 @@ impl Core {
         for (name, value) in &established.properties {
             metadata.add(name, value);
         }
-        metadata.add(b"Identity", &established.peer_routing_id);
+        if !established.peer_routing_id.is_empty() {
+            // That of an old version is no property yet.
+            metadata.add(b"Identity", &established.peer_routing_id);
+        }
         metadata.add(b"__fd", opening.fd().to_string().as_bytes());
         let Some(options) = self.endpoint_options(endpoint) else { return };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);

@@ -4,8 +4,8 @@ use super::error::{FrameError, HandshakeError};
 use super::frame::{Flags, Framing, append_frame, append_frame_as, parse_header};
 use super::greeting::{self, GREETING_LEN, MECHANISM_LEN, SIGNATURE_LEN, Signature};
 use super::mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
+use super::metadata;
 use super::metadata::{MAX_ROUTING_ID, PeerMetadata, local_properties};
-use super::{command, metadata};
 use crate::types::SocketType;
 
 /// The longest command of a handshake we wait for. The RFCs know no limit; this is ample for every
@@ -214,7 +214,7 @@ impl Handshake {
         if reply.status != 200 {
             if reply.status != 300 {
                 let mut body = Vec::new();
-                command::append_error(&mut body, reply.status.to_string().as_bytes());
+                self.mechanism.append_error(reply.status.to_string().as_bytes(), &mut body);
                 append_frame(&mut self.output, Flags::COMMAND, &body);
             }
             return Err(HandshakeError::Refused(reply.status));

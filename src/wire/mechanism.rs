@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::command;
 use super::error::HandshakeError;
 use super::frame::Flags;
 use super::metadata::PeerMetadata;
@@ -81,6 +82,12 @@ pub trait Mechanism: Send {
     /// The question for the ZAP handler, once, while `WaitingForZap`.
     fn zap_request(&mut self) -> Option<ZapRequest> {
         None
+    }
+
+    /// Appends the body of the command that tells the peer why it is refused (RFC 37, "Error
+    /// Handling").
+    fn append_error(&self, reason: &[u8], out: &mut Vec<u8>) {
+        command::append_error(out, reason);
     }
 
     /// The ZAP handler said 200. (On other answers the handshake ends without the mechanism.)
