@@ -151,6 +151,21 @@ GROUP (leaving_cancels)
     }
 }
 
+/* Sorted, whatever the order of the subscriptions was. */
+GROUP (leaving_cancels_in_order)
+{
+    static const char *const topics[] = {"b", "ab", "", "a", "ba", "aa"}, *const sorted[] = {"", "a", "aa", "ab", "b", "ba"};
+    duo_t d = duo (ZMQ_XPUB, ZMQ_SUB, "tcp");
+    for (int i = 0; i < 6; i++) {
+        subscribe (d.sub, topics[i]);
+        SUBSCRIPTION (d.pub, topics[i]);
+    }
+    OK (zmq_disconnect (d.sub, d.ep));
+    for (int i = 0; i < 6; i++)
+        CANCELLATION (d.pub, sorted[i]);
+    shut (&d);
+}
+
 GROUP (xpub_verbose)
 {
     char ep[EP_SIZE];
@@ -444,7 +459,7 @@ GROUP (many_to_many)
 }
 
 MAIN (ENTRY (prefix_matching), ENTRY (empty_topic_matches_all), ENTRY (nothing_without_subscription),
-      ENTRY (subscriptions_count), ENTRY (cancel_stops_delivery), ENTRY (leaving_cancels), ENTRY (xpub_verbose),
+      ENTRY (subscriptions_count), ENTRY (cancel_stops_delivery), ENTRY (leaving_cancels), ENTRY (leaving_cancels_in_order), ENTRY (xpub_verbose),
       ENTRY (xpub_manual), ENTRY (xpub_welcome_message), ENTRY (xpub_nodrop), ENTRY (invert_matching),
       ENTRY (xsub_upstream), ENTRY (resubscribes), ENTRY (subscriptions_are_exempt_from_hwm), ENTRY (forwarding),
       ENTRY (topic_shapes), ENTRY (topics_at_the_frame_limit), ENTRY (many_to_many))

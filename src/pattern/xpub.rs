@@ -142,10 +142,10 @@ impl XPub {
             out.clear();
             out.choose_where(|pipe| !subscriptions.was_found(pipe));
         }
-        let only = if self.last_value { self.last } else { None };
+        let only = if self.last_value && !self.invert { self.last } else { None };
         if let Some(only) = only {
             // ZMQ_XPUB_MANUAL_LAST_VALUE: the first message after a subscription is for its
-            // subscriber alone.
+            // subscriber alone (in libzmq not when matching is inverted).
             out.keep_where(|pipe| pipe == only);
         }
         if self.nodrop {
@@ -332,6 +332,8 @@ impl XPub {
         };
         self.requested.remove_pipe(id, requested, |msg| cancelled.push(msg));
         self.subscriptions.remove_pipe(id, granted, |msg| cancelled.push(msg));
+        // In the order in which libzmq's tree has them.
+        cancelled.sort_by(|a, b| a.data().cmp(b.data()));
         for msg in cancelled {
             self.push(msg, Source::Gone);
         }
