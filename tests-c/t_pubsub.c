@@ -156,13 +156,17 @@ GROUP (leaving_cancels_in_order)
 {
     static const char *const topics[] = {"b", "ab", "", "a", "ba", "aa"}, *const sorted[] = {"", "a", "aa", "ab", "b", "ba"};
     duo_t d = duo (ZMQ_XPUB, ZMQ_SUB, "tcp");
+    char got[10];
     for (int i = 0; i < 6; i++) {
         subscribe (d.sub, topics[i]);
-        SUBSCRIPTION (d.pub, topics[i]);
+        IS (zmq_recv (d.pub, got, sizeof got, 0), strlen (topics[i]) + 1);
     }
     OK (zmq_disconnect (d.sub, d.ep));
-    for (int i = 0; i < 6; i++)
-        CANCELLATION (d.pub, sorted[i]);
+    for (size_t i = 0; i < 6; i++) {
+        size_t length = strlen (sorted[i]);
+        IS (zmq_recv (d.pub, got, sizeof got, 0), length + 1);
+        CHECK (got[0] == 0 && !memcmp (got + 1, sorted[i], length));
+    }
     shut (&d);
 }
 
