@@ -191,12 +191,13 @@ GROUP (ipc_filters)
 /* ---- sizes -------------------------------------------------------------------------------------------------------- */
 
 /* Each part for itself, on every transport with a wire. */
-static void check_size_limit (const char *transport, int64_t limit, int context_limit)
+static void check_size_limit (const char *transport, int64_t limit)
 {
     void *ctx = ctx_new ();
     char ep[EP_SIZE], *body = calloc (1, 20001);
-    int fits = (int) (limit >= 0 ? limit : context_limit);
-    OK (zmq_ctx_set (ctx, ZMQ_MAX_MSGSZ, context_limit));
+    int fits = (int) limit;
+    /* Something to look up, no limit. */
+    OK (zmq_ctx_set (ctx, ZMQ_MAX_MSGSZ, 10));
     void *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
     OK (zmq_setsockopt (in, ZMQ_MAXMSGSIZE, &limit, sizeof limit));
     bind_any (in, transport, ep);
@@ -221,8 +222,8 @@ GROUP (max_message_size_at_its_edge)
     /* Libzmq holds the commands of the handshake to the limit, too: not much less than 100 works. */
     static const int64_t limits[] = {100, 255, 256, 8192, 20000};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        check_size_limit ("tcp", limits[i], 0x7fffffff);
-        check_size_limit ("ipc", limits[i], 0x7fffffff);
+        check_size_limit ("tcp", limits[i]);
+        check_size_limit ("ipc", limits[i]);
     }
 }
 

@@ -5,7 +5,7 @@ pub mod registry;
 use crate::error::{Error, Result};
 use crate::reactor::{IoThread, Resolver};
 use crate::sync::Signal;
-use crate::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::thread::{self, ThreadOptions};
 use parking_lot::Mutex;
 use registry::Registry;
@@ -37,6 +37,8 @@ pub const SOCKET_LIMIT: c_int = 65_535;
 struct Options {
     io_threads: c_int,
     max_sockets: c_int,
+    /// Only remembered, as in libzmq; ZMQ_MAXMSGSIZE is the limit that counts.
+    max_message: c_int,
     ipv6: bool,
     blocky: bool,
     zero_copy: bool,
@@ -53,8 +55,6 @@ struct Started {
 /// One context.
 pub struct Context {
     options: Mutex<Options>,
-    /// Largest message to receive, as a ceiling over ZMQ_MAXMSGSIZE.
-    max_message: AtomicI32,
     /// The names bound with `inproc://`.
     pub registry: Mutex<Registry>,
     started: Mutex<Option<Started>>,
@@ -79,6 +79,7 @@ impl Context {
             options: Mutex::new(Options {
                 io_threads: 1,
                 max_sockets: 1023,
+                max_message: c_int::MAX,
                 ipv6: false,
                 blocky: true,
                 zero_copy: true,
@@ -89,7 +90,6 @@ impl Context {
                     priority: -1,
                 },
             }),
-            max_message: AtomicI32::new(i32::MAX),
             registry: Mutex::new(Registry::default()),
             started: Mutex::new(None),
             sockets: AtomicUsize::new(0),
@@ -115,7 +115,7 @@ impl Context {
             option::MAX_SOCKETS if value > 0 => options.max_sockets = value,
             option::THREAD_PRIORITY if value >= 0 => options.thread.priority = value,
             option::THREAD_SCHED_POLICY if value >= 0 => options.thread.policy = value,
-            option::MAX_MSGSZ if value >= 0 => self.max_message.store(value, Ordering::Relaxed),
+            option::MAX_MSGSZ if value >= 0 => options.max_message = value,
             option::THREAD_AFFINITY_CPU_ADD if value >= 0 => {
                 let cpu = value as usize;
                 if !options.thread.affinity.contains(&cpu) {
@@ -160,7 +160,7 @@ impl Context {
             option::MAX_SOCKETS => options.max_sockets,
             option::SOCKET_LIMIT => SOCKET_LIMIT,
             option::THREAD_SCHED_POLICY => options.thread.policy,
-            option::MAX_MSGSZ => self.max_message.load(Ordering::Relaxed),
+            option::MAX_MSGSZ => options.max_message,
             option::MSG_T_SIZE => 64,
             option::THREAD_NAME_PREFIX => options.thread.name_prefix.parse().unwrap_or(0),
             option::ZERO_COPY_RECV => c_int::from(options.zero_copy),
@@ -168,14 +168,6 @@ impl Context {
             option::BLOCKY => c_int::from(options.blocky),
             _ => return Err(Error::Invalid),
         })
-    }
-
-    /// The largest message a socket of this context receives, in bytes.
-    pub fn max_message(&self) -> u64 {
-        match self.max_message.load(Ordering::Relaxed) {
-            i32::MAX => u64::MAX,
-            limit => limit as u64,
-        }
     }
 
     /// Counts a new socket, and starts the I/O threads with the first one. Sockets of the library

@@ -266,7 +266,6 @@ impl Core {
         metadata.add(b"__fd", opening.fd().to_string().as_bytes());
         let Some(options) = self.endpoint_options(endpoint) else { return };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
-        let limit = limit.min(self.context.max_message());
         let fd = opening.into_fd();
         let subscribe_all = established.subscribe_all;
         let made = Connection::new(fd, established, limit, rest, metadata, address.clone());
