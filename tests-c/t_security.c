@@ -28,7 +28,7 @@ static void make_keys (void)
 typedef struct
 {
     const char *name, *version, *id, *status;
-    /* Parts after the empty delimiter: 6 are right. */
+    /* Parts after the empty delimiter: 6 are right, 0 is no answer at all. */
     int parts;
     const char *delimiter;
     /* What the server's monitor is told. */
@@ -39,7 +39,8 @@ static const answer_t *answer;
 
 /* The last request: the parts after the delimiter. */
 static char request[10][300];
-static int request_sizes[10], request_parts;
+static int request_sizes[10];
+static volatile int request_parts;
 
 static void send_text (void *s, const char *text, int more)
 {
@@ -78,8 +79,11 @@ static void *handle (void *handler)
             request_sizes[request_parts] = zmq_recv (handler, request[request_parts], 299, 0);
             request[request_parts][request_sizes[request_parts]] = 0;
         }
-        IS (zmq_send (handler, id, (size_t) size, ZMQ_SNDMORE), size);
-        reply (handler, is_good () ? &yes : answer);
+        const answer_t *how = is_good () ? &yes : answer;
+        if (how->parts) {
+            IS (zmq_send (handler, id, (size_t) size, ZMQ_SNDMORE), size);
+            reply (handler, how);
+        }
     }
     OK (zmq_close (handler));
     return NULL;
@@ -280,6 +284,29 @@ GROUP (zap_answers_curve)
 {
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         check_answer (CURVE, &answers[i]);
+}
+
+/* A handler that says nothing: ZMQ_HANDSHAKE_IVL is the limit, and others do not wait behind it. */
+GROUP (zap_silence)
+{
+    static const answer_t silence = {"silence", "", NULL, "", 0, "", 0, 0};
+    for (int mechanism = NULL_; mechanism <= CURVE; mechanism++) {
+        scene_t scene = begin (mechanism, "domain", 0);
+        pthread_t handler = start_handler (scene.ctx, &silence);
+        OK (zmq_unbind (scene.server, scene.ep));
+        set_int (scene.server, ZMQ_HANDSHAKE_IVL, 500);
+        bind_any (scene.server, "tcp", scene.ep);
+        as_client (scene.bad, mechanism, 0);
+        as_client (scene.good, mechanism, 1);
+        connect_from_elsewhere (scene.bad, scene.ep);
+        SEND (scene.bad, "bad", 0);
+        EVENTUALLY (request_parts > 0, 10000);
+        good_one_is_served (&scene);
+        expect_event (scene.events, mechanisms[mechanism], ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, -1);
+        expect_event (scene.bad_events, mechanisms[mechanism], ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, -1);
+        request_parts = 0;
+        end (&scene, &handler);
+    }
 }
 
 /* What the handler is asked, and where its answer is found. */
@@ -609,7 +636,7 @@ GROUP (broken_servers)
     }
 }
 
-MAIN (ENTRY (zap_answers_null), ENTRY (zap_answers_plain), ENTRY (zap_answers_curve), ENTRY (zap_questions),
+MAIN (ENTRY (zap_answers_null), ENTRY (zap_answers_plain), ENTRY (zap_answers_curve), ENTRY (zap_silence), ENTRY (zap_questions),
       ENTRY (no_handler), ENTRY (enforced_without_a_domain), ENTRY (curve_wrong_server_key),
       ENTRY (curve_stolen_public_key), ENTRY (mechanisms_against_each_other), ENTRY (no_downgrade), ENTRY (broken_clients),
       ENTRY (curve_hello_of_nobody), ENTRY (broken_servers))

@@ -255,6 +255,8 @@ impl Core {
         let (endpoint, connected) = (opening.endpoint, opening.connected);
         let (address, peer) = (opening.address.clone(), opening.peer.clone());
         let mut metadata = Metadata::default();
+        // First what we know ourselves: nothing a peer announces takes its place.
+        metadata.add(b"__fd", opening.fd().to_string().as_bytes());
         metadata.add(b"Peer-Address", peer.as_bytes());
         for (name, value) in &established.properties {
             metadata.add(name, value);
@@ -263,7 +265,6 @@ impl Core {
             // That of an old version is no property yet.
             metadata.add(b"Identity", &established.peer_routing_id);
         }
-        metadata.add(b"__fd", opening.fd().to_string().as_bytes());
         let Some(options) = self.endpoint_options(endpoint) else { return };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let fd = opening.into_fd();
