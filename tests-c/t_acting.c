@@ -3,6 +3,8 @@
  * from when on a value counts. zmq_setsockopt(3), zmq_msg_gets(3), RFC 23, RFC 37.
  */
 #include "common.h"
+#include <dirent.h>
+#include <sched.h>
 
 /* A draft in zmq.h, but the released library has it. */
 #ifndef ZMQ_METADATA
@@ -508,6 +510,56 @@ GROUP (affinity)
     OK (zmq_ctx_term (ctx));
 }
 
+/* The library's threads among ours, by their names; how many there are. */
+static int named_threads (const char *name, pid_t *ids, int most)
+{
+    DIR *tasks = opendir ("/proc/self/task");
+    struct dirent *task;
+    int found = 0;
+    CHECK (tasks != NULL);
+    while ((task = readdir (tasks))) {
+        char path[300], comm[32] = "";
+        snprintf (path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *f = fopen (path, "r");
+        if (!f)
+            continue;
+        if (fgets (comm, sizeof comm, f) && !strncmp (comm, name, strlen (name)) && found < most)
+            ids[found++] = (pid_t) atoi (task->d_name);
+        fclose (f);
+    }
+    closedir (tasks);
+    return found;
+}
+
+GROUP (thread_options)
+{
+    void *ctx = ctx_new (), *s;
+    pid_t ids[16];
+    cpu_set_t allowed, used;
+    int cpu = 0, threads;
+    CHECK (sched_getaffinity (0, sizeof allowed, &allowed) == 0);
+    while (!CPU_ISSET (cpu, &allowed))
+        cpu++;
+    OK (zmq_ctx_set (ctx, ZMQ_IO_THREADS, 2));
+    OK (zmq_ctx_set (ctx, ZMQ_THREAD_NAME_PREFIX, 77));
+    OK (zmq_ctx_set (ctx, ZMQ_THREAD_AFFINITY_CPU_ADD, cpu));
+    OK (zmq_ctx_set (ctx, ZMQ_THREAD_SCHED_POLICY, SCHED_BATCH));
+    /* They start with the first socket. */
+    IS (named_threads ("77/ZMQbg", ids, 16), 0);
+    s = sock (ctx, ZMQ_PULL);
+    OK (zmq_bind (s, "tcp://127.0.0.1:*"));
+    EVENTUALLY ((threads = named_threads ("77/ZMQbg/IO", ids, 16)) == 2, 5000);
+    for (int i = 0; i < threads; i++) {
+        EVENTUALLY (sched_getscheduler (ids[i]) == SCHED_BATCH, 5000);
+        EVENTUALLY (sched_getaffinity (ids[i], sizeof used, &used) == 0 && CPU_COUNT (&used) == 1, 5000);
+        CHECK (CPU_ISSET (cpu, &used));
+    }
+    IS (sched_getscheduler (0), SCHED_OTHER);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+    IS (named_threads ("77/ZMQbg", ids, 16), 0);
+}
+
 /* ---- properties --------------------------------------------------------------------------------------------------- */
 
 static const char *property (zmq_msg_t *msg, const char *name)
@@ -623,5 +675,5 @@ MAIN (ENTRY (later_security_is_for_later_binds), ENTRY (later_names_are_for_late
       ENTRY (later_limits_are_for_later_binds), ENTRY (tcp_accept_filter), ENTRY (ipc_filters),
       ENTRY (max_message_size_at_its_edge), ENTRY (handshake_interval), ENTRY (connect_timeout), ENTRY (heartbeats_are_sent),
       ENTRY (heartbeat_without_answer), ENTRY (heartbeat_with_answers), ENTRY (pings_of_peers),
-      ENTRY (heartbeats_between_sockets), ENTRY (affinity), ENTRY (properties_of_connections),
+      ENTRY (heartbeats_between_sockets), ENTRY (affinity), ENTRY (thread_options), ENTRY (properties_of_connections),
       ENTRY (properties_after_plain_receives))
