@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::sys::net;
 use crate::wire::{Established, Handshake, HandshakeError};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use zeroize::{Zeroize, Zeroizing};
 
 /// How far driving a handshake came.
 pub enum Progress {
@@ -35,8 +36,8 @@ pub struct Opening {
     pub address: String,
     /// The peer's address (Peer-Address).
     pub peer: String,
-    /// Received, not used by the handshake yet.
-    rest: Vec<u8>,
+    /// Received, not used by the handshake yet. There may be a password in it.
+    rest: Zeroizing<Vec<u8>>,
 }
 
 impl Opening {
@@ -50,7 +51,7 @@ impl Opening {
         address: String,
         peer: String,
     ) -> Opening {
-        let rest = Vec::new();
+        let rest = Zeroizing::default();
         let watches_out = false;
         Opening { fd, handshake, watches_out, endpoint, serial, connected, address, peer, rest }
     }
@@ -79,10 +80,7 @@ impl Opening {
                 Err(error) => return Progress::Closed(error),
             }
             if let Some(established) = self.handshake.outcome() {
-                return Progress::Established(
-                    Box::new(established),
-                    std::mem::take(&mut self.rest),
-                );
+                return Progress::Established(Box::new(established), self.rest.to_vec());
             }
             if self.handshake.waiting_for_zap() {
                 return Progress::WaitingForZap;
@@ -114,7 +112,9 @@ impl Opening {
         match net::recv(self.fd.as_fd(), &mut buffer) {
             Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
             Ok(count) => {
-                self.rest.extend_from_slice(&buffer[..count]);
+                // Nothing is left of what was there.
+                self.rest = Zeroizing::new(buffer[..count].to_vec());
+                buffer[..count].zeroize();
                 None
             }
             Err(Error::Again) => Some(Progress::Waiting(false)),

@@ -7,6 +7,7 @@ use super::mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
 use super::metadata;
 use super::metadata::{MAX_ROUTING_ID, PeerMetadata, local_properties};
 use crate::types::SocketType;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest command of a handshake we wait for. The RFCs know no limit; this is ample for every
 /// mechanism's commands and metadata, and the most a stranger can make us hold.
@@ -108,8 +109,8 @@ pub struct Handshake {
     max_command: usize,
     stage: Stage,
     /// The peer's bytes of this stage, as far as they arrived.
-    pending: Vec<u8>,
-    output: Vec<u8>,
+    pending: Zeroizing<Vec<u8>>,
+    output: Zeroizing<Vec<u8>>,
     framing: Framing,
     version: (u8, u8),
     /// The peer did not even send a version.
@@ -117,6 +118,16 @@ pub struct Handshake {
     peer: PeerMetadata,
     failed: Option<HandshakeError>,
     established: Option<Established>,
+}
+
+/// Room for a command with a password in it: a buffer that has to grow leaves a copy behind.
+const ROOM: usize = 1024;
+
+/// A buffer that is overwritten when it is dropped.
+fn buffer(content: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(ROOM);
+    buffer.extend_from_slice(content);
+    Zeroizing::new(buffer)
 }
 
 impl std::fmt::Debug for Handshake {
@@ -132,13 +143,13 @@ impl Handshake {
         routing_id.truncate(MAX_ROUTING_ID);
         Handshake {
             metadata: local_properties(config.socket_type, &routing_id, &config.properties),
-            output: greeting::signature(routing_id.len()).to_vec(),
+            output: buffer(&greeting::signature(routing_id.len())),
             socket_type: config.socket_type,
             routing_id,
             mechanism: config.mechanism,
             max_command: config.max_command,
             stage: Stage::Signature,
-            pending: Vec::new(),
+            pending: buffer(&[]),
             framing: Framing::V2,
             version: greeting::VERSION,
             unversioned: false,
@@ -205,7 +216,7 @@ impl Handshake {
     fn keep<T>(&mut self, result: Result<T, HandshakeError>) -> Result<T, HandshakeError> {
         if let Err(error) = &result {
             self.failed = Some(error.clone());
-            self.pending = Vec::new();
+            self.pending = Zeroizing::default();
         }
         result
     }
@@ -371,13 +382,13 @@ impl Handshake {
         }
         let body = self.pending.get(header.header_len..len).unwrap_or_default();
         self.mechanism.process_command(body, &mut self.peer)?;
-        self.pending.clear();
+        self.pending.zeroize();
         self.send_commands()?;
         Ok(None)
     }
 
     fn send_commands(&mut self) -> Result<(), HandshakeError> {
-        let mut body = Vec::new();
+        let mut body = buffer(&[]);
         while self.mechanism.next_command(&self.metadata, &mut body)? {
             append_frame(&mut self.output, Flags::COMMAND, &body);
             body.clear();
@@ -392,7 +403,7 @@ impl Handshake {
         let publishes = matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
         let peer = std::mem::replace(&mut self.peer, metadata::PeerMetadata::new(self.socket_type));
         self.stage = Stage::Done;
-        self.pending = Vec::new();
+        self.pending = Zeroizing::default();
         self.established = Some(Established {
             framing: self.framing,
             version: self.version,
