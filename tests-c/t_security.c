@@ -636,7 +636,63 @@ GROUP (broken_servers)
     }
 }
 
+/* ---- what is left ------------------------------------------------------------------------------------------------- */
+
+/* How often the bytes are in the memory of this process. They come inverted, so that they are not found themselves. */
+static int count_in_memory (const uint8_t *inverted, size_t size)
+{
+    static uint8_t chunk[1 << 20];
+    FILE *maps = fopen ("/proc/self/maps", "r");
+    int memory = open ("/proc/self/mem", O_RDONLY), found = 0;
+    char line[500];
+    CHECK (maps && memory != -1);
+    while (fgets (line, sizeof line, maps)) {
+        unsigned long at, to;
+        char mode[8];
+        if (sscanf (line, "%lx-%lx %7s", &at, &to, mode) != 3 || strncmp (mode, "rw", 2))
+            continue;
+        while (at < to) {
+            size_t part = to - at < sizeof chunk ? to - at : sizeof chunk;
+            ssize_t n = pread (memory, chunk, part, (off_t) at);
+            if (n <= 0)
+                break;
+            for (ssize_t i = 0; i + (ssize_t) size <= n; i++) {
+                size_t same = 0;
+                while (same < size && (chunk[i + (ssize_t) same] ^ inverted[same]) == 0xff)
+                    same++;
+                unsigned long where = at + (unsigned long) i;
+                found += same == size && (where < (unsigned long) chunk || where >= (unsigned long) (chunk + sizeof chunk));
+            }
+            at += (unsigned long) n;
+        }
+        explicit_bzero (chunk, sizeof chunk);
+    }
+    fclose (maps);
+    close (memory);
+    return found;
+}
+
+/* Secret keys are in memory as long as they are needed, and no longer. */
+GROUP (secret_keys_are_forgotten)
+{
+    uint8_t server_key[32], client_key[32];
+    scene_t scene = begin (CURVE, NULL, 0);
+    CHECK (zmq_z85_decode (server_key, server_secret) && zmq_z85_decode (client_key, good_secret));
+    for (int i = 0; i < 32; i++) {
+        server_key[i] = (uint8_t) ~server_key[i];
+        client_key[i] = (uint8_t) ~client_key[i];
+    }
+    as_client (scene.good, CURVE, 1);
+    CHECK (count_in_memory (server_key, 32) > 0);
+    CHECK (count_in_memory (client_key, 32) > 0);
+    good_one_is_served (&scene);
+    end (&scene, NULL);
+    IS (count_in_memory (server_key, 32), 0);
+    IS (count_in_memory (client_key, 32), 0);
+}
+
 MAIN (ENTRY (zap_answers_null), ENTRY (zap_answers_plain), ENTRY (zap_answers_curve), ENTRY (zap_silence), ENTRY (zap_questions),
       ENTRY (no_handler), ENTRY (enforced_without_a_domain), ENTRY (curve_wrong_server_key),
       ENTRY (curve_stolen_public_key), ENTRY (mechanisms_against_each_other), ENTRY (no_downgrade), ENTRY (broken_clients),
-      ENTRY (curve_hello_of_nobody), ENTRY (broken_servers))
+      ENTRY (curve_hello_of_nobody), ENTRY (broken_servers),
+      ENTRY (secret_keys_are_forgotten))

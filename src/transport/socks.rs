@@ -226,7 +226,7 @@ mod tests {
     fn user(name: &[u8], password: &[u8]) -> SocketOptions {
         SocketOptions {
             socks_username: name.to_vec(),
-            socks_password: password.to_vec(),
+            socks_password: password.to_vec().into(),
             ..SocketOptions::default()
         }
     }
