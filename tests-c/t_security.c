@@ -143,7 +143,7 @@ static void *watch (void *ctx, void *s, int events)
     return monitor;
 }
 
-/* The next event has to be this one. A value of -1 may be any. */
+/* The next event has to be this one, or one of these. A value of -1 may be any. */
 static void expect_event (void *monitor, const char *what, int event, int value)
 {
     unsigned char head[6];
@@ -156,7 +156,7 @@ static void expect_event (void *monitor, const char *what, int event, int value)
     CHECK (zmq_recv (monitor, address, sizeof address, 0) > 0);
     memcpy (&got, head, 2);
     memcpy (&number, head + 2, 4);
-    if (got != event || (value != -1 && (int) number != value))
+    if (!(got & event) || (value != -1 && (int) number != value))
         fail_at (__FILE__, __LINE__, "%s: event 0x%x value 0x%x, expected 0x%x 0x%x", what, got, number, event, value);
 }
 
@@ -193,7 +193,7 @@ static scene_t begin (int mechanism, const char *domain, int enforce)
     if (enforce)
         set_int (scene.server, ZMQ_ZAP_ENFORCE_DOMAIN, 1);
     scene.events = watch (scene.ctx, scene.server, FAILURES);
-    scene.bad_events = watch (scene.ctx, scene.bad, FAILURES);
+    scene.bad_events = watch (scene.ctx, scene.bad, FAILURES | ZMQ_EVENT_DISCONNECTED);
     /* Once is enough. */
     set_int (scene.bad, ZMQ_RECONNECT_IVL, 60000);
     bind_any (scene.server, "tcp", scene.ep);
@@ -262,8 +262,9 @@ static void check_answer (int mechanism, const answer_t *how)
         /* The client is told. */
         expect_event (scene.bad_events, what, how->event, how->value);
     else if (how->value != 300)
-        /* All it sees is that the server hangs up. (With 300 libzmq does not even do that.) */
-        expect_event (scene.bad_events, what, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, -1);
+        /* All it sees is that the server hangs up, with NULL maybe after its own handshake. (With 300 libzmq does not even
+         * do that.) */
+        expect_event (scene.bad_events, "client", ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED, -1);
     good_one_is_served (&scene);
     end (&scene, &handler);
 }
