@@ -25,17 +25,11 @@ static void *pair_socket (void *ctx, void *s, const char *name, int events)
 }
 
 /* The next event within `ms`, 0 if there is none. */
-static int next_event (void *monitor, int ms)
+static int event_within (void *monitor, int ms)
 {
-    unsigned char head[6];
-    uint16_t event;
+    uint32_t value;
     char address[EP_SIZE];
-    if (!readable (monitor, ms))
-        return 0;
-    IS (zmq_recv (monitor, head, sizeof head, 0), 6);
-    CHECK (zmq_recv (monitor, address, sizeof address, 0) >= 0);
-    memcpy (&event, head, 2);
-    return event;
+    return readable (monitor, ms) ? next_event (monitor, &value, address) : 0;
 }
 
 /* ---- from when on ------------------------------------------------------------------------------------------------- */
@@ -55,7 +49,7 @@ GROUP (later_security_is_for_later_binds)
     client = sock (ctx, ZMQ_PUSH);
     monitor = pair_socket (ctx, client, "late", ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     OK (zmq_connect (client, closed));
-    int event = next_event (monitor, 5000);
+    int event = event_within (monitor, 5000);
     CHECK (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL || event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     OK (zmq_close (monitor));
     OK (zmq_close (client));
@@ -210,7 +204,7 @@ static void check_size_limit (const char *transport, int64_t limit)
     IS (zmq_recv (in, body, 20001, 0), fits);
     void *monitor = pair_socket (ctx, in, "size", ZMQ_EVENT_DISCONNECTED);
     IS (zmq_send (out, body, (size_t) fits + 1, 0), fits + 1);
-    IS (next_event (monitor, 5000), ZMQ_EVENT_DISCONNECTED);
+    IS (event_within (monitor, 5000), ZMQ_EVENT_DISCONNECTED);
     FAILS (zmq_recv (in, body, 20001, ZMQ_DONTWAIT), EAGAIN);
     OK (zmq_close (monitor));
     OK (zmq_close (in));
@@ -243,7 +237,7 @@ GROUP (handshake_interval)
     a = raw_connect (ep);
     CHECK (raw_closed (a, 5000));
     CHECK (now_ms () - start >= 95);
-    IS (next_event (monitor, 5000), ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    IS (event_within (monitor, 5000), ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     /* Half a handshake is none. */
     b = raw_connect (ep);
     CHECK (raw_write (b, greeting_31, 64));
@@ -292,13 +286,13 @@ GROUP (connect_timeout)
     int64_t start = now_ms ();
     OK (zmq_connect (hasty, ep));
     OK (zmq_connect (patient, ep));
-    IS (next_event (events, 5000), ZMQ_EVENT_CONNECT_DELAYED);
-    IS (next_event (events, 5000), ZMQ_EVENT_CLOSED);
+    IS (event_within (events, 5000), ZMQ_EVENT_CONNECT_DELAYED);
+    IS (event_within (events, 5000), ZMQ_EVENT_CLOSED);
     CHECK (now_ms () - start >= 145);
-    IS (next_event (events, 5000), ZMQ_EVENT_CONNECT_RETRIED);
+    IS (event_within (events, 5000), ZMQ_EVENT_CONNECT_RETRIED);
     /* The system's own limit is minutes away. */
-    IS (next_event (none, 5000), ZMQ_EVENT_CONNECT_DELAYED);
-    IS (next_event (none, 400), 0);
+    IS (event_within (none, 5000), ZMQ_EVENT_CONNECT_DELAYED);
+    IS (event_within (none, 400), 0);
     for (int i = 0; i < 3; i++)
         close (fillers[i]);
     close (fd);
@@ -464,7 +458,7 @@ GROUP (heartbeats_between_sockets)
         CHECK (zmq_recv (s, id, sizeof id, 0) == 5);
         RECV (s, "beat");
         /* Nothing but heartbeats for a while. */
-        IS (next_event (events, 120), 0);
+        IS (event_within (events, 120), 0);
     }
     OK (zmq_close (events));
     OK (zmq_close (client));
