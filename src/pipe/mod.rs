@@ -722,7 +722,10 @@ impl PipeSet for PipeTable {
                     self.mark_dirty(id);
                 }
             }
-            Kind::Inproc(end) => end.write(msg, &mut self.arena),
+            Kind::Inproc(end) => {
+                debug_assert!(!end.writer.in_message(), "a subscription inside a message");
+                end.write(msg, &mut self.arena);
+            }
         }
     }
 
