@@ -137,18 +137,6 @@ impl Context {
         Ok(())
     }
 
-    /// Sets the prefix of thread names to a text (zmq_ctx_set_ext).
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if it is empty or longer than 16 bytes.
-    pub fn set_name_prefix(&self, prefix: &str) -> Result<()> {
-        if prefix.is_empty() || prefix.len() > 16 {
-            return Err(Error::Invalid);
-        }
-        prefix.clone_into(&mut self.options.lock().thread.name_prefix);
-        Ok(())
-    }
-
     /// Reads an option.
     ///
     /// # Errors

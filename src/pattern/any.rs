@@ -4,7 +4,7 @@ use super::{
     Attach, Dealer, Pair, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router, Stream, Sub,
     XPub, XSub,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::msg::{Msg, Sink};
 use crate::types::SocketType;
 
@@ -101,18 +101,6 @@ impl AnyPattern {
             AnyPattern::Router(router) => router.raw(),
             AnyPattern::Stream(stream) => stream.notify(),
             _ => false,
-        }
-    }
-
-    /// `zmq_socket_get_peer_state`.
-    ///
-    /// # Errors
-    /// [`Error::NotSupported`] if this is no ROUTER, [`Error::HostUnreachable`] if it has no such
-    /// peer.
-    pub fn peer_state<P: PipeSet>(&mut self, pipes: &mut P, id: &[u8]) -> Result<i32> {
-        match self {
-            AnyPattern::Router(router) => router.peer_state(pipes, id),
-            _ => Err(Error::NotSupported),
         }
     }
 }

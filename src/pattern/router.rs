@@ -13,8 +13,6 @@ use std::collections::VecDeque;
 const NOTIFY_CONNECT: i32 = 1;
 /// `ZMQ_NOTIFY_DISCONNECT`.
 const NOTIFY_DISCONNECT: i32 = 2;
-/// `ZMQ_POLLOUT`.
-const POLLOUT: i32 = 2;
 
 /// "SHALL consider each connected peer to be identified by an identity", "SHALL prefix each
 /// incoming message with the identity of the originating peer", "SHALL remove the first frame of
@@ -66,13 +64,9 @@ impl Router {
         !self.routing.contains(id)
     }
 
-    /// `zmq_socket_get_peer_state`: ZMQ_POLLOUT if the peer can be written to.
-    ///
-    /// # Errors
-    /// [`Error::HostUnreachable`] if there is no such peer.
-    pub fn peer_state<P: PipeSet>(&mut self, pipes: &mut P, id: &[u8]) -> Result<i32> {
-        let pipe = self.routing.find(id).ok_or(Error::HostUnreachable)?;
-        Ok(if pipes.check_write(pipe) { POLLOUT } else { 0 })
+    /// Whether messages without room are dropped, not refused.
+    pub(crate) fn drops(&self) -> bool {
+        !self.mandatory
     }
 
     /// Finds the peer's name and lets its messages in. A peer whose name is taken stays
@@ -185,13 +179,6 @@ impl Router {
         }
         drop(msg.take());
         Ok(())
-    }
-}
-
-impl Router {
-    /// Whether messages without room are dropped, not refused.
-    pub(crate) fn drops(&self) -> bool {
-        !self.mandatory
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::mock::{Mock, frame, recv, recv_all, send, set};
 use crate::error::Error;
-use crate::pattern::{AnyPattern, Pattern, Router, Stream};
-use crate::types::SocketType;
+use crate::pattern::{Pattern, Router, Stream};
 
 fn router_with(names: &[&[u8]]) -> (Router, Mock) {
     let (mut router, mut mock) = (Router::default(), Mock::default());
@@ -62,14 +61,6 @@ fn router_mandatory() {
     assert_eq!(send(&mut router, &mut mock, &[b"A", b"x"]), Err(Error::Again));
     mock.drain(&mut router, 0);
     send(&mut router, &mut mock, &[b"A", b"x"]).unwrap();
-    let mut any = AnyPattern::new(SocketType::Router);
-    mock.accept_named(&mut any, 5, b"P");
-    assert_eq!(any.peer_state(&mut mock, b"P"), Ok(2));
-    mock.pipe(5).hwm = 0;
-    assert_eq!(any.peer_state(&mut mock, b"P"), Ok(0));
-    assert_eq!(any.peer_state(&mut mock, b"Q"), Err(Error::HostUnreachable));
-    let mut other = AnyPattern::new(SocketType::Dealer);
-    assert_eq!(other.peer_state(&mut mock, b"P"), Err(Error::NotSupported));
 }
 
 #[test]
