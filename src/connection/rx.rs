@@ -31,23 +31,49 @@ const DIRECT: usize = 16 * 1024;
 /// The largest piece of a byte stream delivered as one message (ZMQ_STREAM).
 const RAW_PIECE: usize = 8192;
 
+/// Buffers kept while connections are busy: reading from many in turn needs one for each.
+const KEPT: usize = 32;
+
+/// Buffers kept when they are not.
+const KEPT_IDLE: usize = 2;
+
 /// Buffers waiting for use by any connection of a socket.
 #[derive(Default)]
 pub struct BufferPool {
-    free: Vec<RxBuffer>,
+    /// Some may still be in use by messages cut from them; those given longest ago come first.
+    free: VecDeque<RxBuffer>,
 }
 
 impl BufferPool {
     fn take(&mut self) -> Result<RxBuffer> {
-        self.free.pop().map_or_else(|| RxBuffer::new(BUFFER), Ok)
+        // The last one given is the likeliest to be in the cache, the first one to be free.
+        let found = self.free.pop_back().and_then(|last| self.unused(last));
+        let found = found.or_else(|| self.free.pop_front().and_then(|first| self.unused(first)));
+        found.map_or_else(|| RxBuffer::new(BUFFER), Ok)
     }
 
-    fn give(&mut self, mut buffer: RxBuffer) {
-        if self.free.len() < 2 && buffer.capacity() == BUFFER {
-            let filled = buffer.filled().len();
-            if buffer.rewind(filled) {
-                self.free.push(buffer);
-            }
+    /// The buffer, empty, unless messages still use it.
+    fn unused(&mut self, mut buffer: RxBuffer) -> Option<RxBuffer> {
+        let filled = buffer.filled().len();
+        if buffer.rewind(filled) {
+            Some(buffer)
+        } else {
+            self.free.push_back(buffer);
+            None
+        }
+    }
+
+    fn give(&mut self, buffer: RxBuffer) {
+        if self.free.len() < KEPT && buffer.capacity() == BUFFER {
+            self.free.push_back(buffer);
+        }
+    }
+
+    /// Gives back what only a busy socket needs.
+    pub fn trim(&mut self) {
+        if self.free.len() > KEPT_IDLE {
+            self.free.truncate(KEPT_IDLE);
+            self.free.shrink_to_fit();
         }
     }
 

@@ -481,6 +481,11 @@ impl PipeTable {
         }
     }
 
+    /// The socket is quiet: gives back memory that only traffic needs.
+    pub fn trim(&mut self) {
+        self.pool.trim();
+    }
+
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
     /// where the last time was a moment ago.
     pub fn settle(&mut self, all: bool) {

@@ -473,6 +473,9 @@ impl Handler for Socket {
         let had_to_flush = core.flush_if_left();
         let tick = core.tick(had_to_flush);
         core.watched = tick != Tick::Done;
+        if !core.watched {
+            core.pipes.trim();
+        }
         socket.after_tick(core);
         tick
     }
