@@ -17,7 +17,7 @@ use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::epoll::{self, Epoll, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::types::SocketType;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 const TRUSTED: u32 = 16;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
+/// What was in the kernel this recently has been received.
+const LATELY: u64 = 50 * TICKS_PER_US;
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
 
@@ -345,12 +347,8 @@ impl Core {
         let now = ticks();
         let recently = now.wrapping_sub(self.last_look) < RECENT;
         self.last_look = now;
-        self.drained = true;
         self.unlooked = 0;
-        if self.pipes.is_dirty() {
-            self.pipes.flush(true);
-            self.dirty_since = 0;
-        }
+        self.flush_on_look();
         if self.pipes.connections() > 0 {
             if will_wait || recently {
                 self.attend();
@@ -362,6 +360,45 @@ impl Core {
             }
         }
         self.pump();
+    }
+
+    /// Like [`Core::look`], except that the caller asks the kernel: whether this descriptor is
+    /// readable. `None`: there are no connections.
+    pub(super) fn look_later(&mut self, will_wait: bool) -> Option<RawFd> {
+        let now = ticks();
+        let recently = now.wrapping_sub(self.last_look) < RECENT;
+        self.last_look = now;
+        self.unlooked = 0;
+        self.flush_on_look();
+        self.pump();
+        if self.pipes.connections() == 0 {
+            return None;
+        }
+        if will_wait || recently {
+            self.attend();
+        }
+        self.pipes.set.as_ref().map(|set| set.as_raw_fd())
+    }
+
+    fn flush_on_look(&mut self) {
+        self.drained = true;
+        if self.pipes.is_dirty() {
+            self.pipes.flush(true);
+            self.dirty_since = 0;
+        }
+    }
+
+    /// Instead of [`Core::look`] for an application that has just received all there was a moment
+    /// ago, and would learn with a system call what it knows. True if so; who asks again, or
+    /// polls, looks.
+    pub(super) fn has_just_looked(&mut self) -> bool {
+        let received = std::mem::take(&mut self.unlooked) > 0;
+        let just = received && ticks().wrapping_sub(self.last_look) < LATELY;
+        if just {
+            self.flush_on_look();
+            self.pump();
+        }
+        just
     }
 
     /// Takes all events of the set, without waiting.

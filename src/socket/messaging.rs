@@ -74,6 +74,9 @@ impl Core {
                 return other;
             }
         }
+        if !will_wait && self.has_just_looked() {
+            return Err(Error::Again);
+        }
         self.look(will_wait);
         self.receive_now(with_metadata)
     }

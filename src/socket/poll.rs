@@ -37,6 +37,21 @@ pub struct Item {
     pub ready: i16,
 }
 
+/// Sockets fewer than this are looked at one by one, which finds and reads in one.
+const FEW: usize = 3;
+/// Sockets that are looked at in one system call, at most.
+const TOGETHER: usize = 64;
+
+/// What a socket has without a look at the kernel.
+enum Here {
+    /// Some of what is wanted is true.
+    Ready(i16),
+    /// This descriptor is readable if there may be something.
+    Ask(i32),
+    /// Nothing, and no connection that could bring it.
+    Nothing,
+}
+
 thread_local! {
     /// What the calling thread has learnt about its waits, and its wake-up descriptor.
     static LOCAL: RefCell<Local> = const { RefCell::new(Local { spin: None, waker: None }) };
@@ -98,15 +113,18 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
 /// Looks at every item without waiting.
 fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize> {
     let mut found = 0;
-    let mut descriptors = false;
-    for item in items.iter_mut() {
-        item.ready = 0;
-        match item.source {
-            Source::Socket(socket) => {
+    let sockets = items.iter().filter(|i| matches!(i.source, Source::Socket(_))).count();
+    let descriptors = sockets != items.len();
+    for some in items.chunks_mut(TOGETHER) {
+        if sockets >= FEW {
+            found += check_together(some, will_wait, will_sleep)?;
+            continue;
+        }
+        for item in some {
+            if let Source::Socket(socket) = item.source {
                 item.ready = socket.check(item.events, will_wait, will_sleep)?;
                 found += usize::from(item.ready != 0);
             }
-            Source::Descriptor(_) => descriptors = true,
         }
     }
     if descriptors {
@@ -114,6 +132,44 @@ fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize>
         list.extend(items.iter().filter_map(descriptor));
         poll(&mut list, Some(Duration::ZERO))?;
         found += store(items, &list);
+    }
+    Ok(found)
+}
+
+/// Looks at the sockets among at most [`TOGETHER`] items, asking the kernel once for all that have
+/// nothing here.
+fn check_together(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize> {
+    let mut found = 0;
+    let mut sets = [PollFd { fd: -1, events: libc::POLLIN, revents: 0 }; TOGETHER];
+    let mut of = [0; TOGETHER];
+    let mut asked = 0;
+    for (at, item) in items.iter_mut().enumerate() {
+        let Source::Socket(socket) = item.source else { continue };
+        match socket.check_here(item.events, will_wait)? {
+            Here::Ready(ready) => {
+                item.ready = ready;
+                found += 1;
+            }
+            Here::Nothing => item.ready = 0,
+            Here::Ask(set) => {
+                item.ready = 0;
+                sets[asked].fd = set;
+                of[asked] = at;
+                asked += 1;
+            }
+        }
+    }
+    if asked == 0 {
+        return Ok(found);
+    }
+    poll(&mut sets[..asked], Some(Duration::ZERO))?;
+    for (set, &at) in sets[..asked].iter().zip(&of) {
+        if set.revents != 0
+            && let Source::Socket(socket) = items[at].source
+        {
+            items[at].ready = socket.check(items[at].events, will_wait, will_sleep)?;
+            found += usize::from(items[at].ready != 0);
+        }
     }
     Ok(found)
 }
@@ -230,9 +286,10 @@ impl Socket {
         let mut core = self.enter()?;
         core.process_mail();
         let mut ready = core.ready(events);
-        if ready == 0 {
+        // Room to send says nothing about what the kernel has to receive.
+        if events & !ready & POLL_IN != 0 || ready == 0 {
             core.look(will_wait);
-            if events & POLL_OUT != 0 {
+            if events & !ready & POLL_OUT != 0 {
                 core.look_for_room(true);
             } else if will_sleep {
                 // What is left in the set would make it readable, and the sleep end at once.
@@ -243,6 +300,31 @@ impl Socket {
         }
         end_of_check(core);
         Ok(ready)
+    }
+
+    /// Which of `events` are true, without asking the kernel if one question can be asked for many
+    /// sockets.
+    fn check_here(&'static self, events: i16, will_wait: bool) -> Result<Here> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        let mut ready = core.ready(events);
+        if events & !ready & POLL_OUT != 0 {
+            core.look(will_wait);
+            core.look_for_room(true);
+            ready = core.ready(events);
+        }
+        // Room to send says nothing about what the kernel has to receive.
+        if ready != 0 && ready & POLL_IN == 0 && events & POLL_IN != 0 {
+            core.look(will_wait);
+            ready = core.ready(events);
+        }
+        let here = if ready != 0 {
+            Here::Ready(ready)
+        } else {
+            core.look_later(will_wait).map_or(Here::Nothing, Here::Ask)
+        };
+        end_of_check(core);
+        Ok(here)
     }
 
     /// The descriptor that tells of news from the kernel, if the socket has connections. Until
