@@ -59,7 +59,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install loom \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install test-instructions loom \
 	bench bench-stage bench-save bench-instructions
 
 all: build
@@ -96,7 +96,7 @@ header:
 demo: stage
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom test-install test-c
+test: test-packages test-rust loom test-install test-c test-instructions
 
 test-packages:
 	tools/setup-test-packages.sh
@@ -118,6 +118,10 @@ test-c: stage
 
 test-install: build
 	tools/test-install.sh
+
+# How long the path of a message is, which time does not tell on a busy machine.
+test-instructions: stage
+	bench/check-instructions.sh $(STAGE)
 
 # Every BENCH_* variable reaches the scripts, from the environment or the command line.
 export BENCH_ROUNDS BENCH_QUICK BENCH_FILTER BENCH_TIMEOUT BENCH_REFERENCE

@@ -3,7 +3,7 @@
 set -eu
 
 packages="libzmq5 libzmq3-dev python3-zmq python3-pytest libczmq-dev cppzmq-dev
-    cmake pkg-config g++ strace iproute2"
+    cmake pkg-config g++ strace iproute2 valgrind"
 
 missing=
 for package in $packages; do

@@ -1,0 +1,41 @@
+#!/bin/bash
+# The path of a message has not become longer: instructions per message against bench/limits.txt.
+#   check-instructions.sh PREFIX     PREFIX holds our library as `make install` puts it there
+# Instructions, unlike time, hardly depend on the machine and what else it does. Last line: `N passed, N failed`.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -eq 1 ] || { sed -n 3p "$0"; exit 2; }
+prefix=$(cd "$1" && pwd)
+command -v valgrind >/dev/null || { echo "check-instructions: valgrind is not installed" >&2; exit 1; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+# shellcheck disable=SC2046 # lists of words
+cc -O2 -Wall -Wextra $(pkg-config --cflags libzmq) "$here/path.c" -o "$scratch/path" $(pkg-config --libs libzmq)
+
+batches=200
+passed=0
+failed=0
+cd "$scratch"
+while read -r endpoint function limit _; do
+    [[ "$endpoint" == \#* || -z "$endpoint" ]] && continue
+    rm -f count.*
+    if LD_LIBRARY_PATH=$prefix/lib timeout 60 valgrind --quiet --tool=callgrind --toggle-collect="$function" \
+        --callgrind-out-file=count.%p ./path "$endpoint" 64 "$batches" 2>said; then
+        each=$(awk -v n=$((batches * 100)) '/^totals:/ { sum += $2 } END { printf "%.0f", sum / n }' count.*)
+    else
+        sed 's/^/    /' said
+        each=0
+    fi
+    if [ "$each" -gt 0 ] && [ "$each" -le "$limit" ]; then
+        passed=$((passed + 1))
+        verdict=ok
+    else
+        failed=$((failed + 1))
+        verdict=FAIL
+    fi
+    echo "$verdict   $function $endpoint: $each instructions, at most $limit"
+done <"$here/limits.txt"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
