@@ -389,7 +389,53 @@ GROUP (many_sockets_in_one_poll)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Room to send is no reason not to look for something to receive, with few sockets or with many; and a message that comes
+ * while the poll waits ends it, whichever socket it is for. */
+GROUP (in_beside_out)
+{
+    enum { N = 70 };
+    void *ctx = ctx_new (), *pair[N], *peer[N];
+    zmq_pollitem_t items[N];
+    char ep[EP_SIZE];
+    for (int i = 0; i < N; i++) {
+        pair[i] = sock (ctx, ZMQ_PAIR);
+        peer[i] = sock (ctx, ZMQ_PAIR);
+        bind_any (pair[i], i % 2 ? "tcp" : "ipc", ep);
+        OK (zmq_connect (peer[i], ep));
+        SEND (peer[i], "hello", 0);
+        RECV (pair[i], "hello");
+        items[i] = (zmq_pollitem_t){pair[i], 0, ZMQ_POLLIN | ZMQ_POLLOUT, 0};
+    }
+    for (int i = 0; i < N; i += 23)
+        SEND (peer[i], "news", 0);
+    for (int i = 0; i < N; i += 23) {
+        int count = i ? N : 1, until = 5000;
+        do {
+            IS (zmq_poll (items, count, 1000), count);
+            usleep (1000);
+        } while (!(items[i].revents & ZMQ_POLLIN) && --until);
+        IS (items[i].revents, ZMQ_POLLIN | ZMQ_POLLOUT);
+        RECV (pair[i], "news");
+    }
+    for (int i = 0; i < N; i++)
+        items[i].events = ZMQ_POLLIN;
+    IS (zmq_poll (items, N, 20), 0);
+    for (int round = 0; round < 100; round++) {
+        int to = round * 31 % N;
+        SEND (peer[to], "one", 0);
+        IS (zmq_poll (items, N, 5000), 1);
+        for (int i = 0; i < N; i++)
+            IS (items[i].revents, i == to ? ZMQ_POLLIN : 0);
+        RECV (pair[to], "one");
+    }
+    for (int i = 0; i < N; i++) {
+        OK (zmq_close (pair[i]));
+        OK (zmq_close (peer[i]));
+    }
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (arguments), ENTRY (sockets), ENTRY (timeouts), ENTRY (descriptors_and_sockets), ENTRY (urgent_data),
       ENTRY (one_socket_twice), ENTRY (blocked_poll_is_woken), ENTRY (poll_out_waits_for_a_peer), ENTRY (interrupted),
       ENTRY (fd_event_loop), ENTRY (fd_is_edge_triggered), ENTRY (fd_quiet_when_idle), ENTRY (fd_tells_writable),
-      ENTRY (many_sockets_in_one_poll))
+      ENTRY (many_sockets_in_one_poll), ENTRY (in_beside_out))
