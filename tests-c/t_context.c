@@ -82,6 +82,41 @@ GROUP (blocked_calls_end_with_eterm)
         }
 }
 
+/* Whoever is about to wait when the context stops does not wait. */
+typedef struct
+{
+    void *socket;
+    int started;
+} about_to_wait_t;
+
+static void *about_to_wait (void *arg)
+{
+    about_to_wait_t *w = (about_to_wait_t *) arg;
+    char buf[8];
+    __atomic_store_n (&w->started, 1, __ATOMIC_SEQ_CST);
+    FAILS (zmq_recv (w->socket, buf, sizeof buf, 0), ETERM);
+    return NULL;
+}
+
+GROUP (shutdown_meets_a_beginning_wait)
+{
+    for (int round = 0; round < 5000; round++) {
+        void *ctx = ctx_new ();
+        about_to_wait_t w = {sock (ctx, ZMQ_PULL), 0};
+        pthread_t thread;
+        OK (zmq_bind (w.socket, "inproc://nobody"));
+        CHECK (pthread_create (&thread, NULL, about_to_wait, &w) == 0);
+        while (!__atomic_load_n (&w.started, __ATOMIC_SEQ_CST))
+            sched_yield ();
+        for (volatile int pause = 0; pause < round * 37 % 60000; pause++)
+            ;
+        OK (zmq_ctx_shutdown (ctx));
+        CHECK (pthread_join (thread, NULL) == 0);
+        OK (zmq_close (w.socket));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 GROUP (shutdown_twice)
 {
     void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PAIR);
@@ -375,7 +410,7 @@ GROUP (exec_inherits_nothing)
     OK (zmq_ctx_term (ctx));
 }
 
-MAIN (ENTRY (term_waits_for_open_sockets), ENTRY (blocked_calls_end_with_eterm), ENTRY (shutdown_twice),
+MAIN (ENTRY (term_waits_for_open_sockets), ENTRY (blocked_calls_end_with_eterm), ENTRY (shutdown_meets_a_beginning_wait), ENTRY (shutdown_twice),
       ENTRY (shutdown_before_any_socket), ENTRY (term_unused), ENTRY (term_interrupted_then_again), ENTRY (max_sockets),
       ENTRY (no_io_threads), ENTRY (several_io_threads), ENTRY (sockets_move_between_threads),
       ENTRY (descriptors_come_back), ENTRY (threads_come_and_go), ENTRY (fork_with_context), ENTRY (fork_and_exit),

@@ -345,7 +345,10 @@ impl Socket {
         }
         let ticket = self.signal.enter();
         let mut events = [NO_EVENT; 64];
-        let slept = if self.has_mail() {
+        // Announced: from here on whoever stops the context, or leaves mail, wakes us.
+        let slept = if core.context.is_stopped() {
+            Err(Error::Terminated)
+        } else if self.has_mail() {
             Ok(0)
         } else {
             drop(core);
