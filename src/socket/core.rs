@@ -491,10 +491,11 @@ impl Core {
         }
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
-        let burst = now.wrapping_sub(self.last_send) < BURST;
+        let gap = now.wrapping_sub(self.last_send);
+        let burst = gap < BURST;
         // An application with more to receive will be back, and flush when it has seen all; unless
         // it takes its time with each.
-        let slow = now.wrapping_sub(self.last_look) > HOLD_MOST;
+        let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
         let back_soon = self.pipes.has_input() && !slow;
         let quiet = (!burst || self.drained) && !back_soon;
         self.drained = false;
