@@ -77,7 +77,7 @@ impl Distribute {
         self.chosen.iter().all(|&id| pipes.check_write(id))
     }
 
-    /// Writes a frame to the chosen pipes. The body is shared, not copied.
+    /// Writes a frame to the chosen pipes. A long body, or one of a message in parts, is shared.
     ///
     /// # Errors
     /// [`Error::NoMemory`] if a borrowed body cannot be copied; nothing was written then.
