@@ -42,10 +42,10 @@ const FEW: usize = 3;
 /// Sockets that are looked at in one system call, at most.
 const TOGETHER: usize = 64;
 
-/// What a socket has without a look at the kernel.
+/// What a socket has to receive without a look at the kernel.
 enum Here {
-    /// Some of what is wanted is true.
-    Ready(i16),
+    /// Something.
+    Readable,
     /// This descriptor is readable if there may be something.
     Ask(i32),
     /// Nothing, and no connection that could bring it.
@@ -136,8 +136,8 @@ fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize>
     Ok(found)
 }
 
-/// Looks at the sockets among at most [`TOGETHER`] items, asking the kernel once for all that have
-/// nothing here.
+/// Looks at the sockets among at most [`TOGETHER`] items, asking the kernel once for all that are
+/// to be received from and have nothing here.
 fn check_together(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize> {
     let mut found = 0;
     let mut sets = [PollFd { fd: -1, events: libc::POLLIN, revents: 0 }; TOGETHER];
@@ -145,19 +145,22 @@ fn check_together(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Resu
     let mut asked = 0;
     for (at, item) in items.iter_mut().enumerate() {
         let Source::Socket(socket) = item.source else { continue };
-        match socket.check_here(item.events, will_wait)? {
-            Here::Ready(ready) => {
-                item.ready = ready;
-                found += 1;
-            }
-            Here::Nothing => item.ready = 0,
-            Here::Ask(set) => {
-                item.ready = 0;
-                sets[asked].fd = set;
-                of[asked] = at;
-                asked += 1;
+        if item.events != POLL_IN {
+            // The kernel says whether there is room only to who tries.
+            item.ready = socket.check(item.events, will_wait, will_sleep)?;
+        } else {
+            item.ready = 0;
+            match socket.check_here(will_wait)? {
+                Here::Readable => item.ready = POLL_IN,
+                Here::Nothing => {}
+                Here::Ask(set) => {
+                    sets[asked].fd = set;
+                    of[asked] = at;
+                    asked += 1;
+                }
             }
         }
+        found += usize::from(item.ready != 0);
     }
     if asked == 0 {
         return Ok(found);
@@ -288,13 +291,15 @@ impl Socket {
         let mut ready = core.ready(events);
         // Room to send says nothing about what the kernel has to receive.
         if events & !ready & POLL_IN != 0 || ready == 0 {
-            core.look(will_wait);
             if events & !ready & POLL_OUT != 0 {
                 core.look_for_room(true);
-            } else if will_sleep {
-                // What is left in the set would make it readable, and the sleep end at once.
-                core.poll_set();
-                core.pump();
+            } else {
+                core.look(will_wait);
+                if will_sleep {
+                    // What is left in the set would make it readable, and the sleep end at once.
+                    core.poll_set();
+                    core.pump();
+                }
             }
             ready = core.ready(events);
         }
@@ -302,24 +307,12 @@ impl Socket {
         Ok(ready)
     }
 
-    /// Which of `events` are true, without asking the kernel if one question can be asked for many
-    /// sockets.
-    fn check_here(&'static self, events: i16, will_wait: bool) -> Result<Here> {
+    /// Whether there is something to receive, as far as that is known without asking the kernel.
+    fn check_here(&'static self, will_wait: bool) -> Result<Here> {
         let mut core = self.enter()?;
         core.process_mail();
-        let mut ready = core.ready(events);
-        if events & !ready & POLL_OUT != 0 {
-            core.look(will_wait);
-            core.look_for_room(true);
-            ready = core.ready(events);
-        }
-        // Room to send says nothing about what the kernel has to receive.
-        if ready != 0 && ready & POLL_IN == 0 && events & POLL_IN != 0 {
-            core.look(will_wait);
-            ready = core.ready(events);
-        }
-        let here = if ready != 0 {
-            Here::Ready(ready)
+        let here = if core.ready(POLL_IN) != 0 {
+            Here::Readable
         } else {
             core.look_later(will_wait).map_or(Here::Nothing, Here::Ask)
         };
