@@ -17,6 +17,10 @@
  *    conn  ENDPOINT CLIENTS             connect, handshake and one message from each client
  *    subs  TOPICS COUNT                 TOPICS subscriptions, COUNT publishes matched
  *    idle  ENDPOINT CLIENTS SECONDS     cpu burnt by CLIENTS idle connections
+ *    fanin   ENDPOINT SIZE COUNT CLIENTS ACTIVE  CLIENTS PUSH -> one PULL; ACTIVE of them send, in turn
+ *    fanout  ENDPOINT SIZE COUNT CLIENTS ACTIVE  one PUB -> CLIENTS SUB, lossless; ACTIVE of them match
+ *    fanecho ENDPOINT SIZE COUNT CLIENTS ACTIVE  ROUTER echo; ACTIVE of CLIENTS DEALERs ask in turn, 64 in flight
+ *    hog   SECONDS                      does nothing, with all its might: the other work of a busy machine
  *    rawlat ENDPOINT SIZE COUNT         the same ping-pong with plain send/recv: the floor (tcp, ipc)
  *    rawthr ENDPOINT SIZE COUNT         length-prefixed messages batched by hand into 64 KiB writes: the ceiling
  *
@@ -32,7 +36,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -453,6 +460,9 @@ static void conn_main (void)
     ctx_drop (c);
 }
 
+/* ------------------------------------------------- fanin, fanout, fanecho */
+#include "fan.h"
+
 /* -------------------------------------------------------------------- raw */
 static int raw_pair[2];
 static void raw_open (void)
@@ -567,16 +577,41 @@ static void subs_run (long topics)
     zmq_ctx_term (c);
 }
 
+/* As many descriptors as the mode needs with either library. */
+static void raise_descriptors (int connections)
+{
+    struct rlimit limit;
+    rlim_t want = 1024 + 4 * (rlim_t) connections;
+    MUST (!getrlimit (RLIMIT_NOFILE, &limit));
+    if (limit.rlim_cur >= want) return;
+    limit.rlim_cur = want;
+    if (limit.rlim_max < want) limit.rlim_max = want; /* for root only */
+    if (setrlimit (RLIMIT_NOFILE, &limit)) {
+        getrlimit (RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = limit.rlim_max; /* enough, or a call will fail and say so */
+        MUST (!setrlimit (RLIMIT_NOFILE, &limit));
+    }
+}
+
 int main (int argc, char **v)
 {
     if (argc < 3) { fprintf (stderr, "usage: see the top of zbench.c\n"); return 2; }
     const char *m = v[1];
+    if (!strcmp (m, "hog")) {
+        volatile unsigned spins = 0;
+        /* It must outlive neither its time nor who started it. */
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        for (double until = now_s () + atof (v[2]); now_s () < until;)
+            for (int i = 0; i < 10000; i++) spins++;
+        return 0;
+    }
     if (!strcmp (m, "subs")) { count = atol (v[3]); subs_run (atol (v[2])); return 0; }
     set_world (v[2]);
     if (curve) check_curve ();
     double c0 = cpu_all ();
     if (!strcmp (m, "conn") || !strcmp (m, "idle")) {
         peers = atoi (v[3]);
+        raise_descriptors (peers);
         if (*m == 'i') idle_secs = atof (v[4]);
         beside (conn_peer, conn_main);
         if (*m == 'i')
@@ -593,6 +628,14 @@ int main (int argc, char **v)
     if (size < sizeof (double) || size > INT32_MAX || count < 1 || peers < 1) {
         fprintf (stderr, "zbench: SIZE from 8, COUNT and the number of peers from 1\n");
         return 2;
+    }
+    raise_descriptors (peers);
+    if (!strncmp (m, "fan", 3)) {
+        active = argc > 6 ? atoi (v[6]) : peers;
+        if (active < 1 || active > peers) { fprintf (stderr, "zbench: ACTIVE from 1 to CLIENTS\n"); return 2; }
+        fan_mode = m;
+        fan_run (v[2]);
+        return 0;
     }
     int raw = !strncmp (m, "raw", 3);
     if (raw) raw_open ();
