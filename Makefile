@@ -60,7 +60,7 @@ empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
 .PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install test-instructions loom \
-	bench bench-stage bench-save bench-instructions
+	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
 
@@ -124,10 +124,18 @@ test-instructions: stage
 	bench/check-instructions.sh $(STAGE)
 
 # Every BENCH_* variable reaches the scripts, from the environment or the command line.
-export BENCH_ROUNDS BENCH_QUICK BENCH_FILTER BENCH_TIMEOUT BENCH_REFERENCE
+export BENCH_ROUNDS BENCH_QUICK BENCH_BUSY BENCH_FILTER BENCH_TIMEOUT BENCH_REFERENCE BENCH_REFERENCE_NAME
 
 bench: bench-stage
 	bench/run.sh $(BENCH_STAGE) $(BENCH_OUT)
+
+# The same while every core has other work.
+bench-busy: bench-stage
+	BENCH_BUSY=1 bench/run.sh $(BENCH_STAGE) $(BENCH_OUT)
+
+# Over 1 to 10000 connections and 1 to 10^6 subscriptions.
+bench-growth: bench-stage
+	bench/run.sh $(BENCH_STAGE) $(BENCH_OUT) growth
 
 bench-instructions: bench-stage
 	bench/instructions.sh $(BENCH_STAGE) $(BENCH_OUT)
@@ -135,6 +143,6 @@ bench-instructions: bench-stage
 bench-stage:
 	$(MAKE) --no-print-directory stage STAGE=$(BENCH_STAGE)
 
-# What the last `make bench` found becomes what the README shows.
+# What the last runs found becomes what the README shows.
 bench-save:
-	cp $(BENCH_OUT)/table.md $(BENCH_OUT)/chart.svg bench/
+	cp $(wildcard $(addprefix $(BENCH_OUT)/,table.md chart.svg busy.md growth.md growth.svg)) bench/

@@ -12,6 +12,7 @@ FIGURES = {
     "subscribe": ("/s", True),
     "match": ("/s", True),
     "cpu": ("µs", False),
+    "near_cpu": ("µs", False),  # of the process with the one socket
     "rss": ("B", False),
     "mem": ("B", False),
     "cpu_ms_per_s": ("ms/s", False),

@@ -21,8 +21,7 @@ BAR, BETWEEN, GROUP_GAP = 10, 1, 11
 FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 
 INK, FAINT, GRID, PAPER, BAD = "#1f2933", "#64707d", "#dde3ea", "#ffffff", "#b42318"
-COLOURS = {"ours": "#d2521e", "libzmq": "#5b7087", "plain": "#c3ccd6"}
-NAMES = {"ours": "zmq-oxide", "libzmq": "libzmq", "plain": "plain sockets, blocking"}
+COLOURS = {"ours": "#d2521e", "reference": "#5b7087", "plain": "#c3ccd6"}
 PANELS = {
     "latency": "Latency, one way: shorter is better",
     "rate": "Messages per second: longer is better",
@@ -60,6 +59,12 @@ class Drawing:
         self.elements.append(
             f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" stroke-width="1"/>'
         )
+
+    def path(self, points, stroke):
+        """A line through points, with a dot on each."""
+        through = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self.elements.append(f'<polyline points="{through}" fill="none" stroke="{stroke}" stroke-width="2"/>')
+        self.elements += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{stroke}"/>' for x, y in points]
 
     def finish(self, height):
         return (
@@ -105,7 +110,7 @@ def headline(result):
 def bars_of(results):
     """The contenders a case was run with."""
     with_plain = any("plain" in headline(r)[1] or "plain" in r["failures"] for r in results)
-    return ("ours", "libzmq", "plain") if with_plain else ("ours", "libzmq")
+    return ("ours", "reference", "plain") if with_plain else ("ours", "reference")
 
 
 def draw_case(drawing, result, contenders, x, y, scale):
@@ -153,18 +158,31 @@ def draw_panel(drawing, title, cases, columns, top, width):
     return bottom + 34
 
 
-def draw_head(drawing, results, columns):
-    machine = results["machine"]
-    drawing.text(MARGIN, 36, "zmq-oxide beside libzmq", 20, weight="bold")
+def names(results):
+    """How the contenders are called."""
+    return {"ours": "zmq-oxide", "reference": results["reference"]["name"], "plain": "plain sockets, blocking"}
+
+
+def draw_source(drawing, results, contenders, note):
+    """The head of a picture: what is compared, where, and by which colours."""
+    machine, reference = results["machine"], results["reference"]
+    busy = " on a busy machine" * results["busy"]
+    drawing.text(MARGIN, 36, f"zmq-oxide beside {reference['name']}{busy}", 20, weight="bold")
     source = f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['date']}"
     rounds = f"{results['rounds']} round" + "s" * (results["rounds"] > 1) + ", quick" * results["quick"]
-    drawing.text(MARGIN, 57, f"{source}. libzmq is Debian's {machine['libzmq_package']}. {rounds}.", 11, FAINT)
+    drawing.text(MARGIN, 57, f"{source}. {reference['name']} is {reference['is']}. {rounds}.", 11, FAINT)
     x = MARGIN
-    for contender, name in NAMES.items():
+    for contender in contenders:
+        name = names(results)[contender]
         drawing.box(x, 71, 12, 12, COLOURS[contender], 2)
         drawing.text(x + 18, 81, name, 12)
         x += 18 + 7.3 * len(name) + 24
-    drawing.text(x, 81, "3×: three times as good as libzmq. Logarithmic scales.", 11, FAINT)
+    drawing.text(x, 81, note, 11, FAINT)
+
+
+def draw_head(drawing, results, columns):
+    note = f"3×: three times as good as {results['reference']['name']}. Logarithmic scales."
+    draw_source(drawing, results, COLOURS, note)
     for placement, x in columns.items():
         drawing.text(x, 112, PLACEMENTS[placement], 13, weight="bold")
 

@@ -8,7 +8,7 @@
 static const long fan_window = 64;
 
 static struct fan {         /* shared by all processes */
-    double began, ended[MAX_FAR], near_cpu, far_cpu[MAX_FAR];
+    double began[MAX_FAR + 1], ended[MAX_FAR], near_cpu, far_cpu[MAX_FAR];
 } *fan;
 static const char *fan_mode;
 static int fan_far_sides, fan_me, active;
@@ -84,6 +84,7 @@ static void fan_far (int type, void (*work) (void **, char *))
     void **s = fan_sockets (c, type, b);
     fan_far_meet ();
     double cpu = cpu_of (RUSAGE_SELF);
+    fan->began[fan_me] = now_s ();
     if (active) work (s, b);
     fan->ended[fan_me] = now_s ();
     fan_far_meet ();
@@ -122,7 +123,7 @@ static void *fan_near (void *c, int type)
     free (b);
     fan_near_meet ();
     fan->near_cpu = -cpu_of (RUSAGE_SELF);
-    fan->began = now_s ();
+    fan->began[MAX_FAR] = now_s ();
     return s;
 }
 static void fan_near_end (void *c, void *s)
@@ -191,11 +192,13 @@ static void fan_run (const char *endpoint)
     else if (!strcmp (fan_mode, "fanout")) beside (fanout_peer, fanout_main);
     else beside (fanecho_peer, fanecho_main);
     double n = (double) count * (strcmp (fan_mode, "fanout") ? 1 : active);
-    double ended = 0, cpu = fan->near_cpu;
+    /* Whoever began first, as the other one may have got a processor much later. */
+    double began = fan->began[MAX_FAR], ended = 0, cpu = fan->near_cpu;
     for (int i = 0; i < fan_far_sides; i++) {
+        if (fan->began[i] < began) began = fan->began[i];
         if (fan->ended[i] > ended) ended = fan->ended[i];
         if (strcmp (kind, "inproc")) cpu += fan->far_cpu[i]; /* the same process otherwise */
     }
     printf ("%s %s %zu x%d/%d | rate=%.0f/s cpu=%.3fus/msg near_cpu=%.3fus/msg\n", fan_mode, endpoint, size, active,
-            peers, n / (ended - fan->began), cpu / n * 1e6, fan->near_cpu / n * 1e6);
+            peers, n / (ended - began), cpu / n * 1e6, fan->near_cpu / n * 1e6);
 }

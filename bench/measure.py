@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Runs zbench against our library, the system's libzmq and plain sockets, round by round.
+"""Runs zbench against our library, a reference (the system's libzmq) and plain sockets, round by round.
 
 Started by bench/run.sh, which builds what is needed:
 
     measure.py --zbench FILE --ours DIR --reference DIR --out DIR
 
 All contenders of a case run one after the other within a round, in an order that changes from round
-to round, so that all of them see the same machine. Writes results.json, table.md and chart.svg.
+to round, so that all of them see the same machine. Writes results.json, table.md and chart.svg; with
+--busy, which keeps every core busy with other work meanwhile, busy.json, busy.md and busy.svg.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -28,7 +30,7 @@ import chart
 import report
 from cases import CASES, FIGURES, PLAIN_FIGURES
 
-CONTENDERS = ("ours", "libzmq", "plain")
+CONTENDERS = ("ours", "reference", "plain")
 
 
 def wait_without_reaping(process, seconds):
@@ -94,21 +96,28 @@ def machine():
         answer = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, check=False)
         return answer.stdout.strip()
 
-    def package(name):
-        query = ["dpkg-query", "-W", "-f", "${Version}", name]
-        if not shutil.which(query[0]):
-            return ""
-        return subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
-
     changed = git("status", "--porcelain", "--untracked-files=no")
     return {
         "cpu": model or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
-        "libzmq_package": package("libzmq5"),
         "commit": git("rev-parse", "--short", "HEAD") + ("+" if changed else ""),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def described(library):
+    """What a library is: the version of the package it comes from, or its place."""
+
+    def dpkg_query(*words):
+        if not shutil.which("dpkg-query"):
+            return ""
+        answer = subprocess.run(["dpkg-query", *words], capture_output=True, text=True, check=False)
+        return answer.stdout.strip()
+
+    package = dpkg_query("-S", str(library)).partition(": ")[0]
+    version = package and dpkg_query("-W", "-f", "${Version}", package)
+    return f"Debian's {version}" if version else str(library)
 
 
 def placements():
@@ -119,6 +128,21 @@ def placements():
         result["two"] = ["taskset", "-c", f"{allowed[0]},{allowed[1]}"]
     result["one"] = ["taskset", "-c", str(allowed[0])]
     return result
+
+
+@contextlib.contextmanager
+def other_work(zbench, prefix, seconds):
+    """A process of normal priority on each core of a placement that never waits for anything."""
+    hogs = []
+    try:
+        for core in prefix[-1].split(","):
+            command = [*prefix[:-1], core, str(zbench), "hog", str(seconds)]
+            hogs.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
 
 
 class Rounds:
@@ -141,7 +165,10 @@ class Rounds:
 
     def one(self, placement, prefix, case, contender, scratch):
         command = [*prefix, str(self.options.zbench), *self.command_for(case, contender)]
-        output, failure = run(command, self.environment_for(contender, scratch), self.options.timeout)
+        seconds = self.options.timeout
+        busy = other_work(self.options.zbench, prefix, seconds + 10) if self.options.busy else contextlib.nullcontext()
+        with busy:
+            output, failure = run(command, self.environment_for(contender, scratch), seconds)
         figures = figures_in(output) if output else None
         if not failure and not figures:
             failure = "printed no figures"
@@ -150,7 +177,8 @@ class Rounds:
         if failure:
             self.failures.setdefault(key, []).append(failure)
             shown = " ".join(command[len(prefix) + 1 :])
-            print(f"  FAILED {contender}, {placement} core(s): zbench {shown}: {failure}", file=sys.stderr)
+            name = self.options.reference_name if contender == "reference" else contender
+            print(f"  FAILED {name}, {placement} core(s): zbench {shown}: {failure}", file=sys.stderr)
 
     def all(self, cases):
         with tempfile.TemporaryDirectory(prefix="zbench-") as scratch:
@@ -166,7 +194,7 @@ class Rounds:
                             self.one(placement, prefix, case, contender, scratch)
 
     def result(self, placement, case):
-        """One line of results: medians, and the median over the rounds of ours against libzmq."""
+        """One line of results: medians, and the median over the rounds of ours against the reference."""
         line = {"placement": placement, "case": case.args, "label": case.label, "chart": case.chart, "figures": {}}
         sampled = {c: self.samples.get((placement, case.args, c), []) for c in CONTENDERS}
         for figure in case.figures:
@@ -181,7 +209,7 @@ class Rounds:
                     entry[contender + "_range"] = [min(values), max(values)]
             ratios = [
                 (a[figure] / b[figure] if more_is_better else b[figure] / a[figure])
-                for a, b in zip(sampled["ours"], sampled["libzmq"])
+                for a, b in zip(sampled["ours"], sampled["reference"])
                 if a and b and a.get(figure) and b.get(figure)
             ]
             if ratios:
@@ -204,44 +232,69 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--zbench", type=Path, required=True)
     parser.add_argument("--ours", type=Path, required=True, help="directory of our libzmq.so.5")
-    parser.add_argument("--reference", type=Path, required=True, help="directory of the system's libzmq.so.5")
+    parser.add_argument("--reference", type=Path, required=True, help="directory of the libzmq.so.5 to compare with")
+    parser.add_argument(
+        "--reference-name", default=os.environ.get("BENCH_REFERENCE_NAME") or "libzmq", help="what tables call it"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS") or 3))
     parser.add_argument("--quick", action="store_true", default=os.environ.get("BENCH_QUICK", "0") not in ("", "0"))
     parser.add_argument("--filter", default=os.environ.get("BENCH_FILTER", ""), help="regular expression")
-    parser.add_argument("--timeout", type=int, default=int(os.environ.get("BENCH_TIMEOUT") or 60), help="seconds")
-    return parser.parse_args()
+    parser.add_argument("--busy", action="store_true", default=os.environ.get("BENCH_BUSY", "0") not in ("", "0"))
+    parser.add_argument("--timeout", type=int, default=int(os.environ.get("BENCH_TIMEOUT") or 0), help="seconds")
+    options = parser.parse_args()
+    options.timeout = options.timeout or (180 if options.busy else 60)
+    return options
 
 
-def main():
-    options = parse_options()
-    cases = [c for c in CASES if re.search(options.filter, c.args) or re.search(options.filter, c.label)]
+def measure(options, cases):
+    """Runs the cases and says what was found, where and against what."""
     if not cases or options.rounds < 1:
         sys.exit("bench: nothing to run")
     libraries = [loaded_library(options.zbench, d) for d in (options.ours, options.reference)]
     if None in libraries or libraries[0] == libraries[1]:
         sys.exit(f"bench: need two different libraries to compare, have {libraries[0]} and {libraries[1]}")
-    print(f"ours: {libraries[0]}\nlibzmq: {libraries[1]}", file=sys.stderr)
-
+    print(f"ours: {libraries[0]}\n{options.reference_name}: {libraries[1]}", file=sys.stderr)
     started = time.monotonic()
     rounds = Rounds(options)
     rounds.all(cases)
-    results = {
+    return {
         "machine": machine(),
+        "reference": {"name": options.reference_name, "is": described(libraries[1])},
         "rounds": options.rounds,
         "quick": options.quick,
+        "busy": options.busy,
         "seconds": round(time.monotonic() - started),
         "results": [rounds.result(p, c) for p in placements() for c in cases if p in c.placements],
     }
+
+
+def chosen(cases, pattern):
+    return [c for c in cases if re.search(pattern, c.args) or re.search(pattern, c.label)]
+
+
+def finish(options, results, files, text):
+    """Writes the files {name: content} and prints the text; fails if one of our runs did."""
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    (options.out / "table.md").write_text(report.markdown(results))
-    (options.out / "chart.svg").write_text(chart.draw(results))
-    print(report.text(results))
-    print(f"{results['seconds']} s; results.json, table.md and chart.svg are in {options.out}")
+    for name, content in files.items():
+        (options.out / name).write_text(content)
+    print(text)
+    print(f"{results['seconds']} s; {', '.join(files)} are in {options.out}")
     failed = [r for r in results["results"] if "ours" in r["failures"]]
     if failed:
         sys.exit(f"bench: {len(failed)} of our {len(results['results'])} cases FAILED")
+
+
+def as_json(results):
+    return json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+
+
+def main():
+    options = parse_options()
+    results = measure(options, chosen(CASES, options.filter))
+    names = ("busy.json", "busy.md", "busy.svg") if options.busy else ("results.json", "table.md", "chart.svg")
+    contents = (as_json(results), report.markdown(results), chart.draw(results))
+    finish(options, results, dict(zip(names, contents)), report.text(results))
 
 
 if __name__ == "__main__":

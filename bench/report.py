@@ -43,7 +43,7 @@ def rows(results, placement):
         if result["placement"] != placement:
             continue
         for number, (figure, entry) in enumerate(result["figures"].items()):
-            cells = [cell(result, entry, c, figure) for c in ("ours", "libzmq", "plain")]
+            cells = [cell(result, entry, c, figure) for c in ("ours", "reference", "plain")]
             better = f"{entry['better']:.{precision(entry['better'])}f}x" if "better" in entry else ""
             yield (result["label"] if number == 0 else "", figure, *cells, better)
 
@@ -52,26 +52,34 @@ def heading(results):
     machine = results["machine"]
     quick = ", a tenth of the messages" if results["quick"] else ""
     rounds = f"{results['rounds']} rounds" if results["rounds"] > 1 else "one round"
+    busy = " Meanwhile each core in use had one process more that never waits, at normal priority." * results["busy"]
+    reference = results["reference"]
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['date']}, commit "
-        f"{machine['commit']}; libzmq is Debian's {machine['libzmq_package']}. Medians of {rounds}{quick}."
+        f"{machine['commit']}; {reference['name']} is {reference['is']}. Medians of {rounds}{quick}.{busy}"
     )
 
 
-NOTE = (
-    "“better” is how many times lower (µs, cpu, bytes) or higher (rates) ours is: the median of the rounds' "
-    "ratios. “plain sockets” is the same exchange with blocking send and recv, and for rates length-prefixed "
+NOTE_BETTER = (
+    "“better” is how many times lower (µs, cpu, bytes) or higher (rates) ours is: the median of the rounds' ratios."
+)
+NOTE = NOTE_BETTER + (
+    " “plain sockets” is the same exchange with blocking send and recv, and for rates length-prefixed "
     "messages batched by hand into 64 KiB writes."
 )
-COLUMNS = ("", "figure", "ours", "libzmq", "plain sockets", "better")
+
+
+def columns(results):
+    return ("", "figure", "ours", results["reference"]["name"], "plain sockets", "better")
 
 
 def failures(results):
     """Every failure with the command that shows it."""
     for result in results["results"]:
         for contender, failure in result["failures"].items():
+            name = results["reference"]["name"] if contender == "reference" else contender
             yield (
-                f"FAILED: {contender}, {PLACEMENTS[result['placement']].lower()}, {result['label']} "
+                f"FAILED: {name}, {PLACEMENTS[result['placement']].lower()}, {result['label']} "
                 f"({failure['command']}), {failure['count']} of {failure['of']}: {failure['reason']}"
             )
 
@@ -82,7 +90,7 @@ def markdown(results):
         table = list(rows(results, placement))
         if not table:
             continue
-        lines += [f"**{title}**", "", "| case | " + " | ".join(COLUMNS[1:]) + " |", "|---|---|--:|--:|--:|--:|"]
+        lines += [f"**{title}**", "", "| case | " + " | ".join(columns(results)[1:]) + " |", "|---|---|--:|--:|--:|--:|"]
         lines += ["| " + " | ".join(row) + " |" for row in table]
         lines.append("")
     failed = list(failures(results))
@@ -96,8 +104,8 @@ def text(results):
         table = list(rows(results, placement))
         if not table:
             continue
-        table.insert(0, (title, *COLUMNS[1:]))
-        widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
+        table.insert(0, (title, *columns(results)[1:]))
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
         for row in table:
             left = f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}"
             lines.append(left + "".join(f"  {value:>{width}}" for value, width in zip(row[2:], widths[2:])))
