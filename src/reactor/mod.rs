@@ -121,7 +121,7 @@ impl IoThread {
             waker: EventFd::new()?,
             woken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            timers: Mutex::new(Timers::default()),
+            timers: Mutex::new(Timers::new(Instant::now())),
             watched: Mutex::new(Vec::new()),
             pace: AtomicU8::new(OFF),
             resolver,
@@ -165,10 +165,10 @@ impl IoThread {
         self.shared.epoll.remove(fd)
     }
 
-    /// Calls [`Handler::on_timer`] at `deadline`. There is no way to take that back: handlers
+    /// Calls [`Handler::on_timer`] at `deadline`, or a hundredth of the time later. There is no way to take that back: handlers
     /// ignore timers they no longer want.
     pub fn set_timer(&self, deadline: Instant, key: Key, token: u64) {
-        if self.shared.timers.lock().add(deadline, key, token) {
+        if self.shared.timers.lock().add(Instant::now(), deadline, key, token) {
             self.wake();
         }
     }
