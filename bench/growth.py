@@ -70,7 +70,7 @@ SERIES = (
 )
 
 
-def _rows(series, results, reference):
+def _rows(series, results):
     """One row per number and figure."""
     by_case = {r["case"]: r for r in results["results"]}
     for number, case in series.points:
@@ -92,7 +92,7 @@ def tables(results):
     """(title, head, rows) of each series that was run."""
     reference = results["reference"]["name"]
     for series in SERIES:
-        rows = list(_rows(series, results, reference))
+        rows = list(_rows(series, results))
         if rows:
             yield series.title, (series.count_of, "figure", "ours", reference, "better"), rows
 

@@ -71,7 +71,8 @@ def rounded(value):
 def draw(results, panels):
     """The picture as SVG text; panels as growth.py has them."""
     drawing = Drawing()
-    draw_source(drawing, results, ("ours", "reference"), "Messages (or connections) per second: higher is better. Logarithmic scales.")
+    note = "Messages (or connections) per second: higher is better. Logarithmic scales."
+    draw_source(drawing, results, ("ours", "reference"), note)
     width = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) / COLUMNS
     top = 104.0
     for at, panel in enumerate(panels):

@@ -61,7 +61,8 @@ def heading(results):
 
 
 NOTE_BETTER = (
-    "“better” is how many times lower (µs, cpu, bytes) or higher (rates) ours is: the median of the rounds' ratios."
+    "“better” is how many times lower (µs, cpu, bytes) or higher (rates) ours is: the median of the rounds' "
+    "ratios."
 )
 NOTE = NOTE_BETTER + (
     " “plain sockets” is the same exchange with blocking send and recv, and for rates length-prefixed "
@@ -90,7 +91,8 @@ def markdown(results):
         table = list(rows(results, placement))
         if not table:
             continue
-        lines += [f"**{title}**", "", "| case | " + " | ".join(columns(results)[1:]) + " |", "|---|---|--:|--:|--:|--:|"]
+        head = "| case | " + " | ".join(columns(results)[1:]) + " |"
+        lines += [f"**{title}**", "", head, "|---|---|--:|--:|--:|--:|"]
         lines += ["| " + " | ".join(row) + " |" for row in table]
         lines.append("")
     failed = list(failures(results))

@@ -452,6 +452,7 @@ static void conn_main (void)
     t_elapsed = now_s () - t;
     rss_per_conn_b = (rss_kib () - r0) * 1024 / peers;
     if (idle_secs > 0) {
+        usleep (500000); /* what follows the last message is not idle yet */
         double c0 = cpu_of (RUSAGE_SELF);
         usleep ((useconds_t) (idle_secs * 1e6));
         cpu_idle = cpu_of (RUSAGE_SELF) - c0;
