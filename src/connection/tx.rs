@@ -13,7 +13,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 /// Bytes after which a chunk is closed, and a burst is worth a system call.
-pub const BATCH: usize = 64 * 1024;
+const BATCH: usize = 64 * 1024;
 
 /// The longest body that is copied into a chunk.
 const COPY_LIMIT: usize = 8 * 1024;
@@ -111,6 +111,13 @@ impl TxQueue {
     #[inline]
     pub fn borrowed(&self) -> bool {
         self.borrowed
+    }
+
+    /// Whether there is enough for a system call, or a body that belongs to the caller of the
+    /// running send call.
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        self.bytes >= BATCH || self.borrowed
     }
 
     fn tail(&mut self, room: usize) -> &mut Chunk {

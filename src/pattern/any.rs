@@ -142,7 +142,7 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.recv(pipes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
@@ -151,7 +151,7 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.recv_into(pipes, to))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
         each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }

@@ -68,7 +68,7 @@ impl FairQueue {
 
     /// The next message straight into `to`, if it is of one part and ready; see
     /// [`PipeSet::read_into`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,

@@ -8,8 +8,8 @@ pub mod inproc;
 pub mod ring;
 mod wire;
 
+use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::connection::{Connection, tx};
 use crate::error::Error;
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{PipeId, PipeSet};
@@ -136,6 +136,8 @@ pub struct PipeTable {
     pub events: VecDeque<PipeEvent>,
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
+    /// One of them must not wait for more.
+    urgent: bool,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -176,6 +178,7 @@ impl PipeTable {
             free: Vec::new(),
             events: VecDeque::new(),
             dirty: Vec::new(),
+            urgent: false,
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -345,17 +348,24 @@ impl PipeTable {
         !self.dirty.is_empty()
     }
 
+    /// Whether something waits that is worth flushing even if more is to come.
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
     /// Flushes what is worth it: everything if `all`, otherwise only full batches. Bodies that
     /// belong to the caller of a running send call are flushed, or copied, in any case.
     pub fn flush(&mut self, all: bool) {
+        if !all && !self.urgent {
+            return;
+        }
+        self.urgent = false;
         let mut at = 0;
         while at < self.dirty.len() {
             let id = self.dirty[at];
-            let urgent = all
-                || self
-                    .get(id)
-                    .and_then(Pipe::connection)
-                    .is_none_or(|c| c.tx.bytes() >= tx::BATCH || c.tx.borrowed());
+            let urgent =
+                all || self.get(id).and_then(Pipe::connection).is_none_or(|c| c.tx.is_urgent());
             if urgent {
                 self.dirty.swap_remove(at);
                 self.flush_one(id);
@@ -667,12 +677,13 @@ impl PipeSet for PipeTable {
         } else {
             wire.put(msg);
         }
+        self.urgent |= wire.is_urgent();
         if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
             self.dirty.push(id);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
@@ -682,10 +693,11 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
-                if self.patient && alone {
-                    end.reader.linger();
+                let read = end.read_into(to);
+                if read.is_none() && self.patient && alone && end.reader.linger() {
+                    return end.read_into(to);
                 }
-                return end.read_into(to);
+                return read;
             }
         };
         let len = wire.take_into(to, &mut self.pool)?;
@@ -696,7 +708,7 @@ impl PipeSet for PipeTable {
         Some(len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() || pipe.ending || pipe.lingering {
@@ -709,6 +721,7 @@ impl PipeSet for PipeTable {
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
+        self.urgent |= wire.is_urgent();
         if !std::mem::replace(&mut pipe.dirty, true) {
             self.dirty.push(id);
         }

@@ -188,9 +188,15 @@ impl Wire {
         Ok(empty)
     }
 
+    /// Whether something queued is worth handing to the kernel even if more is to come.
+    #[inline]
+    pub(super) fn is_urgent(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.tx.is_urgent())
+    }
+
     /// Queues a message of one part straight from `bytes`, if there is room and a connection to
     /// put it on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_bytes(&mut self, bytes: &[u8], hasty: bool) -> bool {
         let room = if hasty { self.has_room_at_once() } else { self.has_room() };
         if self.conflate || !room {
@@ -202,7 +208,7 @@ impl Wire {
     }
 
     /// The next message of one part straight into `to`, if it stands ready.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,

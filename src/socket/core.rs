@@ -13,6 +13,7 @@ use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable};
 use crate::reactor::{IoThread, Key};
+use crate::sync::atomic::Ordering;
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::epoll::{self, Epoll, NO_EVENT};
 use crate::sys::eventfd::EventFd;
@@ -33,6 +34,11 @@ const HOLD: u64 = 50 * TICKS_PER_US;
 const SILENCE: u64 = 2 * BURST;
 /// The longest in any case.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
+/// Sends closer together than this come so fast that not each needs a look at the clock.
+const RUSH: u64 = TICKS_PER_US;
+/// Sends in a rush without a look at the clock. If the application pauses behind one of them, the
+/// I/O thread flushes it, as it flushes the end of any burst.
+const BLIND: u32 = 7;
 /// An application that came back this often will again: the I/O thread looks after what it holds
 /// back with its slow ticks only, because quick ones cost more than they are worth then.
 const TRUSTED: u32 = 16;
@@ -79,6 +85,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
+    /// Sends to come that need not look at the clock.
+    blind: u32,
     /// How often in a row the application came back to flush what it had held back, before the I/O
     /// thread did it.
     returns: u32,
@@ -136,6 +144,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            blind: 0,
             returns: 0,
             drained: true,
             unlooked: 0,
@@ -382,6 +391,7 @@ impl Core {
 
     fn flush_on_look(&mut self) {
         self.drained = true;
+        self.blind = 0;
         if self.pipes.is_dirty() {
             self.pipes.flush(true);
             self.dirty_since = 0;
@@ -489,6 +499,14 @@ impl Core {
         if !self.pipes.is_dirty() {
             return;
         }
+        if self.blind > 0 && !self.pipes.is_urgent() {
+            self.blind -= 1;
+            return;
+        }
+        self.flush_by_the_clock();
+    }
+
+    fn flush_by_the_clock(&mut self) {
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
         let gap = now.wrapping_sub(self.last_send);
@@ -498,6 +516,7 @@ impl Core {
         let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
         let back_soon = self.pipes.has_input() && !slow;
         let quiet = (!burst || self.drained) && !back_soon;
+        self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
         let held_long = self.has_held_long(now);
         self.pipes.flush(quiet || held_long);
@@ -509,6 +528,7 @@ impl Core {
                 self.dirty_since = now;
             }
             self.ensure_watched();
+            self.socket.holds_back.store(true, Ordering::Relaxed);
             if self.returns < TRUSTED
                 && let Some(io) = &self.io
             {
@@ -541,6 +561,7 @@ impl Core {
             }
             self.pipes.flush(true);
             self.dirty_since = 0;
+            self.blind = 0;
         }
         true
     }

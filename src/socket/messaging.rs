@@ -94,7 +94,7 @@ impl Core {
 
     /// Sends a message of one part, if it can go straight from `bytes`; see
     /// [`Pattern::send_bytes`].
-    #[inline]
+    #[inline(always)]
     fn send_bytes(&mut self, bytes: &[u8], keep: bool, will_wait: bool) -> bool {
         self.process_mail();
         self.pipes.hasty = !will_wait && !self.pattern.drops();
@@ -108,7 +108,7 @@ impl Core {
 
     /// Receives a message of one part, if it can go straight to `to`; see
     /// [`Pattern::recv_into`].
-    #[inline]
+    #[inline(always)]
     fn receive_into<S: Sink + ?Sized>(&mut self, to: &mut S, dont_wait: bool) -> Option<usize> {
         self.process_mail();
         self.pipes.patient = !dont_wait && self.options.rcvtimeo != 0;
