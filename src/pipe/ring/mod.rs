@@ -20,6 +20,8 @@
 #[cfg(all(test, loom))]
 mod models;
 mod patience;
+#[cfg(not(loom))]
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -93,6 +95,22 @@ struct Block {
 }
 
 impl Block {
+    /// A block with nothing in it that matters, from the pool or new.
+    fn take() -> *mut Block {
+        pool::take().unwrap_or_else(Block::allocate)
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// It is live, and nobody uses it any more.
+    unsafe fn give(block: *mut Block) {
+        if !pool::give(block) {
+            // SAFETY: made by `allocate`, and the caller's alone.
+            drop(unsafe { Box::from_raw(block) });
+        }
+    }
+
     fn allocate() -> *mut Block {
         let block: Box<MaybeUninit<Block>> = Box::new_uninit();
         let block = Box::into_raw(block).cast::<Block>();
@@ -118,6 +136,18 @@ impl Block {
         };
         // SAFETY: no reference to the words is made, so both sides may use their own.
         unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
+    }
+}
+
+/// In a model every block is allocated, so that each is seen to be freed.
+#[cfg(loom)]
+mod pool {
+    pub(super) fn take() -> Option<*mut super::Block> {
+        None
+    }
+
+    pub(super) fn give(_: *mut super::Block) -> bool {
+        false
     }
 }
 
@@ -263,7 +293,7 @@ pub struct Reader(Arc<Shared>);
 
 /// A new queue for `high_water_mark` messages (0: unlimited); `conflate` keeps the newest only.
 pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
-    let block = Block::allocate();
+    let block = Block::take();
     let producer = Producer {
         block,
         index: 0,
@@ -427,7 +457,7 @@ impl Writer {
             // is the block of the mark, which stays.
             emptied.push(producer.block);
             for &block in &emptied[1..] {
-                drop(Box::from_raw(block));
+                Block::give(block);
             }
             (*mark.block).next.store(ptr::null_mut(), Ordering::Relaxed);
             (producer.block, producer.index) = (mark.block, mark.index);
@@ -501,7 +531,7 @@ impl Shared {
         let place = &self.spares.0[producer.spare % SPARES];
         let mut next = place.load(Ordering::Acquire);
         if next.is_null() {
-            next = Block::allocate();
+            next = Block::take();
         } else {
             place.store(ptr::null_mut(), Ordering::Release);
             producer.spare += 1;
@@ -559,7 +589,7 @@ impl Shared {
             *spare += 1;
         } else {
             // SAFETY: the writer left it before us.
-            drop(unsafe { Box::from_raw(block) });
+            unsafe { Block::give(block) };
         }
     }
 
@@ -741,17 +771,17 @@ impl Drop for Shared {
         unsafe {
             let at = &mut consumer.at;
             while at.position != end {
-                let (head, body) = at.record(|block| drop(Box::from_raw(block)));
+                let (head, body) = at.record(|block| Block::give(block));
                 if head.kind() == Head::MESSAGE {
                     body.cast::<Msg>().drop_in_place();
                 }
                 at.pass(head);
             }
-            drop(Box::from_raw(at.block));
+            Block::give(at.block);
             for spare in &self.spares.0 {
                 let spare = spare.load(Ordering::Relaxed);
                 if !spare.is_null() {
-                    drop(Box::from_raw(spare));
+                    Block::give(spare);
                 }
             }
         }
