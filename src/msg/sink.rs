@@ -1,10 +1,10 @@
-//! Where a message of one part goes that stands ready as bytes in a buffer of the library.
+//! Where a frame goes that stands ready as bytes in a buffer of the library.
 
 use super::{Metadata, Msg, content};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Takes a message straight from the buffer it stands in.
+/// Takes a frame straight from the buffer it stands in.
 pub trait Sink {
     /// Takes the body. False if a [`Msg`] that shares the buffer is better; nothing happened then.
     fn take(&mut self, bytes: &[u8]) -> bool;
@@ -17,6 +17,10 @@ pub trait Sink {
     fn take_message(&mut self, msg: Msg) {
         drop(msg);
     }
+
+    /// Says that another part of the same message follows.
+    #[inline]
+    fn goes_on(&mut self) {}
 
     /// Says which connection the message came from.
     #[inline]
@@ -60,6 +64,11 @@ impl Sink for Msg {
     #[inline]
     fn take_message(&mut self, msg: Msg) {
         *self = msg;
+    }
+
+    #[inline]
+    fn goes_on(&mut self) {
+        self.set_more(true);
     }
 
     #[inline]

@@ -201,20 +201,27 @@ impl Wire {
         sent
     }
 
-    /// The next message of one part straight into `to`, if it stands ready.
+    /// Whether a message stands ready for [`Wire::take_into`].
+    #[inline]
+    pub(super) fn stands_ready(&self) -> bool {
+        self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+    }
+
+    /// The next frame straight into `to`, if it stands ready; its length, and whether its message
+    /// goes on.
     #[inline]
     pub(super) fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,
         pool: &mut BufferPool,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         if !self.backlog.is_empty() {
             return None;
         }
         let connection = self.connection.as_mut()?;
-        let len = connection.rx.take_into(to, pool)?;
+        let taken = connection.rx.take_into(to, pool)?;
         to.came_from(&connection.metadata);
-        Some(len)
+        Some(taken)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if
