@@ -288,7 +288,7 @@ impl Rx {
         let len = header.body_len as usize;
         let end = header.header_len + len;
         let last = end == bytes.len();
-        if !to.take(bytes.get(header.header_len..end)?) {
+        if !to.take(bytes.get(header.header_len..end)?, header.flags.more()) {
             return None;
         }
         self.at += end;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 /// Takes a frame straight from the buffer it stands in.
 pub trait Sink {
-    /// Takes the body. False if a [`Msg`] that shares the buffer is better; nothing happened then.
-    fn take(&mut self, bytes: &[u8]) -> bool;
+    /// Takes the body; `more` says whether another part of the same message follows. False if a
+    /// [`Msg`] that shares the buffer is better; nothing happened then.
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool;
 
     /// Whether messages as such are welcome, too: [`Sink::take_message`] may be called.
     const TAKES_MESSAGES: bool;
@@ -17,10 +18,6 @@ pub trait Sink {
     fn take_message(&mut self, msg: Msg) {
         drop(msg);
     }
-
-    /// Says that another part of the same message follows.
-    #[inline]
-    fn goes_on(&mut self) {}
 
     /// Says which connection the message came from.
     #[inline]
@@ -35,7 +32,7 @@ impl Sink for [MaybeUninit<u8>] {
     const TAKES_MESSAGES: bool = false;
 
     #[inline]
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn take(&mut self, bytes: &[u8], _more: bool) -> bool {
         let fits = bytes.len().min(self.len());
         // SAFETY: both are valid for `fits` bytes, and a caller's buffer is none of the library's.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.as_mut_ptr().cast(), fits) };
@@ -48,13 +45,14 @@ impl Sink for Msg {
     const TAKES_MESSAGES: bool = true;
 
     #[inline]
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool {
         if bytes.len() > content::PIN_LIMIT {
             return false;
         }
         match Msg::copy_from(bytes) {
             Ok(msg) => {
                 *self = msg;
+                self.set_more(more);
                 true
             }
             Err(_) => false,
@@ -64,11 +62,6 @@ impl Sink for Msg {
     #[inline]
     fn take_message(&mut self, msg: Msg) {
         *self = msg;
-    }
-
-    #[inline]
-    fn goes_on(&mut self) {
-        self.set_more(true);
     }
 
     #[inline]

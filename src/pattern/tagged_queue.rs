@@ -129,7 +129,7 @@ impl TaggedQueue {
             len
         } else {
             let id = routing.frame(pipe)?.data();
-            if !to.take(id) {
+            if !to.take(id, true) {
                 return None;
             }
             id.len()

@@ -381,6 +381,11 @@ impl PipeTable {
         self.holding >= self.connections
     }
 
+    /// Whether all pipes lead to connections, none to another socket of the process.
+    pub fn are_wires(&self) -> bool {
+        self.pipes.iter().flatten().all(|pipe| matches!(pipe.kind, Kind::Wire(_)))
+    }
+
     /// How many connections have something to flush.
     #[inline]
     pub fn dirty_count(&self) -> usize {
@@ -727,20 +732,16 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() || !pipe.staged.is_empty() {
-            let more = msg.more();
+        if msg.more() {
             if msg.make_owned_in(&mut self.arena).is_err() {
                 self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
                 return;
             }
             pipe.staged.push(msg);
-            if more {
-                return;
-            }
-            pipe.staged.drain(..).for_each(|part| wire.put(part));
-        } else {
-            wire.put(msg);
+            return;
         }
+        pipe.staged.drain(..).for_each(|part| wire.put(part));
+        wire.put(msg);
         self.written(id);
     }
 
@@ -763,9 +764,6 @@ impl PipeSet for PipeTable {
         let (len, more) = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
         pipe.note_holding(holds, &mut self.holding);
-        if more {
-            to.goes_on();
-        }
         Some(Part { len, more })
     }
 

@@ -54,7 +54,7 @@ impl Core {
         }
     }
 
-    fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
+    pub(super) fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
         loop {
             let result = self.pattern.send(&mut self.pipes, msg);
             if !self.pump() || result != Err(Error::Again) {
@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// Receives without waiting, looking at the kernel if there is nothing here.
-    fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
+    pub(super) fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
         self.process_mail();
         self.pipes.patient = will_wait;
         match self.receive_now(with_metadata) {
@@ -81,7 +81,7 @@ impl Core {
         self.receive_now(with_metadata)
     }
 
-    fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
+    pub(super) fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
         self.process_mail();
         self.pipes.hasty = !will_wait && !self.pattern.drops();
         let result = self.send_now(msg);
