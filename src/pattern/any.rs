@@ -1,8 +1,8 @@
 //! A socket's pattern, whichever it is: chosen when the socket is made, dispatched by `match`.
 
 use super::{
-    Attach, Dealer, Pair, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router, Stream, Sub,
-    XPub, XSub,
+    Attach, Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router,
+    Stream, Sub, XPub, XSub,
 };
 use crate::error::Result;
 use crate::msg::{Msg, Sink};
@@ -118,6 +118,10 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.disconnected(pipes, id));
     }
 
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        each!(self, pattern => pattern.before_detach(pipes, id));
+    }
+
     fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         each!(self, pattern => pattern.detach(pipes, id));
     }
@@ -147,7 +151,7 @@ impl Pattern for AnyPattern {
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         each!(self, pattern => pattern.recv_into(pipes, to))
     }
 

@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
 use crate::error::Error;
 use crate::msg::{Arena, Msg, Sink};
-use crate::pattern::{PipeId, PipeSet};
+use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
@@ -39,6 +39,9 @@ enum Kind {
     Inproc(InprocEnd),
 }
 
+/// The place of a pipe in `PipeTable::dirty` that is not there.
+const CLEAN: u32 = u32::MAX;
+
 /// One pipe.
 pub struct Pipe {
     kind: Kind,
@@ -50,8 +53,10 @@ pub struct Pipe {
     wants_read: bool,
     /// The pattern found the pipe full and waits for `Writable`.
     wants_write: bool,
-    /// Waits in `PipeTable::dirty`.
-    dirty: bool,
+    /// Its place in `PipeTable::dirty`, or [`CLEAN`].
+    dirty: u32,
+    /// The application has received all that came. Probably the peer waits for what is written next.
+    awaited: bool,
     /// Counted in `PipeTable::holding`.
     holds: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
@@ -76,7 +81,8 @@ impl Pipe {
             next: None,
             wants_read: true,
             wants_write: false,
-            dirty: false,
+            dirty: CLEAN,
+            awaited: false,
             holds: false,
             ending: false,
             lingering: false,
@@ -117,6 +123,24 @@ impl Pipe {
         }
     }
 
+    #[inline]
+    fn mark_dirty(&mut self, id: PipeId, dirty: &mut Vec<PipeId>) {
+        if self.dirty == CLEAN {
+            self.dirty = dirty.len() as u32;
+            dirty.push(id);
+        }
+    }
+
+    /// Says whether there is something to read, as far as is known; `holding` counts such pipes.
+    #[inline]
+    fn note_holding(&mut self, holds: bool, holding: &mut usize) {
+        if holds != self.holds {
+            self.holds = holds;
+            self.awaited = !holds;
+            *holding = if holds { *holding + 1 } else { *holding - 1 };
+        }
+    }
+
     /// Whether the peer is gone for good.
     pub fn is_ending(&self) -> bool {
         self.ending
@@ -136,8 +160,8 @@ pub struct PipeTable {
     pub events: VecDeque<PipeEvent>,
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
-    /// One of them must not wait for more.
-    urgent: bool,
+    /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
+    urgent: Vec<PipeId>,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -178,7 +202,7 @@ impl PipeTable {
             free: Vec::new(),
             events: VecDeque::new(),
             dirty: Vec::new(),
-            urgent: false,
+            urgent: Vec::new(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -240,11 +264,11 @@ impl PipeTable {
     /// Takes a pipe out. Its connection, if any, is closed.
     pub fn remove(&mut self, id: PipeId) {
         self.drop_connection(id);
+        self.clean(id);
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
             self.free.push(id);
         }
-        self.dirty.retain(|&d| d != id);
         self.events.retain(|e| {
             !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
             | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
@@ -323,17 +347,43 @@ impl PipeTable {
     }
 
     fn mark_dirty(&mut self, id: PipeId) {
-        if let Some(pipe) = self.get(id)
-            && !std::mem::replace(&mut pipe.dirty, true)
-        {
-            self.dirty.push(id);
+        if let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.mark_dirty(id, &mut self.dirty);
         }
+    }
+
+    /// Takes a pipe out of `dirty`. False if it was not there.
+    fn clean(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        let at = std::mem::replace(&mut pipe.dirty, CLEAN) as usize;
+        if at >= self.dirty.len() {
+            return false;
+        }
+        self.dirty.swap_remove(at);
+        if let Some(&moved) = self.dirty.get(at)
+            && let Some(pipe) = self.get(moved)
+        {
+            pipe.dirty = at as u32;
+        }
+        true
     }
 
     /// Whether something waits to be read, as far as is known without asking the kernel.
     #[inline]
     pub fn has_input(&self) -> bool {
         self.holding > 0
+    }
+
+    /// Whether every connection has something to be read, as far as is known without asking the
+    /// kernel: there is no other to look for.
+    #[inline]
+    pub fn all_have_input(&self) -> bool {
+        self.holding >= self.connections
+    }
+
+    /// Whether all pipes lead to connections, none to another socket of the process.
+    pub fn are_wires(&self) -> bool {
+        self.pipes.iter().flatten().all(|pipe| matches!(pipe.kind, Kind::Wire(_)))
     }
 
     /// How many connections have something to flush.
@@ -351,33 +401,61 @@ impl PipeTable {
     /// Whether something waits that is worth flushing even if more is to come.
     #[inline]
     pub fn is_urgent(&self) -> bool {
-        self.urgent
+        !self.urgent.is_empty()
     }
 
-    /// Flushes what is worth it: everything if `all`, otherwise only full batches. Bodies that
-    /// belong to the caller of a running send call are flushed, or copied, in any case.
+    /// Flushes what is worth it: everything if `all`, otherwise only full batches, and answers to
+    /// peers of which nothing more is here. Bodies that belong to the caller of a running send call
+    /// are flushed, or copied, in any case.
+    #[inline]
     pub fn flush(&mut self, all: bool) {
-        if !all && !self.urgent {
-            return;
+        if all {
+            self.flush_all();
+        } else if !self.urgent.is_empty() {
+            self.flush_urgent();
         }
-        self.urgent = false;
-        let mut at = 0;
-        while at < self.dirty.len() {
-            let id = self.dirty[at];
-            let urgent =
-                all || self.get(id).and_then(Pipe::connection).is_none_or(|c| c.tx.is_urgent());
-            if urgent {
-                self.dirty.swap_remove(at);
+    }
+
+    fn flush_all(&mut self) {
+        self.urgent.clear();
+        // Who waits longest comes first.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for &id in &dirty {
+            if let Some(pipe) = self.get(id) {
+                pipe.dirty = CLEAN;
+            }
+        }
+        for id in dirty.drain(..) {
+            self.flush_one(id);
+        }
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+    }
+
+    fn flush_urgent(&mut self) {
+        while let Some(id) = self.urgent.pop() {
+            if self.clean(id) {
                 self.flush_one(id);
-            } else {
-                at += 1;
             }
         }
     }
 
+    /// Something was put on the connection of a pipe.
+    #[inline]
+    fn written(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let Kind::Wire(wire) = &pipe.kind else { return };
+        let Some(connection) = &wire.connection else { return };
+        let tx = &connection.tx;
+        if std::mem::take(&mut pipe.awaited) || tx.is_urgent() {
+            self.urgent.push(id);
+        }
+        pipe.mark_dirty(id, &mut self.dirty);
+    }
+
     fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        pipe.dirty = false;
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let mut result = wire.flush();
         while result == Ok(true) && wire.send_newest() {
@@ -468,9 +546,7 @@ impl PipeTable {
         }
         let has_data = connection.rx.holds_data();
         let holds = wire.holds_data();
-        if holds != std::mem::replace(&mut pipe.holds, holds) {
-            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
-        }
+        pipe.note_holding(holds, &mut self.holding);
         if has_data && std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
@@ -563,12 +639,11 @@ impl PipeTable {
                 if wire.has_time_to_live() {
                     self.events.push_back(PipeEvent::TimeToLive(id));
                 }
-                if wire.owes_reply() && !std::mem::replace(&mut pipe.dirty, true) {
-                    self.dirty.push(id);
-                }
+                let owes_reply = wire.owes_reply();
                 let holds = wire.holds_data();
-                if holds != std::mem::replace(&mut pipe.holds, holds) {
-                    self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+                pipe.note_holding(holds, &mut self.holding);
+                if owes_reply {
+                    pipe.mark_dirty(id, &mut self.dirty);
                 }
                 if let Some(error) = error {
                     self.events.push_back(PipeEvent::Lost(id, error));
@@ -663,28 +738,21 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() || !pipe.staged.is_empty() {
-            let more = msg.more();
+        if msg.more() {
             if msg.make_owned_in(&mut self.arena).is_err() {
                 self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
                 return;
             }
             pipe.staged.push(msg);
-            if more {
-                return;
-            }
-            pipe.staged.drain(..).for_each(|part| wire.put(part));
-        } else {
-            wire.put(msg);
+            return;
         }
-        self.urgent |= wire.is_urgent();
-        if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
-            self.dirty.push(id);
-        }
+        pipe.staged.drain(..).for_each(|part| wire.put(part));
+        wire.put(msg);
+        self.written(id);
     }
 
     #[inline(always)]
-    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.next.is_some() || pipe.lingering || self.conflate {
@@ -693,19 +761,35 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
-                let read = end.read_into(to);
+                let read = end.read_into(to).map(|len| Part { len, more: false });
                 if read.is_none() && self.patient && alone && end.reader.linger() {
-                    return end.read_into(to);
+                    return end.read_into(to).map(|len| Part { len, more: false });
                 }
                 return read;
             }
         };
-        let len = wire.take_into(to, &mut self.pool)?;
+        let (len, more) = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
-        if holds != std::mem::replace(&mut pipe.holds, holds) {
-            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+        pipe.note_holding(holds, &mut self.holding);
+        Some(Part { len, more })
+    }
+
+    #[inline]
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        let alone = self.pipes.len() == 1;
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if pipe.next.is_some() || pipe.lingering || self.conflate {
+            return false;
         }
-        Some(len)
+        match &mut pipe.kind {
+            Kind::Wire(wire) => wire.stands_ready(),
+            Kind::Inproc(end) => {
+                if self.patient && alone {
+                    end.reader.linger();
+                }
+                end.reader.has_frame()
+            }
+        }
     }
 
     #[inline(always)]
@@ -721,10 +805,7 @@ impl PipeSet for PipeTable {
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
-        self.urgent |= wire.is_urgent();
-        if !std::mem::replace(&mut pipe.dirty, true) {
-            self.dirty.push(id);
-        }
+        self.written(id);
         true
     }
 
@@ -762,6 +843,7 @@ impl PipeSet for PipeTable {
         pipe.staged.clear();
         pipe.next = None;
         self.events.push_back(PipeEvent::Finished(id));
+        self.clean(id);
         self.flush_one(id);
     }
 

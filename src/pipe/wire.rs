@@ -188,12 +188,6 @@ impl Wire {
         Ok(empty)
     }
 
-    /// Whether something queued is worth handing to the kernel even if more is to come.
-    #[inline]
-    pub(super) fn is_urgent(&self) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.tx.is_urgent())
-    }
-
     /// Queues a message of one part straight from `bytes`, if there is room and a connection to
     /// put it on.
     #[inline(always)]
@@ -207,20 +201,27 @@ impl Wire {
         sent
     }
 
-    /// The next message of one part straight into `to`, if it stands ready.
+    /// Whether a message stands ready for [`Wire::take_into`].
+    #[inline]
+    pub(super) fn stands_ready(&self) -> bool {
+        self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+    }
+
+    /// The next frame straight into `to`, if it stands ready; its length, and whether its message
+    /// goes on.
     #[inline(always)]
     pub(super) fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,
         pool: &mut BufferPool,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         if !self.backlog.is_empty() {
             return None;
         }
         let connection = self.connection.as_mut()?;
-        let len = connection.rx.take_into(to, pool)?;
+        let taken = connection.rx.take_into(to, pool)?;
         to.came_from(&connection.metadata);
-        Some(len)
+        Some(taken)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if

@@ -42,6 +42,8 @@ const BLIND: u32 = 7;
 /// An application that came back this often will again: the I/O thread looks after what it holds
 /// back with its slow ticks only, because quick ones cost more than they are worth then.
 const TRUSTED: u32 = 16;
+/// Returns that are remembered.
+const MOST_TRUST: u32 = 4 * TRUSTED;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
@@ -87,7 +89,7 @@ pub struct Core {
     dirty_since: u64,
     /// Sends to come that need not look at the clock.
     blind: u32,
-    /// How often in a row the application came back to flush what it had held back, before the I/O
+    /// How often lately the application came back to flush what it had held back, before the I/O
     /// thread did it.
     returns: u32,
     /// The application has received all there was since the last send.
@@ -339,6 +341,7 @@ impl Core {
         if let Some(pipe) = self.pipes.get(id)
             && std::mem::take(&mut pipe.attached)
         {
+            self.pattern.before_detach(&mut self.pipes, id);
             self.pattern.detach(&mut self.pipes, id);
             self.changed = true;
         }
@@ -445,7 +448,7 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
-        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 1 {
+        if self.unlooked >= LOOK_AROUND && !self.pipes.all_have_input() {
             self.unlooked = 0;
             self.poll_set();
             self.pump();
@@ -522,7 +525,7 @@ impl Core {
         self.pipes.flush(quiet || held_long);
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 {
-                self.returns = self.returns.saturating_add(1);
+                self.returns = (self.returns + 1).min(MOST_TRUST);
                 self.dirty_since = now;
             } else if held_long {
                 self.dirty_since = now;
@@ -557,7 +560,8 @@ impl Core {
         let quiet = now.wrapping_sub(self.last_send) > SILENCE;
         if quiet || self.has_held_long(now) {
             if quiet {
-                self.returns = 0;
+                // It may only have had to leave the processor to others for a while.
+                self.returns /= 2;
             }
             self.pipes.flush(true);
             self.dirty_since = 0;

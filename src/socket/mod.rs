@@ -7,6 +7,7 @@ mod connecting;
 mod core;
 mod driver;
 mod endpoints;
+mod forward;
 mod messaging;
 mod monitor;
 mod options;
@@ -241,6 +242,24 @@ impl Socket {
             return Err(Error::NotSocket);
         }
         Guard::new(guard).ok_or(Error::NotSocket)
+    }
+
+    /// Locks two sockets for a call of the application, in the order that every such call keeps.
+    ///
+    /// # Errors
+    /// As [`Socket::enter`].
+    pub(crate) fn enter_both(
+        one: &'static Socket,
+        other: &'static Socket,
+    ) -> Result<(Guard, Guard)> {
+        debug_assert!(one.index != other.index, "a lock is not taken twice");
+        if one.index < other.index {
+            let first = one.enter()?;
+            Ok((first, other.enter()?))
+        } else {
+            let first = other.enter()?;
+            Ok((one.enter()?, first))
+        }
     }
 
     /// Locks the socket again after waiting; it may have been closed, and the slot used again.

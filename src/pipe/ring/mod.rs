@@ -727,7 +727,7 @@ impl Reader {
         }
         // SAFETY: published, so the body is initialised and stays as it is until we advance.
         let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), head.len()) };
-        if !to.take(bytes) {
+        if !to.take(bytes, false) {
             return None;
         }
         Some((head.len(), shared.advance(consumer, head)))
