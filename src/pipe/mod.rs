@@ -4,16 +4,18 @@
 //! [`PipeTable`] holds all pipes of one socket and is used under the socket's lock. What happens to
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
+mod fan;
 pub mod inproc;
 pub mod ring;
 mod wire;
 
 use crate::connection::rx::BufferPool;
-use crate::connection::{Connection, tx};
-use crate::error::Error;
+use crate::connection::Connection;
+use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
+use fan::Fan;
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -136,6 +138,10 @@ pub struct PipeTable {
     pub events: VecDeque<PipeEvent>,
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
+    /// One of them has a full batch, or a body that belongs to the caller of a running send call.
+    full: bool,
+    /// What several connections are to send alike.
+    fan: Fan,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -176,6 +182,8 @@ impl PipeTable {
             free: Vec::new(),
             events: VecDeque::new(),
             dirty: Vec::new(),
+            full: false,
+            fan: Fan::default(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -214,6 +222,7 @@ impl PipeTable {
 
     /// The pipe with this number.
     pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.spread();
         self.pipes.get_mut(id as usize)?.as_mut()
     }
 
@@ -251,6 +260,7 @@ impl PipeTable {
             self.pipes = Vec::new();
             self.free = Vec::new();
             self.pool.clear();
+            self.fan.trim();
         }
     }
 
@@ -258,7 +268,7 @@ impl PipeTable {
     ///
     /// # Errors
     /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
-    pub fn connect(&mut self, id: PipeId, connection: Connection) -> crate::error::Result<()> {
+    pub fn connect(&mut self, id: PipeId, connection: Connection) -> Result<()> {
         if let Some(set) = &self.set {
             set.add(connection.fd(), WATCH, u64::from(id))?;
         }
@@ -266,6 +276,7 @@ impl PipeTable {
         let Some(wire) = pipe.wire() else { return Ok(()) };
         wire.attach(connection);
         pipe.wants_read = false;
+        self.disarm_fan();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
@@ -276,6 +287,7 @@ impl PipeTable {
     /// did not take completely waits for the next connection.
     pub fn drop_connection(&mut self, id: PipeId) {
         let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
+        self.disarm_fan();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
@@ -336,18 +348,25 @@ impl PipeTable {
     /// How many connections have something to flush.
     #[inline]
     pub fn dirty_count(&self) -> usize {
-        self.dirty.len()
+        self.dirty.len() + self.fan.pending_count()
     }
 
     /// Whether anything waits to be flushed.
     #[inline]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.fan.is_pending()
     }
 
     /// Flushes what is worth it: everything if `all`, otherwise only full batches. Bodies that
     /// belong to the caller of a running send call are flushed, or copied, in any case.
     pub fn flush(&mut self, all: bool) {
+        if self.fan.is_pending() && (all || self.fan.is_full()) {
+            self.flush_fan();
+        }
+        // Who has written to many pipes does not look at all of them each time.
+        if !std::mem::take(&mut self.full) && !all {
+            return;
+        }
         let mut at = 0;
         while at < self.dirty.len() {
             let id = self.dirty[at];
@@ -355,7 +374,7 @@ impl PipeTable {
                 || self
                     .get(id)
                     .and_then(Pipe::connection)
-                    .is_none_or(|c| c.tx.bytes() >= tx::BATCH || c.tx.borrowed());
+                    .is_none_or(|c| c.tx.has_batch());
             if urgent {
                 self.dirty.swap_remove(at);
                 self.flush_one(id);
@@ -373,6 +392,23 @@ impl PipeTable {
         while result == Ok(true) && wire.send_newest() {
             result = wire.flush();
         }
+        self.flushed(id, result);
+    }
+
+    /// Whether a pipe has room once what we hold back has gone out.
+    #[cold]
+    fn has_room_after_flush(&mut self, id: PipeId) -> bool {
+        let Some(wire) = self.get(id).and_then(Pipe::wire) else { return false };
+        let result = wire.flush();
+        let room = wire.has_room();
+        self.flushed(id, result);
+        room
+    }
+
+    /// The connection of a pipe was flushed: whether it is empty now.
+    fn flushed(&mut self, id: PipeId, result: Result<bool>) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
         let Some(connection) = &mut wire.connection else { return };
         match result {
             Ok(empty) => {
@@ -484,6 +520,7 @@ impl PipeTable {
     /// The socket is quiet: gives back memory that only traffic needs.
     pub fn trim(&mut self) {
         self.pool.trim();
+        self.fan.trim();
     }
 
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
@@ -508,6 +545,9 @@ impl PipeTable {
 
     /// Whether anything waits to be flushed that the kernel may take.
     pub fn has_flushable(&mut self) -> bool {
+        if self.fan.is_pending() {
+            return true;
+        }
         (0..self.dirty.len()).any(|at| {
             let id = self.dirty[at];
             self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
@@ -553,7 +593,7 @@ impl PipeTable {
                 if wire.has_time_to_live() {
                     self.events.push_back(PipeEvent::TimeToLive(id));
                 }
-                if wire.owes_reply() && !std::mem::replace(&mut pipe.dirty, true) {
+                if wire.owes_bytes() && !std::mem::replace(&mut pipe.dirty, true) {
                     self.dirty.push(id);
                 }
                 let holds = wire.holds_data();
@@ -627,6 +667,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn check_write(&mut self, id: PipeId) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() {
             return true;
@@ -636,15 +677,19 @@ impl PipeSet for PipeTable {
         }
         let room = match &mut pipe.kind {
             Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
-            Kind::Wire(wire) => wire.has_room(),
+            Kind::Wire(wire) if wire.has_room() => true,
+            Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
         };
-        pipe.wants_write |= !room;
+        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.wants_write = true;
+        }
         room
     }
 
     #[inline]
     fn write(&mut self, id: PipeId, mut msg: Msg) {
+        self.spread();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if pipe.ending || pipe.lingering {
             return;
@@ -667,6 +712,7 @@ impl PipeSet for PipeTable {
         } else {
             wire.put(msg);
         }
+        self.full |= wire.has_batch();
         if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
             self.dirty.push(id);
         }
@@ -698,6 +744,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() || pipe.ending || pipe.lingering {
             return false;
@@ -709,10 +756,16 @@ impl PipeSet for PipeTable {
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
+        self.full |= wire.has_batch();
         if !std::mem::replace(&mut pipe.dirty, true) {
             self.dirty.push(id);
         }
         true
+    }
+
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        self.fan_out(ids, set, bytes)
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {
