@@ -104,6 +104,14 @@ pub trait PipeSet {
         let _ = (id, bytes, keep);
         false
     }
+    /// Writes a message of one part straight from `bytes` to all of these pipes, if they have room and
+    /// can send it from one batch. `set` is a number of the caller's for these pipes: it never
+    /// stands for others. False: write to each, nothing has happened.
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        let _ = (ids, set, bytes);
+        false
+    }
     /// Writes a single-frame message regardless of the high-water mark (subscriptions).
     fn write_exempt(&mut self, id: PipeId, msg: Msg);
     /// Forgets the parts of an unfinished message written so far.

@@ -4,16 +4,18 @@
 //! [`PipeTable`] holds all pipes of one socket and is used under the socket's lock. What happens to
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
+mod fan;
 pub mod inproc;
 pub mod ring;
 mod wire;
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
+use fan::Fan;
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -162,6 +164,8 @@ pub struct PipeTable {
     dirty: Vec<PipeId>,
     /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
     urgent: Vec<PipeId>,
+    /// What several connections are to send alike.
+    fan: Fan,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -203,6 +207,7 @@ impl PipeTable {
             events: VecDeque::new(),
             dirty: Vec::new(),
             urgent: Vec::new(),
+            fan: Fan::default(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -241,6 +246,7 @@ impl PipeTable {
 
     /// The pipe with this number.
     pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.spread();
         self.pipes.get_mut(id as usize)?.as_mut()
     }
 
@@ -278,6 +284,7 @@ impl PipeTable {
             self.pipes = Vec::new();
             self.free = Vec::new();
             self.pool.clear();
+            self.fan.trim();
         }
     }
 
@@ -285,7 +292,7 @@ impl PipeTable {
     ///
     /// # Errors
     /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
-    pub fn connect(&mut self, id: PipeId, connection: Connection) -> crate::error::Result<()> {
+    pub fn connect(&mut self, id: PipeId, connection: Connection) -> Result<()> {
         if let Some(set) = &self.set {
             set.add(connection.fd(), WATCH, u64::from(id))?;
         }
@@ -293,6 +300,7 @@ impl PipeTable {
         let Some(wire) = pipe.wire() else { return Ok(()) };
         wire.attach(connection);
         pipe.wants_read = false;
+        self.disarm_fan();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
@@ -303,6 +311,7 @@ impl PipeTable {
     /// did not take completely waits for the next connection.
     pub fn drop_connection(&mut self, id: PipeId) {
         let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
+        self.disarm_fan();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
@@ -389,19 +398,19 @@ impl PipeTable {
     /// How many connections have something to flush.
     #[inline]
     pub fn dirty_count(&self) -> usize {
-        self.dirty.len()
+        self.dirty.len() + self.fan.pending_count()
     }
 
     /// Whether anything waits to be flushed.
     #[inline]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.fan.is_pending()
     }
 
     /// Whether something waits that is worth flushing even if more is to come.
     #[inline]
     pub fn is_urgent(&self) -> bool {
-        !self.urgent.is_empty()
+        !self.urgent.is_empty() || self.fan.is_full()
     }
 
     /// Flushes what is worth it: everything if `all`, otherwise only full batches, and answers to
@@ -409,6 +418,9 @@ impl PipeTable {
     /// are flushed, or copied, in any case.
     #[inline]
     pub fn flush(&mut self, all: bool) {
+        if self.fan.is_pending() && (all || self.fan.is_full()) {
+            self.flush_fan();
+        }
         if all {
             self.flush_all();
         } else if !self.urgent.is_empty() {
@@ -461,6 +473,23 @@ impl PipeTable {
         while result == Ok(true) && wire.send_newest() {
             result = wire.flush();
         }
+        self.flushed(id, result);
+    }
+
+    /// Whether a pipe has room once what we hold back has gone out.
+    #[cold]
+    fn has_room_after_flush(&mut self, id: PipeId) -> bool {
+        let Some(wire) = self.get(id).and_then(Pipe::wire) else { return false };
+        let result = wire.flush();
+        let room = wire.has_room();
+        self.flushed(id, result);
+        room
+    }
+
+    /// The connection of a pipe was flushed: whether it is empty now.
+    fn flushed(&mut self, id: PipeId, result: Result<bool>) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
         let Some(connection) = &mut wire.connection else { return };
         match result {
             Ok(empty) => {
@@ -570,6 +599,7 @@ impl PipeTable {
     /// The socket is quiet: gives back memory that only traffic needs.
     pub fn trim(&mut self) {
         self.pool.trim();
+        self.fan.trim();
     }
 
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
@@ -594,6 +624,9 @@ impl PipeTable {
 
     /// Whether anything waits to be flushed that the kernel may take.
     pub fn has_flushable(&mut self) -> bool {
+        if self.fan.is_pending() {
+            return true;
+        }
         (0..self.dirty.len()).any(|at| {
             let id = self.dirty[at];
             self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
@@ -639,7 +672,7 @@ impl PipeTable {
                 if wire.has_time_to_live() {
                     self.events.push_back(PipeEvent::TimeToLive(id));
                 }
-                let owes_reply = wire.owes_reply();
+                let owes_reply = wire.owes_bytes();
                 let holds = wire.holds_data();
                 pipe.note_holding(holds, &mut self.holding);
                 if owes_reply {
@@ -712,6 +745,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn check_write(&mut self, id: PipeId) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() {
             return true;
@@ -721,15 +755,19 @@ impl PipeSet for PipeTable {
         }
         let room = match &mut pipe.kind {
             Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
-            Kind::Wire(wire) => wire.has_room(),
+            Kind::Wire(wire) if wire.has_room() => true,
+            Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
         };
-        pipe.wants_write |= !room;
+        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.wants_write = true;
+        }
         room
     }
 
     #[inline]
     fn write(&mut self, id: PipeId, mut msg: Msg) {
+        self.spread();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if pipe.ending || pipe.lingering {
             return;
@@ -794,6 +832,7 @@ impl PipeSet for PipeTable {
 
     #[inline(always)]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() || pipe.ending || pipe.lingering {
             return false;
@@ -807,6 +846,11 @@ impl PipeSet for PipeTable {
         }
         self.written(id);
         true
+    }
+
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        self.fan_out(ids, set, bytes)
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {

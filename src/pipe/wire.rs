@@ -118,9 +118,9 @@ impl Wire {
         self.backlog.push_back(msg);
     }
 
-    /// Whether reading queued something to send (a PONG).
+    /// Whether something is queued that the kernel may take.
     #[inline]
-    pub(super) fn owes_reply(&self) -> bool {
+    pub(super) fn owes_bytes(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| c.tx.bytes() > 0 && !c.tx.blocked())
     }
 
@@ -199,6 +199,33 @@ impl Wire {
         let sent = self.connection.as_mut().is_some_and(|c| c.tx.push_bytes(bytes));
         self.written += usize::from(sent);
         sent
+    }
+
+    /// How many messages of one part there is room for, if they may come as encoded frames.
+    pub(super) fn room_for_encoded(&self) -> usize {
+        match &self.connection {
+            Some(connection) if connection.tx.takes_encoded() && !self.conflate => {
+                match self.send_limit {
+                    0 => usize::MAX,
+                    limit => limit.saturating_sub(self.unsent()),
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    /// Queues encoded frames, each a whole message.
+    pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) {
+        self.written += messages;
+        if let Some(connection) = &mut self.connection {
+            connection.tx.push_encoded(frames, messages, 0);
+        }
+    }
+
+    /// Hands encoded frames to the kernel, behind what is queued; true if nothing is left.
+    pub(super) fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
+        self.written += messages;
+        self.connection.as_mut().map_or(Ok(true), |c| c.send_encoded(frames, messages))
     }
 
     /// Whether a message stands ready for [`Wire::take_into`].

@@ -48,6 +48,12 @@ const MOST_TRUST: u32 = 4 * TRUSTED;
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
 const LATELY: u64 = 50 * TICKS_PER_US;
+/// An application that left its connections alone for this long is away.
+const AWAY: Duration = Duration::from_millis(1);
+/// The same for one that only seemed to be away, again and again: it had to wait for a processor.
+const PATIENCE: Duration = Duration::from_millis(32);
+/// An application that is back this soon was not away.
+const BRIEFLY: Duration = Duration::from_millis(64);
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
 
@@ -84,6 +90,10 @@ pub struct Core {
     pub(super) activity: u32,
     pub(super) seen_activity: u32,
     pub(super) seen_at: Option<Instant>,
+    /// How long without activity means that the application is away.
+    pub(super) patience: Duration,
+    /// When the I/O thread took over from an application that seemed to be away.
+    left_at: Option<Instant>,
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
@@ -143,6 +153,8 @@ impl Core {
             activity: 0,
             seen_activity: 0,
             seen_at: None,
+            patience: AWAY,
+            left_at: None,
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
@@ -448,10 +460,14 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
-        if self.unlooked >= LOOK_AROUND && !self.pipes.all_have_input() {
+        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 0 {
             self.unlooked = 0;
-            self.poll_set();
-            self.pump();
+            // Whoever receives all the time never finds nothing, and is there all the same.
+            self.attend();
+            if !self.pipes.all_have_input() {
+                self.poll_set();
+                self.pump();
+            }
         }
     }
 
@@ -465,7 +481,17 @@ impl Core {
             && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
         {
             self.attended = true;
+            if let Some(at) = self.left_at.take() {
+                let briefly = at.elapsed() < BRIEFLY;
+                self.patience = if briefly { (self.patience * 4).min(PATIENCE) } else { AWAY };
+            }
         }
+    }
+
+    /// The application seems to be away: the I/O thread looks after the set.
+    pub(super) fn take_over(&mut self, now: Instant) {
+        self.unattend();
+        self.left_at = Some(now);
     }
 
     /// The I/O thread looks after the set from now on.

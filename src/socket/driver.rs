@@ -27,9 +27,6 @@ const OPENING: u32 = 3;
 const KIND_SHIFT: u32 = 24;
 const NUMBER: u32 = (1 << KIND_SHIFT) - 1;
 
-/// An application that left its connections alone for this long is away.
-const AWAY: Duration = Duration::from_millis(1);
-
 pub(super) fn listener(number: u32) -> u32 {
     LISTENER << KIND_SHIFT | number
 }
@@ -530,10 +527,10 @@ impl Core {
             self.seen_at = Some(now);
             return Tick::Later;
         }
-        if self.seen_at.is_some_and(|at| now.duration_since(at) < AWAY) {
+        if self.seen_at.is_some_and(|at| now.duration_since(at) < self.patience) {
             return Tick::Later;
         }
-        self.unattend();
+        self.take_over(now);
         // What the application knew to be readable makes no event any more.
         self.pipes.gather_ready();
         self.drive_set();
