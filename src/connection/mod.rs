@@ -136,6 +136,14 @@ impl Connection {
         self.tx.flush(self.fd.as_fd())
     }
 
+    /// Hands encoded frames to the kernel, see [`TxQueue::send_encoded`].
+    ///
+    /// # Errors
+    /// What the kernel says: the connection is dead.
+    pub fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
+        self.tx.send_encoded(self.fd.as_fd(), frames, messages)
+    }
+
     /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
     pub fn push_subscription(&mut self, msg: Msg) {
         let translated =

@@ -239,39 +239,64 @@ impl Rx {
         Ok(Some(Incoming::Part(msg)))
     }
 
-    /// Gives the next frame straight to `to`, if it is a message of one part that is here as a whole
-    /// and nothing is ahead of it; its length.
+    /// The next frame of a message, if all of the message is in the buffer and nothing is ahead of
+    /// it: its header, and what stands in the buffer from there. Anything else is for the careful
+    /// path, commands and errors among it.
+    #[inline]
+    fn standing(&self) -> Option<(Header, &[u8])> {
+        let plain = self.frames.is_empty()
+            && self.arrived.is_none()
+            && self.decoder.is_none()
+            && self.framing == Framing::V2
+            && !self.raw;
+        let buffer = self.buffer.as_ref().filter(|_| plain)?;
+        let bytes = buffer.filled().get(self.at..)?;
+        let more = match bytes.first()? {
+            0 | 2 => false,
+            1 | 3 => true,
+            _ => return None,
+        };
+        let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
+        if header.body_len > self.max_size.min(LONGEST) {
+            return None;
+        }
+        if more && !self.rest_in_buffer {
+            let Ok(Scan::Whole { .. }) = frame::scan_message(self.framing, bytes) else {
+                return None;
+            };
+        } else if header.frame_len() > bytes.len() as u64 {
+            return None;
+        }
+        Some((header, bytes))
+    }
+
+    /// Whether the next message stands ready as a whole for [`Rx::take_into`].
+    #[inline]
+    pub fn stands_ready(&self) -> bool {
+        self.standing().is_some()
+    }
+
+    /// Gives the next frame straight to `to`, if all of its message is here and nothing is ahead of
+    /// it; its length, and whether the message goes on.
     #[inline]
     pub fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,
         pool: &mut BufferPool,
-    ) -> Option<usize> {
-        let plain = self.frames.is_empty()
-            && self.arrived.is_none()
-            && self.decoder.is_none()
-            && self.framing == Framing::V2
-            && !(self.raw || self.rest_in_buffer);
-        let buffer = self.buffer.as_ref().filter(|_| plain)?;
-        let bytes = buffer.filled().get(self.at..)?;
-        // Anything but a frame without flags is for the careful path.
-        let header = match bytes.first()? {
-            0 | 2 => frame::parse_header(self.framing, bytes).ok().flatten()?,
-            _ => return None,
-        };
-        if header.body_len > self.max_size.min(LONGEST) {
-            return None;
-        }
+    ) -> Option<(usize, bool)> {
+        let (header, bytes) = self.standing()?;
         let len = header.body_len as usize;
-        let body = bytes.get(header.header_len..)?.get(..len)?;
-        if !to.take(body) {
+        let end = header.header_len + len;
+        let last = end == bytes.len();
+        if !to.take(bytes.get(header.header_len..end)?, header.flags.more()) {
             return None;
         }
-        self.at += header.header_len + len;
-        if self.at == buffer.filled().len() {
+        self.at += end;
+        self.rest_in_buffer = header.flags.more();
+        if last {
             self.retire(pool);
         }
-        Some(len)
+        Some((len, header.flags.more()))
     }
 
     fn pop_gathered(&mut self) -> Option<Msg> {

@@ -16,7 +16,7 @@ use std::os::fd::BorrowedFd;
 pub const BATCH: usize = 64 * 1024;
 
 /// The longest body that is copied into a chunk.
-const COPY_LIMIT: usize = 8 * 1024;
+pub const COPY_LIMIT: usize = 8 * 1024;
 
 /// Chunks handed to the kernel in one call.
 const GATHER: usize = 16;
@@ -113,6 +113,13 @@ impl TxQueue {
         self.borrowed
     }
 
+    /// Whether there is enough for a system call, or a body that belongs to the caller of the
+    /// running send call.
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        self.bytes >= BATCH || self.borrowed
+    }
+
     fn tail(&mut self, room: usize) -> &mut Chunk {
         let fits = self.chunks.len() > self.done
             && self
@@ -165,6 +172,66 @@ impl TxQueue {
         chunk.bytes.extend_from_slice(&header[..header_len]);
         chunk.bytes.extend_from_slice(bytes);
         true
+    }
+
+    /// Whether frames of ZMTP 2.0 may be appended as they are.
+    pub fn takes_encoded(&self) -> bool {
+        self.framing == Framing::V2 && !self.raw && !self.mid_message && self.encoder.is_none()
+    }
+
+    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_encoded`] says
+    /// so; if the kernel has taken the first `sent` bytes already, the queue must be empty.
+    pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) {
+        debug_assert!(sent == 0 || self.bytes == 0);
+        let mut gone = 0;
+        let mut begins = 0;
+        // A frame that was sent in part is kept whole, for another connection.
+        while let Ok(Some(header)) = frame::parse_header(self.framing, &frames[begins..]) {
+            let end = begins.saturating_add(header.frame_len() as usize);
+            if end > sent {
+                break;
+            }
+            begins = end;
+            gone += 1;
+        }
+        let rest = &frames[begins..];
+        self.bytes += frames.len() - sent;
+        self.messages += messages - gone;
+        let chunk = self.tail(rest.len());
+        chunk.sent += sent - begins;
+        chunk.messages += messages - gone;
+        chunk.bytes.extend_from_slice(rest);
+    }
+
+    /// Hands encoded frames to the kernel, each a whole message, and appends what it does not
+    /// take; behind what waits already. True if nothing is left to send.
+    ///
+    /// # Errors
+    /// As [`TxQueue::flush`].
+    pub fn send_encoded(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        frames: &[u8],
+        messages: usize,
+    ) -> Result<bool> {
+        let mut sent = 0;
+        if self.bytes == 0 && !self.blocked {
+            match net::send_vectored(fd, &[IoSlice::new(frames)]) {
+                Ok(count) if count == frames.len() => return Ok(true),
+                Ok(count) => {
+                    sent = count;
+                    self.blocked = true;
+                }
+                Err(Error::Again) => self.blocked = true,
+                Err(Error::Interrupted) => {}
+                Err(error) => {
+                    self.push_encoded(frames, messages, 0);
+                    return Err(error);
+                }
+            }
+        }
+        self.push_encoded(frames, messages, sent);
+        if self.blocked { Ok(false) } else { self.flush(fd) }
     }
 
     /// Appends a ZMTP command with this body (name and data).

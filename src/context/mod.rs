@@ -75,6 +75,7 @@ impl Default for Context {
 impl Context {
     /// A context with default options. Threads start with the first socket.
     pub fn new() -> Context {
+        thread::count_forks();
         Context {
             options: Mutex::new(Options {
                 io_threads: 1,

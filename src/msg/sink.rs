@@ -1,13 +1,14 @@
-//! Where a message of one part goes that stands ready as bytes in a buffer of the library.
+//! Where a frame goes that stands ready as bytes in a buffer of the library.
 
 use super::{Metadata, Msg, content};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Takes a message straight from the buffer it stands in.
+/// Takes a frame straight from the buffer it stands in.
 pub trait Sink {
-    /// Takes the body. False if a [`Msg`] that shares the buffer is better; nothing happened then.
-    fn take(&mut self, bytes: &[u8]) -> bool;
+    /// Takes the body; `more` says whether another part of the same message follows. False if a
+    /// [`Msg`] that shares the buffer is better; nothing happened then.
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool;
 
     /// Whether messages as such are welcome, too: [`Sink::take_message`] may be called.
     const TAKES_MESSAGES: bool;
@@ -31,7 +32,7 @@ impl Sink for [MaybeUninit<u8>] {
     const TAKES_MESSAGES: bool = false;
 
     #[inline]
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn take(&mut self, bytes: &[u8], _more: bool) -> bool {
         let fits = bytes.len().min(self.len());
         // SAFETY: both are valid for `fits` bytes, and a caller's buffer is none of the library's.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.as_mut_ptr().cast(), fits) };
@@ -44,13 +45,14 @@ impl Sink for Msg {
     const TAKES_MESSAGES: bool = true;
 
     #[inline]
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool {
         if bytes.len() > content::PIN_LIMIT {
             return false;
         }
         match Msg::copy_from(bytes) {
             Ok(msg) => {
                 *self = msg;
+                self.set_more(more);
                 true
             }
             Err(_) => false,

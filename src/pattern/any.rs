@@ -1,8 +1,8 @@
 //! A socket's pattern, whichever it is: chosen when the socket is made, dispatched by `match`.
 
 use super::{
-    Attach, Dealer, Pair, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router, Stream, Sub,
-    XPub, XSub,
+    Attach, Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router,
+    Stream, Sub, XPub, XSub,
 };
 use crate::error::Result;
 use crate::msg::{Msg, Sink};
@@ -118,6 +118,10 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.disconnected(pipes, id));
     }
 
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        each!(self, pattern => pattern.before_detach(pipes, id));
+    }
+
     fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         each!(self, pattern => pattern.detach(pipes, id));
     }
@@ -142,16 +146,16 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.recv(pipes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         each!(self, pattern => pattern.recv_into(pipes, to))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
         each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }

@@ -3,7 +3,7 @@
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalance;
 use super::value::{option, set_switch};
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 
@@ -69,7 +69,7 @@ impl Pattern for Dealer {
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         self.queue.recv_into(pipes, to)
     }
 

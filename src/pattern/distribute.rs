@@ -49,10 +49,10 @@ impl Distribute {
         self.chosen.clear();
     }
 
-    /// Chooses a pipe, which must not be chosen yet.
+    /// Chooses these pipes, none of which may be chosen yet.
     #[inline]
-    pub(crate) fn choose(&mut self, id: PipeId) {
-        self.chosen.push(id);
+    pub(crate) fn choose(&mut self, ids: &[PipeId]) {
+        self.chosen.extend_from_slice(ids);
     }
 
     /// Chooses every pipe for which `test` holds.
@@ -102,5 +102,20 @@ impl Distribute {
             self.chosen.clear();
         }
         Ok(())
+    }
+
+    /// Writes a message of one part to the chosen pipes straight from `bytes`.
+    #[inline]
+    pub(crate) fn write_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) {
+        let mut copy = None;
+        for id in self.chosen.drain(..) {
+            if pipes.write_bytes(id, bytes, false) {
+                continue;
+            }
+            // Without memory for a copy the message is lost for those that need one.
+            if let Some(msg) = copy.get_or_insert_with(|| Msg::copy_from(bytes).ok()) {
+                pipes.write(id, msg.share());
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! strategy").
 
 use super::ring::Ring;
-use super::{PipeId, PipeSet};
+use super::{Part, PipeId, PipeSet};
 use crate::msg::{Msg, Sink};
 
 /// Takes one message from each readable pipe in turn.
@@ -66,20 +66,31 @@ impl FairQueue {
         None
     }
 
-    /// The next message straight into `to`, if it is of one part and ready; see
-    /// [`PipeSet::read_into`].
-    #[inline]
+    /// The next frame straight into `to`, if it is ready; see [`PipeSet::read_into`].
+    #[inline(always)]
     pub(crate) fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
-        if self.more {
-            return None;
+    ) -> Option<Part> {
+        let part = pipes.read_into(self.pipes.current()?, to)?;
+        self.more = part.more;
+        if !part.more {
+            self.pipes.advance();
         }
-        let len = pipes.read_into(self.pipes.current()?, to)?;
-        self.pipes.advance();
-        Some(len)
+        Some(part)
+    }
+
+    /// The pipe whose message comes next, if that stands ready; see [`PipeSet::stands_ready`].
+    #[inline]
+    pub(crate) fn ready<P: PipeSet>(&self, pipes: &mut P) -> Option<PipeId> {
+        self.pipes.current().filter(|&id| pipes.stands_ready(id))
+    }
+
+    /// What comes next is the rest of a message: the caller put a frame of its own in front.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.more = true;
     }
 
     /// Reads and drops what is left of a message that was read in part.

@@ -72,7 +72,7 @@ impl LoadBalance {
     }
 
     /// Sends a message of one part straight from `bytes`, see [`PipeSet::write_bytes`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_bytes<P: PipeSet>(
         &mut self,
         pipes: &mut P,

@@ -52,6 +52,15 @@ use crate::msg::{Msg, Sink};
 /// A pipe of one socket. Numbers are reused after [`Pattern::detach`].
 pub type PipeId = u32;
 
+/// A frame that was given to a [`Sink`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Bytes of its body.
+    pub len: usize,
+    /// Whether another part of the same message follows.
+    pub more: bool,
+}
+
 /// What a pattern may do with the pipes of its socket.
 pub trait PipeSet {
     /// Whether a frame can be read now. A pipe shows a multipart message only once it is whole,
@@ -74,12 +83,18 @@ pub trait PipeSet {
     /// become visible to the reader with the last one. Only after `check_write` said true.
     /// A pipe whose reader is gone swallows the frame.
     fn write(&mut self, id: PipeId, msg: Msg);
-    /// Gives the next frame straight to `to`, if it is a message of one part that stands ready in a
-    /// receive buffer; its length. `None`: use [`PipeSet::read`], nothing has happened.
+    /// Gives the next frame straight to `to`, if it stands ready in a receive buffer together with
+    /// the rest of its message. `None`: use [`PipeSet::read`], nothing has happened.
     #[inline]
-    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let _ = (id, to);
         None
+    }
+    /// Whether a message stands ready where [`PipeSet::read_into`] finds it. False says nothing.
+    #[inline]
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        let _ = id;
+        false
     }
     /// Writes a message of one part straight from `bytes`, if the pipe has room and a batch to put
     /// it in. With `keep` the caller has a [`Msg`] of them that had better be handed on, where a pipe can do that.
@@ -87,6 +102,14 @@ pub trait PipeSet {
     #[inline]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
         let _ = (id, bytes, keep);
+        false
+    }
+    /// Writes a message of one part straight from `bytes` to all of these pipes, if they have room and
+    /// can send it from one batch. `set` is a number of the caller's for these pipes: it never
+    /// stands for others. False: write to each, nothing has happened.
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        let _ = (ids, set, bytes);
         false
     }
     /// Writes a single-frame message regardless of the high-water mark (subscriptions).
@@ -130,6 +153,11 @@ pub trait Pattern {
     fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
     /// The peer of a connecting pipe is gone for now. The rest of a message being read is lost.
     fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// The pipe will be gone in a moment: take from it what the application was promised.
+    #[inline]
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let _ = (pipes, id);
+    }
     /// The pipe is gone: forget it. It must not be used any more, not even in this call.
     fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
     /// There is something to read on a pipe that was empty.
@@ -141,14 +169,14 @@ pub trait Pattern {
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()>;
     /// Receives one frame, or `Err(Again)` if the caller would have to wait.
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg>;
-    /// [`Pattern::recv`] of a message of one part straight into `to`, where that is no different
-    /// from receiving and copying it; see [`PipeSet::read_into`].
+    /// [`Pattern::recv`] straight into `to`, where that is no different from receiving and copying;
+    /// see [`PipeSet::read_into`].
     #[inline]
     fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         let _ = (pipes, to);
         None
     }

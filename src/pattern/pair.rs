@@ -1,6 +1,6 @@
 //! PAIR: exactly one peer (RFC 31).
 
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 
@@ -76,11 +76,10 @@ impl Pattern for Pair {
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
-        if self.reading {
-            return None;
-        }
-        pipes.read_into(self.pipe?, to)
+    ) -> Option<Part> {
+        let part = pipes.read_into(self.pipe?, to)?;
+        self.reading = part.more;
+        Some(part)
     }
 
     #[inline]

@@ -56,6 +56,11 @@ impl Pattern for Pub {
         self.inner.send(pipes, msg)
     }
 
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        self.inner.send_bytes(pipes, bytes, keep)
+    }
+
     fn recv<P: PipeSet>(&mut self, _pipes: &mut P) -> Result<Msg> {
         Err(Error::NotSupported)
     }

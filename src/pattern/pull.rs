@@ -1,7 +1,7 @@
 //! PULL: tasks in, fairly queued (RFC 30).
 
 use super::fair_queue::FairQueue;
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 
@@ -48,7 +48,7 @@ impl Pattern for Pull {
         &mut self,
         pipes: &mut P,
         to: &mut S,
-    ) -> Option<usize> {
+    ) -> Option<Part> {
         self.queue.recv_into(pipes, to)
     }
 

@@ -4,9 +4,9 @@ use super::dealer::probe_router;
 use super::routing::Routing;
 use super::tagged_queue::TaggedQueue;
 use super::value::{self, option, set_switch};
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 use std::collections::VecDeque;
 
 /// `ZMQ_NOTIFY_CONNECT`.
@@ -205,6 +205,10 @@ impl Pattern for Router {
         self.announce_end(id);
     }
 
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.incoming.before_detach(pipes, id);
+    }
+
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.announce_end(id);
         if self.superseded == Some(id) {
@@ -256,11 +260,39 @@ impl Pattern for Router {
     }
 
     #[inline]
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<Part> {
+        if self.has_chores() {
+            return None;
+        }
+        self.incoming.recv_into(pipes, &mut self.routing, to)
+    }
+
+    /// The last part of a message whose id was sent.
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        if !self.out.in_message || self.raw {
+            return false;
+        }
+        if let Some(pipe) = self.out.to
+            && !pipes.write_bytes(pipe, bytes, keep)
+        {
+            return false;
+        }
+        self.out = Outgoing::default();
+        true
+    }
+
+    #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         if self.has_chores() {
             self.between_messages(pipes);
         }
-        self.incoming.fetch(pipes, &mut self.routing, |_| true)
+        self.incoming.stands_ready(pipes, &self.routing)
+            || self.incoming.fetch(pipes, &mut self.routing, |_| true)
     }
 
     /// Without ZMQ_ROUTER_MANDATORY every message is accepted, if only to be dropped.

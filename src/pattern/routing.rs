@@ -35,6 +35,12 @@ impl Routing {
         Some(pipe)
     }
 
+    /// What is looked for next is probably the name of this pipe.
+    #[inline]
+    pub(crate) fn expect(&mut self, pipe: PipeId) {
+        self.last = pipe;
+    }
+
     /// Whether the name is in use.
     pub(crate) fn contains(&self, id: &[u8]) -> bool {
         self.by_id.contains_key(id)

@@ -1,10 +1,12 @@
 //! SUB: the messages one subscribed to (RFC 29).
 
+use super::subscriptions::TopicCounts;
 use super::value::{self, option};
 use super::xsub::XSub;
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Metadata, Msg, Sink};
+use std::sync::Arc;
 
 /// An XSUB that subscribes through options and filters what it receives: a publisher may not
 /// know of a change yet, or not filter at all.
@@ -36,10 +38,75 @@ impl Sub {
         }
     }
 
+    /// [`Sub::fetch`] straight into `to`.
+    #[inline]
+    fn fetch_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<Part> {
+        if self.ahead.is_some() {
+            return None;
+        }
+        let XSub { queue, topics, .. } = &mut self.inner;
+        let rest = queue.more();
+        let mut filter = Filter { to, topics, invert: self.invert, rest, passed: false };
+        loop {
+            let part = queue.recv_into(pipes, &mut filter)?;
+            if filter.passed {
+                return Some(part);
+            }
+            queue.skip_rest(pipes);
+        }
+    }
+
     /// What was read ahead is no use without its rest.
     fn drop_incomplete(&mut self) {
         if !self.inner.queue.more() && self.ahead.as_ref().is_some_and(Msg::more) {
             self.ahead = None;
+        }
+    }
+}
+
+/// Lets through what matches; the rest is taken, too, and goes nowhere.
+struct Filter<'a, S: ?Sized> {
+    to: &'a mut S,
+    topics: &'a TopicCounts,
+    invert: bool,
+    /// What comes is the rest of a message that went through.
+    rest: bool,
+    /// Whether the last frame went through.
+    passed: bool,
+}
+
+impl<S: Sink + ?Sized> Filter<'_, S> {
+    #[inline]
+    fn wants(&self, message: &[u8]) -> bool {
+        self.rest || self.topics.matches(message) != self.invert
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for Filter<'_, S> {
+    const TAKES_MESSAGES: bool = S::TAKES_MESSAGES;
+
+    #[inline]
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool {
+        self.passed = self.wants(bytes);
+        !self.passed || self.to.take(bytes, more)
+    }
+
+    #[inline]
+    fn take_message(&mut self, msg: Msg) {
+        self.passed = self.wants(msg.data());
+        if self.passed {
+            self.to.take_message(msg);
+        }
+    }
+
+    #[inline]
+    fn came_from(&mut self, metadata: &Arc<Metadata>) {
+        if self.passed {
+            self.to.came_from(metadata);
         }
     }
 }
@@ -79,6 +146,15 @@ impl Pattern for Sub {
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.fetch(pipes).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<Part> {
+        self.fetch_into(pipes, to)
     }
 
     #[inline]

@@ -155,6 +155,13 @@ pub(crate) struct Subscriptions {
     free_lists: Vec<u32>,
     subscribers: Vec<Subscriber>,
     search: u32,
+    /// What the trie had for the last message, and the pipes that makes.
+    met: Vec<u32>,
+    found: Vec<PipeId>,
+    /// Tells sets of pipes apart that were found one after the other.
+    set: u64,
+    /// The same values may stand for other pipes now.
+    changed: bool,
 }
 
 impl Subscriptions {
@@ -186,6 +193,7 @@ impl Subscriptions {
         }
         subscriber.nodes.push(id);
         subscriber.live += 1;
+        self.change();
         known.is_none()
     }
 
@@ -206,6 +214,7 @@ impl Subscriptions {
             }
         }
         self.compact();
+        self.change();
         if last { Cancelled::Last } else { Cancelled::Remains }
     }
 
@@ -227,34 +236,74 @@ impl Subscriptions {
             }
         }
         self.compact();
+        self.change();
     }
 
-    /// Calls `found` once for each pipe with a subscription that is a prefix of the message.
+    /// Looks for the pipes with a subscription that is a prefix of the message. Returns a number
+    /// for the set of them, which is another one whenever the pipes may be others than last time.
     #[inline]
-    pub(crate) fn find(&mut self, message: &[u8], mut found: impl FnMut(PipeId)) {
+    pub(crate) fn find(&mut self, message: &[u8]) -> u64 {
+        let Subscriptions { trie, met, .. } = self;
+        let mut count = 0;
+        let mut differs = self.changed;
+        trie.find_prefix(message, |value| {
+            if met.get(count) != Some(&value) {
+                differs = true;
+                met.truncate(count);
+                met.push(value);
+            }
+            count += 1;
+            false
+        });
+        if differs || count != met.len() {
+            met.truncate(count);
+            self.collect();
+        }
+        self.set
+    }
+
+    /// The pipes that the last [`Subscriptions::find`] found, each once.
+    #[inline]
+    pub(crate) fn found(&self) -> &[PipeId] {
+        &self.found
+    }
+
+    /// Makes a set of pipes of what the trie had.
+    fn collect(&mut self) {
+        self.changed = false;
+        self.set += 1;
         self.search = self.search.wrapping_add(1);
         if self.search == 0 {
             self.subscribers.iter_mut().for_each(|subscriber| subscriber.seen = 0);
             self.search = 1;
         }
-        let Subscriptions { trie, lists, subscribers, search, .. } = self;
+        let Subscriptions { lists, subscribers, found, search, .. } = self;
+        found.clear();
         let mut once = |pipe: PipeId| {
             if let Some(subscriber) = subscribers.get_mut(pipe as usize)
                 && subscriber.seen != *search
             {
                 subscriber.seen = *search;
-                found(pipe);
+                found.push(pipe);
             }
         };
-        trie.find_prefix(message, |value| {
+        for &value in &self.met {
             match Subscribers::decode(value) {
                 Subscribers::One(pipe) => once(pipe),
                 Subscribers::Many(list) => {
                     lists.get(list).into_iter().flatten().copied().for_each(&mut once);
                 }
             }
-            false
-        });
+        }
+    }
+
+    /// Subscriptions have changed.
+    fn change(&mut self) {
+        self.changed = true;
+        if self.trie.len() == 0 {
+            self.met = Vec::new();
+            self.found = Vec::new();
+        }
     }
 
     /// Whether the last [`Subscriptions::find`] found this pipe.

@@ -3,9 +3,9 @@
 
 use super::fair_queue::FairQueue;
 use super::routing::Routing;
-use super::{PipeId, PipeSet};
+use super::{Part, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 
 /// Fair queueing with a routing id before each message.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct TaggedQueue {
     frame: Option<Msg>,
     /// Where `frame` came from.
     from: PipeId,
+    /// The id was delivered, and the message after it still stands in the pipe the queue reads.
+    headless: bool,
 }
 
 impl TaggedQueue {
@@ -28,6 +30,14 @@ impl TaggedQueue {
     /// Whether a message was delivered in part.
     pub(crate) fn in_message(&self) -> bool {
         self.frame.is_some() || self.queue.more()
+    }
+
+    /// The pipe will be gone: keeps the frame that belongs to an id already delivered.
+    pub(crate) fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        if self.headless && self.queue.reading() == Some(id) {
+            self.headless = false;
+            self.frame = self.queue.recv_rest(pipes);
+        }
     }
 
     pub(crate) fn detach(&mut self, id: PipeId) {
@@ -70,6 +80,7 @@ impl TaggedQueue {
         if self.in_message() {
             return true;
         }
+        self.headless = false;
         while let Some((pipe, mut frame)) = self.queue.recv(pipes) {
             let id = if wanted(&frame) { routing.share_frame(pipe) } else { None };
             let Some(mut id) = id else {
@@ -86,6 +97,49 @@ impl TaggedQueue {
         false
     }
 
+    /// Whether the next message stands ready, so that [`TaggedQueue::recv_into`] will deliver its id.
+    #[inline]
+    pub(crate) fn stands_ready<P: PipeSet>(&self, pipes: &mut P, routing: &Routing) -> bool {
+        !self.in_message() && self.queue.ready(pipes).is_some_and(|id| routing.frame(id).is_some())
+    }
+
+    /// The next frame straight into `to`: the id of a message that stands ready, or a part of it.
+    /// `None`: use [`TaggedQueue::recv`], nothing has happened.
+    #[inline]
+    pub(crate) fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        routing: &mut Routing,
+        to: &mut S,
+    ) -> Option<Part> {
+        if self.frame.is_some() {
+            return None;
+        }
+        if self.queue.more() {
+            let part = self.queue.recv_into(pipes, to)?;
+            self.headless = false;
+            return Some(part);
+        }
+        let pipe = self.queue.ready(pipes)?;
+        let len = if S::TAKES_MESSAGES {
+            let mut id = routing.share_frame(pipe)?;
+            pipes.complete(pipe, &mut id);
+            let len = id.len();
+            to.take_message(id);
+            len
+        } else {
+            let id = routing.frame(pipe)?.data();
+            if !to.take(id, true) {
+                return None;
+            }
+            id.len()
+        };
+        routing.expect(pipe);
+        self.queue.begin();
+        self.headless = true;
+        Some(Part { len, more: true })
+    }
+
     /// The next frame: the id, then the frames of the message.
     #[inline]
     pub(crate) fn recv<P: PipeSet>(
@@ -98,10 +152,11 @@ impl TaggedQueue {
             if let Some(frame) = self.frame.take() {
                 return Ok(frame);
             }
-            if self.queue.more()
-                && let Some(frame) = self.queue.recv_rest(pipes)
-            {
-                return Ok(frame);
+            if self.queue.more() {
+                self.headless = false;
+                if let Some(frame) = self.queue.recv_rest(pipes) {
+                    return Ok(frame);
+                }
             }
             if !self.fetch(pipes, routing, wanted) {
                 return Err(Error::Again);

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 /// further; in bytes.
 const PENDING_MAX: usize = 64 << 20;
 
+/// Longer messages are better shared by the pipes than copied by each, in bytes.
+const BYTES_MAX: usize = 8 << 10;
+
 /// A message for the application.
 #[derive(Debug)]
 struct Pending {
@@ -136,11 +139,12 @@ impl XPub {
     #[inline]
     fn choose<P: PipeSet>(&mut self, pipes: &mut P, topic: &[u8]) -> Result<()> {
         let XPub { out, subscriptions, .. } = self;
+        subscriptions.find(topic);
         out.clear();
-        subscriptions.find(topic, |pipe| out.choose(pipe));
         if self.invert {
-            out.clear();
             out.choose_where(|pipe| !subscriptions.was_found(pipe));
+        } else {
+            out.choose(subscriptions.found());
         }
         let only = if self.last_value && !self.invert { self.last } else { None };
         if let Some(only) = only {
@@ -239,6 +243,30 @@ impl Pattern for XPub {
             self.choose(pipes, msg.data())?;
         }
         self.out.write(pipes, msg)
+    }
+
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        if self.out.more() || bytes.len() > BYTES_MAX {
+            return false;
+        }
+        let only = self.last_value && self.last.is_some();
+        if !(self.invert || only) {
+            let found = self.subscriptions.find(bytes);
+            let sent = match *self.subscriptions.found() {
+                [] => true,
+                [one] => pipes.write_bytes(one, bytes, keep),
+                ref all => pipes.write_to_all(all, found, bytes),
+            };
+            if sent {
+                return true;
+            }
+        }
+        if keep || self.choose(pipes, bytes).is_err() {
+            return false;
+        }
+        self.out.write_bytes(pipes, bytes);
+        true
     }
 
     #[inline]

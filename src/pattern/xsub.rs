@@ -4,9 +4,9 @@ use super::distribute::Distribute;
 use super::fair_queue::FairQueue;
 use super::subscriptions::{CANCEL, Cancelled, SUBSCRIBE, TopicCounts, message, parse};
 use super::value::{self, option, set_switch};
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, Sink};
 
 /// What a frame from the application is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +162,15 @@ impl Pattern for XSub {
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.queue.recv(pipes).map(|(_, msg)| msg).ok_or(Error::Again)
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<Part> {
+        self.queue.recv_into(pipes, to)
     }
 
     #[inline]

@@ -160,7 +160,7 @@ impl InprocEnd {
     }
 
     /// See [`PipeSet::read_into`](crate::pattern::PipeSet::read_into).
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
         let (len, wake) = self.reader.pop_into(to)?;
         if wake {
@@ -170,7 +170,7 @@ impl InprocEnd {
     }
 
     /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > BYTES_LIMIT
             || self.writer.conflates()
@@ -200,7 +200,7 @@ impl InprocEnd {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self) {
         if self.writer.publish() {
             self.tell_peer(News::Readable);

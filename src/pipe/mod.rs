@@ -4,16 +4,18 @@
 //! [`PipeTable`] holds all pipes of one socket and is used under the socket's lock. What happens to
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
+mod fan;
 pub mod inproc;
 pub mod ring;
 mod wire;
 
+use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::connection::{Connection, tx};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg, Sink};
-use crate::pattern::{PipeId, PipeSet};
+use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
+use fan::Fan;
 use inproc::{InprocEnd, News};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +41,9 @@ enum Kind {
     Inproc(InprocEnd),
 }
 
+/// The place of a pipe in `PipeTable::dirty` that is not there.
+const CLEAN: u32 = u32::MAX;
+
 /// One pipe.
 pub struct Pipe {
     kind: Kind,
@@ -50,8 +55,10 @@ pub struct Pipe {
     wants_read: bool,
     /// The pattern found the pipe full and waits for `Writable`.
     wants_write: bool,
-    /// Waits in `PipeTable::dirty`.
-    dirty: bool,
+    /// Its place in `PipeTable::dirty`, or [`CLEAN`].
+    dirty: u32,
+    /// The application has received all that came. Probably the peer waits for what is written next.
+    awaited: bool,
     /// Counted in `PipeTable::holding`.
     holds: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
@@ -76,7 +83,8 @@ impl Pipe {
             next: None,
             wants_read: true,
             wants_write: false,
-            dirty: false,
+            dirty: CLEAN,
+            awaited: false,
             holds: false,
             ending: false,
             lingering: false,
@@ -117,6 +125,24 @@ impl Pipe {
         }
     }
 
+    #[inline]
+    fn mark_dirty(&mut self, id: PipeId, dirty: &mut Vec<PipeId>) {
+        if self.dirty == CLEAN {
+            self.dirty = dirty.len() as u32;
+            dirty.push(id);
+        }
+    }
+
+    /// Says whether there is something to read, as far as is known; `holding` counts such pipes.
+    #[inline]
+    fn note_holding(&mut self, holds: bool, holding: &mut usize) {
+        if holds != self.holds {
+            self.holds = holds;
+            self.awaited = !holds;
+            *holding = if holds { *holding + 1 } else { *holding - 1 };
+        }
+    }
+
     /// Whether the peer is gone for good.
     pub fn is_ending(&self) -> bool {
         self.ending
@@ -136,6 +162,10 @@ pub struct PipeTable {
     pub events: VecDeque<PipeEvent>,
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
+    /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
+    urgent: Vec<PipeId>,
+    /// What several connections are to send alike.
+    fan: Fan,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -176,6 +206,8 @@ impl PipeTable {
             free: Vec::new(),
             events: VecDeque::new(),
             dirty: Vec::new(),
+            urgent: Vec::new(),
+            fan: Fan::default(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -214,6 +246,7 @@ impl PipeTable {
 
     /// The pipe with this number.
     pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.spread();
         self.pipes.get_mut(id as usize)?.as_mut()
     }
 
@@ -237,11 +270,11 @@ impl PipeTable {
     /// Takes a pipe out. Its connection, if any, is closed.
     pub fn remove(&mut self, id: PipeId) {
         self.drop_connection(id);
+        self.clean(id);
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
             self.free.push(id);
         }
-        self.dirty.retain(|&d| d != id);
         self.events.retain(|e| {
             !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
             | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
@@ -251,6 +284,7 @@ impl PipeTable {
             self.pipes = Vec::new();
             self.free = Vec::new();
             self.pool.clear();
+            self.fan.trim();
         }
     }
 
@@ -258,7 +292,7 @@ impl PipeTable {
     ///
     /// # Errors
     /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
-    pub fn connect(&mut self, id: PipeId, connection: Connection) -> crate::error::Result<()> {
+    pub fn connect(&mut self, id: PipeId, connection: Connection) -> Result<()> {
         if let Some(set) = &self.set {
             set.add(connection.fd(), WATCH, u64::from(id))?;
         }
@@ -266,6 +300,7 @@ impl PipeTable {
         let Some(wire) = pipe.wire() else { return Ok(()) };
         wire.attach(connection);
         pipe.wants_read = false;
+        self.disarm_fan();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
@@ -276,6 +311,7 @@ impl PipeTable {
     /// did not take completely waits for the next connection.
     pub fn drop_connection(&mut self, id: PipeId) {
         let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
+        self.disarm_fan();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
@@ -320,11 +356,25 @@ impl PipeTable {
     }
 
     fn mark_dirty(&mut self, id: PipeId) {
-        if let Some(pipe) = self.get(id)
-            && !std::mem::replace(&mut pipe.dirty, true)
-        {
-            self.dirty.push(id);
+        if let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.mark_dirty(id, &mut self.dirty);
         }
+    }
+
+    /// Takes a pipe out of `dirty`. False if it was not there.
+    fn clean(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        let at = std::mem::replace(&mut pipe.dirty, CLEAN) as usize;
+        if at >= self.dirty.len() {
+            return false;
+        }
+        self.dirty.swap_remove(at);
+        if let Some(&moved) = self.dirty.get(at)
+            && let Some(pipe) = self.get(moved)
+        {
+            pipe.dirty = at as u32;
+        }
+        true
     }
 
     /// Whether something waits to be read, as far as is known without asking the kernel.
@@ -333,46 +383,113 @@ impl PipeTable {
         self.holding > 0
     }
 
+    /// Whether every connection has something to be read, as far as is known without asking the
+    /// kernel: there is no other to look for.
+    #[inline]
+    pub fn all_have_input(&self) -> bool {
+        self.holding >= self.connections
+    }
+
+    /// Whether all pipes lead to connections, none to another socket of the process.
+    pub fn are_wires(&self) -> bool {
+        self.pipes.iter().flatten().all(|pipe| matches!(pipe.kind, Kind::Wire(_)))
+    }
+
     /// How many connections have something to flush.
     #[inline]
     pub fn dirty_count(&self) -> usize {
-        self.dirty.len()
+        self.dirty.len() + self.fan.pending_count()
     }
 
     /// Whether anything waits to be flushed.
     #[inline]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.fan.is_pending()
     }
 
-    /// Flushes what is worth it: everything if `all`, otherwise only full batches. Bodies that
-    /// belong to the caller of a running send call are flushed, or copied, in any case.
+    /// Whether something waits that is worth flushing even if more is to come.
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        !self.urgent.is_empty() || self.fan.is_full()
+    }
+
+    /// Flushes what is worth it: everything if `all`, otherwise only full batches, and answers to
+    /// peers of which nothing more is here. Bodies that belong to the caller of a running send call
+    /// are flushed, or copied, in any case.
+    #[inline]
     pub fn flush(&mut self, all: bool) {
-        let mut at = 0;
-        while at < self.dirty.len() {
-            let id = self.dirty[at];
-            let urgent = all
-                || self
-                    .get(id)
-                    .and_then(Pipe::connection)
-                    .is_none_or(|c| c.tx.bytes() >= tx::BATCH || c.tx.borrowed());
-            if urgent {
-                self.dirty.swap_remove(at);
+        if self.fan.is_pending() && (all || self.fan.is_full()) {
+            self.flush_fan();
+        }
+        if all {
+            self.flush_all();
+        } else if !self.urgent.is_empty() {
+            self.flush_urgent();
+        }
+    }
+
+    fn flush_all(&mut self) {
+        self.urgent.clear();
+        // Who waits longest comes first.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for &id in &dirty {
+            if let Some(pipe) = self.get(id) {
+                pipe.dirty = CLEAN;
+            }
+        }
+        for id in dirty.drain(..) {
+            self.flush_one(id);
+        }
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+    }
+
+    fn flush_urgent(&mut self) {
+        while let Some(id) = self.urgent.pop() {
+            if self.clean(id) {
                 self.flush_one(id);
-            } else {
-                at += 1;
             }
         }
     }
 
+    /// Something was put on the connection of a pipe.
+    #[inline]
+    fn written(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let Kind::Wire(wire) = &pipe.kind else { return };
+        let Some(connection) = &wire.connection else { return };
+        let tx = &connection.tx;
+        if std::mem::take(&mut pipe.awaited) || tx.is_urgent() {
+            self.urgent.push(id);
+        }
+        pipe.mark_dirty(id, &mut self.dirty);
+    }
+
     fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        pipe.dirty = false;
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let mut result = wire.flush();
         while result == Ok(true) && wire.send_newest() {
             result = wire.flush();
         }
+        self.flushed(id, result);
+    }
+
+    /// Whether a pipe has room once what we hold back has gone out.
+    #[cold]
+    fn has_room_after_flush(&mut self, id: PipeId) -> bool {
+        let Some(wire) = self.get(id).and_then(Pipe::wire) else { return false };
+        let result = wire.flush();
+        let room = wire.has_room();
+        self.flushed(id, result);
+        room
+    }
+
+    /// The connection of a pipe was flushed: whether it is empty now.
+    fn flushed(&mut self, id: PipeId, result: Result<bool>) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Kind::Wire(wire) = &mut pipe.kind else { return };
         let Some(connection) = &mut wire.connection else { return };
         match result {
             Ok(empty) => {
@@ -458,9 +575,7 @@ impl PipeTable {
         }
         let has_data = connection.rx.holds_data();
         let holds = wire.holds_data();
-        if holds != std::mem::replace(&mut pipe.holds, holds) {
-            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
-        }
+        pipe.note_holding(holds, &mut self.holding);
         if has_data && std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
@@ -484,6 +599,7 @@ impl PipeTable {
     /// The socket is quiet: gives back memory that only traffic needs.
     pub fn trim(&mut self) {
         self.pool.trim();
+        self.fan.trim();
     }
 
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
@@ -508,6 +624,9 @@ impl PipeTable {
 
     /// Whether anything waits to be flushed that the kernel may take.
     pub fn has_flushable(&mut self) -> bool {
+        if self.fan.is_pending() {
+            return true;
+        }
         (0..self.dirty.len()).any(|at| {
             let id = self.dirty[at];
             self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
@@ -553,12 +672,11 @@ impl PipeTable {
                 if wire.has_time_to_live() {
                     self.events.push_back(PipeEvent::TimeToLive(id));
                 }
-                if wire.owes_reply() && !std::mem::replace(&mut pipe.dirty, true) {
-                    self.dirty.push(id);
-                }
+                let owes_reply = wire.owes_bytes();
                 let holds = wire.holds_data();
-                if holds != std::mem::replace(&mut pipe.holds, holds) {
-                    self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
+                pipe.note_holding(holds, &mut self.holding);
+                if owes_reply {
+                    pipe.mark_dirty(id, &mut self.dirty);
                 }
                 if let Some(error) = error {
                     self.events.push_back(PipeEvent::Lost(id, error));
@@ -627,6 +745,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn check_write(&mut self, id: PipeId) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() {
             return true;
@@ -636,15 +755,19 @@ impl PipeSet for PipeTable {
         }
         let room = match &mut pipe.kind {
             Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
-            Kind::Wire(wire) => wire.has_room(),
+            Kind::Wire(wire) if wire.has_room() => true,
+            Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
         };
-        pipe.wants_write |= !room;
+        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.wants_write = true;
+        }
         room
     }
 
     #[inline]
     fn write(&mut self, id: PipeId, mut msg: Msg) {
+        self.spread();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if pipe.ending || pipe.lingering {
             return;
@@ -653,27 +776,21 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() || !pipe.staged.is_empty() {
-            let more = msg.more();
+        if msg.more() {
             if msg.make_owned_in(&mut self.arena).is_err() {
                 self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
                 return;
             }
             pipe.staged.push(msg);
-            if more {
-                return;
-            }
-            pipe.staged.drain(..).for_each(|part| wire.put(part));
-        } else {
-            wire.put(msg);
+            return;
         }
-        if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
-            self.dirty.push(id);
-        }
+        pipe.staged.drain(..).for_each(|part| wire.put(part));
+        wire.put(msg);
+        self.written(id);
     }
 
-    #[inline]
-    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
+    #[inline(always)]
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.next.is_some() || pipe.lingering || self.conflate {
@@ -682,22 +799,40 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
-                if self.patient && alone {
-                    end.reader.linger();
+                let read = end.read_into(to).map(|len| Part { len, more: false });
+                if read.is_none() && self.patient && alone && end.reader.linger() {
+                    return end.read_into(to).map(|len| Part { len, more: false });
                 }
-                return end.read_into(to);
+                return read;
             }
         };
-        let len = wire.take_into(to, &mut self.pool)?;
+        let (len, more) = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
-        if holds != std::mem::replace(&mut pipe.holds, holds) {
-            self.holding = if holds { self.holding + 1 } else { self.holding - 1 };
-        }
-        Some(len)
+        pipe.note_holding(holds, &mut self.holding);
+        Some(Part { len, more })
     }
 
     #[inline]
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        let alone = self.pipes.len() == 1;
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if pipe.next.is_some() || pipe.lingering || self.conflate {
+            return false;
+        }
+        match &mut pipe.kind {
+            Kind::Wire(wire) => wire.stands_ready(),
+            Kind::Inproc(end) => {
+                if self.patient && alone {
+                    end.reader.linger();
+                }
+                end.reader.has_frame()
+            }
+        }
+    }
+
+    #[inline(always)]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
+        self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         if pipe.in_message() || pipe.ending || pipe.lingering {
             return false;
@@ -709,10 +844,13 @@ impl PipeSet for PipeTable {
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
-        if !std::mem::replace(&mut pipe.dirty, true) {
-            self.dirty.push(id);
-        }
+        self.written(id);
         true
+    }
+
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        self.fan_out(ids, set, bytes)
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {
@@ -749,6 +887,7 @@ impl PipeSet for PipeTable {
         pipe.staged.clear();
         pipe.next = None;
         self.events.push_back(PipeEvent::Finished(id));
+        self.clean(id);
         self.flush_one(id);
     }
 

@@ -118,9 +118,9 @@ impl Wire {
         self.backlog.push_back(msg);
     }
 
-    /// Whether reading queued something to send (a PONG).
+    /// Whether something is queued that the kernel may take.
     #[inline]
-    pub(super) fn owes_reply(&self) -> bool {
+    pub(super) fn owes_bytes(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| c.tx.bytes() > 0 && !c.tx.blocked())
     }
 
@@ -190,7 +190,7 @@ impl Wire {
 
     /// Queues a message of one part straight from `bytes`, if there is room and a connection to
     /// put it on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_bytes(&mut self, bytes: &[u8], hasty: bool) -> bool {
         let room = if hasty { self.has_room_at_once() } else { self.has_room() };
         if self.conflate || !room {
@@ -201,20 +201,54 @@ impl Wire {
         sent
     }
 
-    /// The next message of one part straight into `to`, if it stands ready.
+    /// How many messages of one part there is room for, if they may come as encoded frames.
+    pub(super) fn room_for_encoded(&self) -> usize {
+        match &self.connection {
+            Some(connection) if connection.tx.takes_encoded() && !self.conflate => {
+                match self.send_limit {
+                    0 => usize::MAX,
+                    limit => limit.saturating_sub(self.unsent()),
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    /// Queues encoded frames, each a whole message.
+    pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) {
+        self.written += messages;
+        if let Some(connection) = &mut self.connection {
+            connection.tx.push_encoded(frames, messages, 0);
+        }
+    }
+
+    /// Hands encoded frames to the kernel, behind what is queued; true if nothing is left.
+    pub(super) fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
+        self.written += messages;
+        self.connection.as_mut().map_or(Ok(true), |c| c.send_encoded(frames, messages))
+    }
+
+    /// Whether a message stands ready for [`Wire::take_into`].
     #[inline]
+    pub(super) fn stands_ready(&self) -> bool {
+        self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+    }
+
+    /// The next frame straight into `to`, if it stands ready; its length, and whether its message
+    /// goes on.
+    #[inline(always)]
     pub(super) fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,
         pool: &mut BufferPool,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         if !self.backlog.is_empty() {
             return None;
         }
         let connection = self.connection.as_mut()?;
-        let len = connection.rx.take_into(to, pool)?;
+        let taken = connection.rx.take_into(to, pool)?;
         to.came_from(&connection.metadata);
-        Some(len)
+        Some(taken)
     }
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if

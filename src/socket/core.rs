@@ -13,6 +13,7 @@ use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable};
 use crate::reactor::{IoThread, Key};
+use crate::sync::atomic::Ordering;
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::epoll::{self, Epoll, NO_EVENT};
 use crate::sys::eventfd::EventFd;
@@ -33,13 +34,26 @@ const HOLD: u64 = 50 * TICKS_PER_US;
 const SILENCE: u64 = 2 * BURST;
 /// The longest in any case.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
+/// Sends closer together than this come so fast that not each needs a look at the clock.
+const RUSH: u64 = TICKS_PER_US;
+/// Sends in a rush without a look at the clock. If the application pauses behind one of them, the
+/// I/O thread flushes it, as it flushes the end of any burst.
+const BLIND: u32 = 7;
 /// An application that came back this often will again: the I/O thread looks after what it holds
 /// back with its slow ticks only, because quick ones cost more than they are worth then.
 const TRUSTED: u32 = 16;
+/// Returns that are remembered.
+const MOST_TRUST: u32 = 4 * TRUSTED;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
 const LATELY: u64 = 50 * TICKS_PER_US;
+/// An application that left its connections alone for this long is away.
+const AWAY: Duration = Duration::from_millis(1);
+/// The same for one that only seemed to be away, again and again: it had to wait for a processor.
+const PATIENCE: Duration = Duration::from_millis(32);
+/// An application that is back this soon was not away.
+const BRIEFLY: Duration = Duration::from_millis(64);
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
 
@@ -76,10 +90,16 @@ pub struct Core {
     pub(super) activity: u32,
     pub(super) seen_activity: u32,
     pub(super) seen_at: Option<Instant>,
+    /// How long without activity means that the application is away.
+    pub(super) patience: Duration,
+    /// When the I/O thread took over from an application that seemed to be away.
+    left_at: Option<Instant>,
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
-    /// How often in a row the application came back to flush what it had held back, before the I/O
+    /// Sends to come that need not look at the clock.
+    blind: u32,
+    /// How often lately the application came back to flush what it had held back, before the I/O
     /// thread did it.
     returns: u32,
     /// The application has received all there was since the last send.
@@ -133,9 +153,12 @@ impl Core {
             activity: 0,
             seen_activity: 0,
             seen_at: None,
+            patience: AWAY,
+            left_at: None,
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            blind: 0,
             returns: 0,
             drained: true,
             unlooked: 0,
@@ -330,6 +353,7 @@ impl Core {
         if let Some(pipe) = self.pipes.get(id)
             && std::mem::take(&mut pipe.attached)
         {
+            self.pattern.before_detach(&mut self.pipes, id);
             self.pattern.detach(&mut self.pipes, id);
             self.changed = true;
         }
@@ -382,6 +406,7 @@ impl Core {
 
     fn flush_on_look(&mut self) {
         self.drained = true;
+        self.blind = 0;
         if self.pipes.is_dirty() {
             self.pipes.flush(true);
             self.dirty_since = 0;
@@ -435,10 +460,14 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
-        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 1 {
+        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 0 {
             self.unlooked = 0;
-            self.poll_set();
-            self.pump();
+            // Whoever receives all the time never finds nothing, and is there all the same.
+            self.attend();
+            if !self.pipes.all_have_input() {
+                self.poll_set();
+                self.pump();
+            }
         }
     }
 
@@ -452,7 +481,17 @@ impl Core {
             && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
         {
             self.attended = true;
+            if let Some(at) = self.left_at.take() {
+                let briefly = at.elapsed() < BRIEFLY;
+                self.patience = if briefly { (self.patience * 4).min(PATIENCE) } else { AWAY };
+            }
         }
+    }
+
+    /// The application seems to be away: the I/O thread looks after the set.
+    pub(super) fn take_over(&mut self, now: Instant) {
+        self.unattend();
+        self.left_at = Some(now);
     }
 
     /// The I/O thread looks after the set from now on.
@@ -489,6 +528,14 @@ impl Core {
         if !self.pipes.is_dirty() {
             return;
         }
+        if self.blind > 0 && !self.pipes.is_urgent() {
+            self.blind -= 1;
+            return;
+        }
+        self.flush_by_the_clock();
+    }
+
+    fn flush_by_the_clock(&mut self) {
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
         let gap = now.wrapping_sub(self.last_send);
@@ -498,17 +545,19 @@ impl Core {
         let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
         let back_soon = self.pipes.has_input() && !slow;
         let quiet = (!burst || self.drained) && !back_soon;
+        self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
         let held_long = self.has_held_long(now);
         self.pipes.flush(quiet || held_long);
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 {
-                self.returns = self.returns.saturating_add(1);
+                self.returns = (self.returns + 1).min(MOST_TRUST);
                 self.dirty_since = now;
             } else if held_long {
                 self.dirty_since = now;
             }
             self.ensure_watched();
+            self.socket.holds_back.store(true, Ordering::Relaxed);
             if self.returns < TRUSTED
                 && let Some(io) = &self.io
             {
@@ -537,10 +586,12 @@ impl Core {
         let quiet = now.wrapping_sub(self.last_send) > SILENCE;
         if quiet || self.has_held_long(now) {
             if quiet {
-                self.returns = 0;
+                // It may only have had to leave the processor to others for a while.
+                self.returns /= 2;
             }
             self.pipes.flush(true);
             self.dirty_since = 0;
+            self.blind = 0;
         }
         true
     }

@@ -12,6 +12,7 @@ use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::PipeEvent;
 use crate::reactor::{Handler, Tick};
+use crate::sync::atomic::Ordering;
 use crate::sys::epoll;
 use crate::transport::Stream;
 use crate::wire::{Established, HandshakeError, MonitorEvent};
@@ -25,9 +26,6 @@ const CONNECTING: u32 = 2;
 const OPENING: u32 = 3;
 const KIND_SHIFT: u32 = 24;
 const NUMBER: u32 = (1 << KIND_SHIFT) - 1;
-
-/// An application that left its connections alone for this long is away.
-const AWAY: Duration = Duration::from_millis(1);
 
 pub(super) fn listener(number: u32) -> u32 {
     LISTENER << KIND_SHIFT | number
@@ -412,7 +410,25 @@ impl Core {
     }
 }
 
+/// Ticks on which an application that is here is left alone, at most: something may wait for us
+/// that it does not know of.
+const PASS_BY: u32 = 8;
+
 impl Socket {
+    /// Whether a tick finds the application here, or sees that it has just been, so that nothing
+    /// waits for us. To look closer would take the lock away from it.
+    fn is_looked_after(&self) -> bool {
+        if self.core.is_locked() {
+            return true;
+        }
+        let passes = self.passed_by.load(Ordering::Relaxed);
+        let pass = self.core.is_busy(&self.seen)
+            && !self.holds_back.load(Ordering::Relaxed)
+            && passes < PASS_BY;
+        self.passed_by.store(if pass { passes + 1 } else { 0 }, Ordering::Relaxed);
+        pass
+    }
+
     /// After work of the I/O thread on the socket.
     pub(super) fn after_reactor(&'static self, mut core: Guard) {
         core.pump();
@@ -462,8 +478,7 @@ impl Handler for Socket {
 
     fn on_tick(&self, generation: u32) -> Tick {
         let Some(socket) = super::find(self.index) else { return Tick::Done };
-        if socket.core.is_locked() {
-            // The application is here: nothing waits for us.
+        if socket.is_looked_after() {
             return Tick::Later;
         }
         let Some(mut core) = socket.lock_for_reactor(generation) else { return Tick::Done };
@@ -471,6 +486,7 @@ impl Handler for Socket {
             return Tick::Done;
         }
         let had_to_flush = core.flush_if_left();
+        socket.holds_back.store(core.pipes.is_dirty(), Ordering::Relaxed);
         let tick = core.tick(had_to_flush);
         core.watched = tick != Tick::Done;
         if !core.watched {
@@ -511,10 +527,10 @@ impl Core {
             self.seen_at = Some(now);
             return Tick::Later;
         }
-        if self.seen_at.is_some_and(|at| now.duration_since(at) < AWAY) {
+        if self.seen_at.is_some_and(|at| now.duration_since(at) < self.patience) {
             return Tick::Later;
         }
-        self.unattend();
+        self.take_over(now);
         // What the application knew to be readable makes no event any more.
         self.pipes.gather_ready();
         self.drive_set();

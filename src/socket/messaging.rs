@@ -54,7 +54,7 @@ impl Core {
         }
     }
 
-    fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
+    pub(super) fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
         loop {
             let result = self.pattern.send(&mut self.pipes, msg);
             if !self.pump() || result != Err(Error::Again) {
@@ -64,12 +64,14 @@ impl Core {
     }
 
     /// Receives without waiting, looking at the kernel if there is nothing here.
-    fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
+    pub(super) fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
         self.process_mail();
         self.pipes.patient = will_wait;
         match self.receive_now(with_metadata) {
             Err(Error::Again) => {}
             other => {
+                // Whoever reads all the time never finds nothing, and is there all the same.
+                self.activity = self.activity.wrapping_add(1);
                 self.look_around();
                 return other;
             }
@@ -81,7 +83,7 @@ impl Core {
         self.receive_now(with_metadata)
     }
 
-    fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
+    pub(super) fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
         self.process_mail();
         self.pipes.hasty = !will_wait && !self.pattern.drops();
         let result = self.send_now(msg);
@@ -94,7 +96,7 @@ impl Core {
 
     /// Sends a message of one part, if it can go straight from `bytes`; see
     /// [`Pattern::send_bytes`].
-    #[inline]
+    #[inline(always)]
     fn send_bytes(&mut self, bytes: &[u8], keep: bool, will_wait: bool) -> bool {
         self.process_mail();
         self.pipes.hasty = !will_wait && !self.pattern.drops();
@@ -106,18 +108,20 @@ impl Core {
         sent
     }
 
-    /// Receives a message of one part, if it can go straight to `to`; see
+    /// Receives a part of a message, if it can go straight to `to`; see
     /// [`Pattern::recv_into`].
-    #[inline]
+    #[inline(always)]
     fn receive_into<S: Sink + ?Sized>(&mut self, to: &mut S, dont_wait: bool) -> Option<usize> {
         self.process_mail();
         self.pipes.patient = !dont_wait && self.options.rcvtimeo != 0;
-        let len = self.pattern.recv_into(&mut self.pipes, to)?;
-        self.receive_more = false;
-        self.look_around();
+        let part = self.pattern.recv_into(&mut self.pipes, to)?;
+        self.receive_more = part.more;
+        if !part.more {
+            self.look_around();
+        }
         self.ensure_watched();
         self.tell_others();
-        Some(len)
+        Some(part.len)
     }
 
     /// Looks at the kernel on behalf of a caller that found no room.
@@ -150,7 +154,10 @@ impl Socket {
         msg.set_more(more);
         match core.send(msg, timeout != 0) {
             Ok(()) => {
-                core.after_send();
+                // Nothing of a message leaves before its last part; raw sockets know no parts.
+                if !more || core.pattern.is_raw() {
+                    core.after_send();
+                }
                 core.tell_others();
                 Ok(())
             }

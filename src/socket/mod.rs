@@ -7,6 +7,7 @@ mod connecting;
 mod core;
 mod driver;
 mod endpoints;
+mod forward;
 mod messaging;
 mod monitor;
 mod options;
@@ -19,13 +20,16 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::pipe::inproc::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
-use crate::sync::Signal;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::biased::BiasedGuard;
+use crate::sync::{BiasedMutex, Signal};
 use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, RwLock};
 use std::ffi::c_void;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Marks a slot that is a socket of the application now.
@@ -56,7 +60,13 @@ pub struct Socket {
     has_mail: AtomicBool,
     /// The process that made the socket.
     process: AtomicU64,
-    core: Mutex<Option<Box<Core>>>,
+    core: BiasedMutex<Option<Box<Core>>>,
+    /// What the I/O thread saw of it on its last tick, see [`BiasedMutex::is_busy`].
+    seen: AtomicU32,
+    /// Ticks in a row on which the I/O thread did not disturb the application.
+    passed_by: AtomicU32,
+    /// Something sent waits to be flushed.
+    holds_back: AtomicBool,
     mails: Mutex<Mails>,
     /// Where threads wait for this socket.
     pub(crate) signal: Signal,
@@ -69,7 +79,37 @@ pub struct Socket {
 type Hook = Box<dyn Fn() + Send>;
 
 /// The locked core of a socket.
-pub(crate) type Guard = MappedMutexGuard<'static, Core>;
+pub(crate) struct Guard {
+    core: NonNull<Core>,
+    /// Goes last: the lock.
+    _place: BiasedGuard<'static, Option<Box<Core>>>,
+}
+
+impl Guard {
+    #[inline(always)]
+    fn new(mut place: BiasedGuard<'static, Option<Box<Core>>>) -> Option<Guard> {
+        let core = NonNull::from(&mut **place.as_mut()?);
+        Some(Guard { core, _place: place })
+    }
+}
+
+impl Deref for Guard {
+    type Target = Core;
+
+    #[inline]
+    fn deref(&self) -> &Core {
+        // SAFETY: it stays in its box, and is ours, as long as we hold the lock.
+        unsafe { self.core.as_ref() }
+    }
+}
+
+impl DerefMut for Guard {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Core {
+        // SAFETY: as in `deref`.
+        unsafe { self.core.as_mut() }
+    }
+}
 
 #[derive(Default)]
 struct Pool {
@@ -104,7 +144,10 @@ impl Socket {
             generation: AtomicU32::new(1),
             has_mail: AtomicBool::new(false),
             process: AtomicU64::new(0),
-            core: Mutex::new(None),
+            core: BiasedMutex::new(None),
+            seen: AtomicU32::new(0),
+            passed_by: AtomicU32::new(0),
+            holds_back: AtomicBool::new(false),
             mails: Mutex::new(Mails::default()),
             signal: Signal::new(),
             hook: Mutex::new(None),
@@ -182,13 +225,13 @@ impl Socket {
     ///
     /// # Errors
     /// [`Error::NotSocket`] if it is closed, [`Error::Terminated`] if its context is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&'static self) -> Result<Guard> {
         let core = self.lock_live()?;
         if core.context.is_stopped() { Err(Error::Terminated) } else { Ok(core) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock_live(&'static self) -> Result<Guard> {
         // In a forked child the lock may be held by a thread that only the parent has.
         if self.process.load(Ordering::Relaxed) != thread::process_generation() {
@@ -198,7 +241,25 @@ impl Socket {
         if self.magic.load(Ordering::Relaxed) != LIVE {
             return Err(Error::NotSocket);
         }
-        MutexGuard::try_map(guard, Option::as_deref_mut).map_err(|_| Error::NotSocket)
+        Guard::new(guard).ok_or(Error::NotSocket)
+    }
+
+    /// Locks two sockets for a call of the application, in the order that every such call keeps.
+    ///
+    /// # Errors
+    /// As [`Socket::enter`].
+    pub(crate) fn enter_both(
+        one: &'static Socket,
+        other: &'static Socket,
+    ) -> Result<(Guard, Guard)> {
+        debug_assert!(one.index != other.index, "a lock is not taken twice");
+        if one.index < other.index {
+            let first = one.enter()?;
+            Ok((first, other.enter()?))
+        } else {
+            let first = other.enter()?;
+            Ok((one.enter()?, first))
+        }
     }
 
     /// Locks the socket again after waiting; it may have been closed, and the slot used again.
@@ -212,8 +273,7 @@ impl Socket {
 
     /// Locks incarnation `generation` (its low 16 bits count) for the I/O thread, closed or not.
     fn lock_for_reactor(&'static self, generation: u32) -> Option<Guard> {
-        let guard = self.core.lock();
-        let core = MutexGuard::try_map(guard, Option::as_deref_mut).ok()?;
+        let core = Guard::new(self.core.lock())?;
         ((core.key.generation ^ generation) & 0xffff == 0).then_some(core)
     }
 

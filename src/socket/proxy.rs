@@ -1,6 +1,7 @@
 //! zmq_proxy(3) and zmq_proxy_steerable(3): messages from one socket to another, both ways.
 
 use super::Socket;
+use super::forward::{End, forward};
 use super::options::{POLL_IN, POLL_OUT};
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
@@ -115,35 +116,64 @@ impl Proxy {
     /// Moves messages that wait at one side to the other. False if the way out is full.
     fn pass(&mut self, from: usize, one: bool) -> Result<bool> {
         let to = if one { from } else { 1 - from };
+        if one || self.capture.is_some() {
+            return self.pass_singly(from, to);
+        }
+        let moved = forward(self.sides[from], self.sides[to], BATCH)?;
+        self.count(from, to, moved.messages, moved.bytes);
+        match moved.end {
+            End::Enough | End::Empty => Ok(true),
+            End::Full => Ok(false),
+            End::Rest(part) => {
+                let part = match part {
+                    Some(part) => part,
+                    None => self.sides[from].receive(false)?,
+                };
+                self.pass_rest(from, to, part)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// [`Proxy::pass`] with a capture socket, or of a socket that talks to itself.
+    fn pass_singly(&mut self, from: usize, to: usize) -> Result<bool> {
         let (source, target) = (self.sides[from], self.sides[to]);
         for _ in 0..BATCH {
             // A socket that talks to itself is a REP: it can send once it has received.
-            if !one && poll::wait(&mut [item(target, POLL_OUT)], 0)? == 0 {
+            if from != to && poll::wait(&mut [item(target, POLL_OUT)], 0)? == 0 {
                 return Ok(false);
             }
-            let mut first = match source.receive(true) {
-                Ok(msg) => msg,
+            match source.receive(true) {
+                Ok(first) => self.pass_rest(from, to, first)?,
                 Err(Error::Again) => return Ok(true),
                 Err(error) => return Err(error),
-            };
-            self.counts[from].messages_in += 1;
-            self.counts[to].messages_out += 1;
-            loop {
-                let more = first.more();
-                let size = first.len() as u64;
-                self.counts[from].bytes_in += size;
-                self.counts[to].bytes_out += size;
-                if let Some(capture) = self.capture {
-                    capture.send(&mut first.share(), more, false)?;
-                }
-                target.send(&mut first, more, false)?;
-                if !more {
-                    break;
-                }
-                first = source.receive(false)?;
             }
         }
         Ok(true)
+    }
+
+    /// Moves a part of a message and all that follow it, waiting for room if there is none.
+    fn pass_rest(&mut self, from: usize, to: usize, mut part: Msg) -> Result<()> {
+        let (source, target) = (self.sides[from], self.sides[to]);
+        loop {
+            let more = part.more();
+            self.count(from, to, u64::from(!more), part.len() as u64);
+            if let Some(capture) = self.capture {
+                capture.send(&mut part.share(), more, false)?;
+            }
+            target.send(&mut part, more, false)?;
+            if !more {
+                return Ok(());
+            }
+            part = source.receive(false)?;
+        }
+    }
+
+    fn count(&mut self, from: usize, to: usize, messages: u64, bytes: u64) {
+        self.counts[from].messages_in += messages;
+        self.counts[from].bytes_in += bytes;
+        self.counts[to].messages_out += messages;
+        self.counts[to].bytes_out += bytes;
     }
 
     /// PAUSE, RESUME, TERMINATE or STATISTICS.

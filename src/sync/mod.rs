@@ -6,10 +6,13 @@
 //! model allows instead of the one that happens; the tests named `models` then drive the real
 //! [`Signal`], messages and rings through them.
 
+pub mod asymmetric;
+pub mod biased;
 #[cfg(loom)]
 pub mod model;
 pub mod signal;
 
+pub use biased::BiasedMutex;
 pub use signal::Signal;
 
 /// Atomics and fences.
@@ -17,7 +20,7 @@ pub use signal::Signal;
 pub mod atomic {
     pub use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
+        compiler_fence, fence,
     };
 }
 

@@ -6,6 +6,8 @@ pub mod epoll;
 pub mod eventfd;
 #[cfg(not(loom))]
 pub mod futex;
+#[cfg(not(loom))]
+pub mod membarrier;
 pub mod net;
 pub mod poll;
 pub mod random;

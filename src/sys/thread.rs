@@ -88,13 +88,43 @@ extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A number that differs between a process and its forked children. Whoever remembers it knows
-/// later whether it runs in the process that made a thing, without a system call.
-pub fn process_generation() -> u64 {
+/// From now on forks are counted, see [`process_generation`].
+pub fn count_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler only touches an atomic.
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     });
+}
+
+/// A number that differs between a process and its forked children, once forks are counted.
+/// Whoever remembers it knows later whether it runs in the process that made a thing, without a
+/// system call.
+#[inline]
+pub fn process_generation() -> u64 {
     FORKS.load(Ordering::Relaxed)
+}
+
+/// A number that no other living thread of the process has, never 0.
+#[inline]
+pub fn token() -> usize {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
+    {
+        let token: usize;
+        // SAFETY: reads the first word of the thread control block, which is its own address
+        // (System V ABI for x86-64, "Thread-Local Storage"), and nothing else.
+        unsafe {
+            std::arch::asm!(
+                "mov {}, fs:0",
+                out(reg) token,
+                options(nostack, preserves_flags, readonly, pure)
+            );
+        }
+        token
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(loom))))]
+    {
+        // SAFETY: no arguments, and never fails.
+        unsafe { libc::pthread_self() as usize }
+    }
 }

@@ -27,8 +27,8 @@ impl Random {
 }
 
 fn found(subscriptions: &mut Subscriptions, message: &[u8]) -> Vec<u32> {
-    let mut pipes = Vec::new();
-    subscriptions.find(message, |pipe| pipes.push(pipe));
+    subscriptions.find(message);
+    let mut pipes = subscriptions.found().to_vec();
     pipes.sort_unstable();
     pipes
 }

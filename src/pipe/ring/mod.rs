@@ -10,7 +10,9 @@
 //! raising `acknowledged` every half high-water mark. A side that finds nothing to do says so in
 //! its `asleep` flag, and the other side then wakes it, once. Flag and counter are written and read
 //! in sequentially consistent order on both sides: either the sleeper sees the other's progress,
-//! or the other sees the flag.
+//! or the other sees the flag. That costs the writer a barrier per message, so a reader that has
+//! not slept for a while tells it to leave them out (`quick`), and makes a
+//! [`heavy`](asymmetric::heavy) one for both when it falls asleep after all.
 //!
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
@@ -18,14 +20,16 @@
 #[cfg(all(test, loom))]
 mod models;
 mod patience;
+#[cfg(not(loom))]
+mod pool;
 #[cfg(test)]
 mod tests;
 
 use crate::msg::{Msg, Sink};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 #[cfg(loom)]
 use crate::sync::model::Users;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, asymmetric};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use patience::Patience;
 use std::cell::UnsafeCell;
@@ -42,6 +46,10 @@ pub const BYTES_LIMIT: usize = 1024;
 const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 /// Blocks the reader is done with that are kept for the writer.
 const SPARES: usize = 8;
+/// Stands for no high-water mark.
+const UNLIMITED: u64 = u64::MAX / 2;
+/// Messages read without sleeping after which the writer may be quick.
+const AWAKE: u64 = if cfg!(loom) { 1 } else { 256 };
 
 /// The first word of a record: the length of its body, the flags of its frame, and its kind.
 #[derive(Clone, Copy)]
@@ -87,6 +95,22 @@ struct Block {
 }
 
 impl Block {
+    /// A block with nothing in it that matters, from the pool or new.
+    fn take() -> *mut Block {
+        pool::take().unwrap_or_else(Block::allocate)
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// It is live, and nobody uses it any more.
+    unsafe fn give(block: *mut Block) {
+        if !pool::give(block) {
+            // SAFETY: made by `allocate`, and the caller's alone.
+            drop(unsafe { Box::from_raw(block) });
+        }
+    }
+
     fn allocate() -> *mut Block {
         let block: Box<MaybeUninit<Block>> = Box::new_uninit();
         let block = Box::into_raw(block).cast::<Block>();
@@ -112,6 +136,18 @@ impl Block {
         };
         // SAFETY: no reference to the words is made, so both sides may use their own.
         unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
+    }
+}
+
+/// In a model every block is allocated, so that each is seen to be freed.
+#[cfg(loom)]
+mod pool {
+    pub(super) fn take() -> Option<*mut super::Block> {
+        None
+    }
+
+    pub(super) fn give(_: *mut super::Block) -> bool {
+        false
     }
 }
 
@@ -156,25 +192,46 @@ impl Walk {
     ///
     /// # Safety
     /// There is a record before the writer's position, and the caller may read it.
-    #[inline]
-    unsafe fn record(&mut self, mut leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
+    #[inline(always)]
+    unsafe fn record(&mut self, leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
+        // SAFETY: passed on.
+        unsafe { self.record_here().unwrap_or_else(|| self.record_behind(leave)) }
+    }
+
+    /// The record here, unless it is behind the end of the block.
+    ///
+    /// # Safety
+    /// As for [`Walk::record`].
+    #[inline(always)]
+    unsafe fn record_here(&self) -> Option<(Head, *mut u64)> {
+        if self.index >= BLOCK {
+            return None;
+        }
+        // SAFETY: what stands here is the head of a record, and its body behind it.
+        unsafe {
+            let record = Block::at(self.block, self.index);
+            let head = Head(record.read());
+            (head.kind() != Head::END).then(|| (head, record.add(1)))
+        }
+    }
+
+    /// The record at the start of the next block.
+    ///
+    /// # Safety
+    /// As for [`Walk::record`].
+    #[cold]
+    unsafe fn record_behind(&mut self, mut leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
         loop {
-            if self.index < BLOCK {
-                // SAFETY: what stands here is the head of a record, and its body behind it.
-                unsafe {
-                    let record = Block::at(self.block, self.index);
-                    let head = Head(record.read());
-                    if head.kind() != Head::END {
-                        return (head, record.add(1));
-                    }
-                }
-            }
             let old = self.block;
             self.position += (BLOCK - self.index) as u64;
             self.index = 0;
             // SAFETY: the writer linked the next block before it wrote the record there.
             self.block = unsafe { (*old).next.load(Ordering::Acquire) };
             leave(old);
+            // SAFETY: passed on.
+            if let Some(found) = unsafe { self.record_here() } {
+                return found;
+            }
         }
     }
 
@@ -196,6 +253,10 @@ struct Consumer {
     acknowledged: u64,
     /// Where the next spare block goes.
     spare: usize,
+    /// `messages` when the reader last fell asleep.
+    slept_at: u64,
+    /// What `quick` says.
+    quick: bool,
     patience: Patience,
 }
 
@@ -205,13 +266,15 @@ struct Shared {
     published: Apart<AtomicU64>,
     acknowledged: Apart<AtomicU64>,
     reader_asleep: AtomicBool,
+    /// The writer need make no barrier between publishing and looking whether the reader sleeps.
+    quick: AtomicBool,
     writer_asleep: AtomicBool,
     writer_gone: AtomicBool,
     reader_gone: AtomicBool,
-    /// Messages that may be under way; 0 is unlimited.
-    high_water_mark: AtomicU32,
+    /// Messages that may be under way, [`UNLIMITED`] if any number may.
+    high_water_mark: AtomicU64,
     /// Blocks the reader is done with, for the writer to use again: a ring of its own.
-    spares: [AtomicPtr<Block>; SPARES],
+    spares: Apart<[AtomicPtr<Block>; SPARES]>,
     /// ZMQ_CONFLATE: only the newest message is kept, here.
     latest: Option<Mutex<Option<Msg>>>,
 }
@@ -230,7 +293,7 @@ pub struct Reader(Arc<Shared>);
 
 /// A new queue for `high_water_mark` messages (0: unlimited); `conflate` keeps the newest only.
 pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
-    let block = Block::allocate();
+    let block = Block::take();
     let producer = Producer {
         block,
         index: 0,
@@ -246,6 +309,8 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         messages: 0,
         acknowledged: 0,
         spare: 0,
+        slept_at: 0,
+        quick: false,
         patience: Patience::new(),
     };
     let shared = Arc::new(Shared {
@@ -255,47 +320,37 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         acknowledged: Apart(AtomicU64::new(0)),
         // Nobody has looked yet, so the first message must wake the reader.
         reader_asleep: AtomicBool::new(true),
+        quick: AtomicBool::new(false),
         writer_asleep: AtomicBool::new(false),
         writer_gone: AtomicBool::new(false),
         reader_gone: AtomicBool::new(false),
-        high_water_mark: AtomicU32::new(high_water_mark),
-        spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+        high_water_mark: AtomicU64::new(if conflate { UNLIMITED } else { limit(high_water_mark) }),
+        spares: Apart(std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))),
         latest: conflate.then(|| Mutex::new(None)),
     });
     (Writer(shared.clone()), Reader(shared))
 }
 
+/// A high-water mark as the queue keeps it.
+fn limit(messages: u32) -> u64 {
+    if messages == 0 { UNLIMITED } else { u64::from(messages) }
+}
+
 impl Writer {
     /// Changes the high-water mark (0: unlimited).
     pub fn set_high_water_mark(&self, messages: u32) {
-        self.0.high_water_mark.store(messages, Ordering::Relaxed);
+        self.0.set_high_water_mark(messages);
     }
 
     /// Whether one more message may be written. If not, the reader wakes us once it has read
     /// half of what is under way.
-    #[inline]
+    #[inline(always)]
     pub fn has_room(&mut self) -> bool {
         let shared = &*self.0;
-        let limit = u64::from(shared.high_water_mark.load(Ordering::Relaxed));
-        if limit == 0 || shared.latest.is_some() {
-            return true;
-        }
+        let limit = shared.high_water_mark.load(Ordering::Relaxed);
         // SAFETY: the only Writer.
         let producer = unsafe { &mut *shared.producer.0.get() };
-        if producer.messages - producer.acknowledged < limit {
-            return true;
-        }
-        producer.acknowledged = shared.acknowledged.0.load(Ordering::Acquire);
-        if producer.messages - producer.acknowledged < limit {
-            return true;
-        }
-        shared.writer_asleep.store(true, Ordering::SeqCst);
-        producer.acknowledged = shared.acknowledged.0.load(Ordering::SeqCst);
-        if producer.messages - producer.acknowledged < limit {
-            shared.writer_asleep.store(false, Ordering::SeqCst);
-            return true;
-        }
-        false
+        producer.messages - producer.acknowledged < limit || shared.has_room_after_all(producer)
     }
 
     /// Appends a frame, not yet visible to the reader. A message ends with a frame without MORE.
@@ -334,7 +389,7 @@ impl Writer {
     }
 
     /// [`Writer::push`] of a frame with this body. Not for a queue that conflates.
-    #[inline]
+    #[inline(always)]
     pub fn push_bytes(&mut self, bytes: &[u8], flags: u8) {
         debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
         let head = Head::new(Head::BYTES, flags, bytes.len());
@@ -353,7 +408,7 @@ impl Writer {
     }
 
     /// The place for the next record, which the reader does not look at before `publish`.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, head: Head) -> *mut u64 {
         let words = head.words();
         // SAFETY: the only Writer.
@@ -402,7 +457,7 @@ impl Writer {
             // is the block of the mark, which stays.
             emptied.push(producer.block);
             for &block in &emptied[1..] {
-                drop(Box::from_raw(block));
+                Block::give(block);
             }
             (*mark.block).next.store(ptr::null_mut(), Ordering::Relaxed);
             (producer.block, producer.index) = (mark.block, mark.index);
@@ -411,12 +466,17 @@ impl Writer {
     }
 
     /// Makes everything pushed visible. True if the reader sleeps and must be woken by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&mut self) -> bool {
         let shared = &*self.0;
         // SAFETY: the only Writer.
         let position = unsafe { (*shared.producer.0.get()).position };
-        shared.published.0.store(position, Ordering::SeqCst);
+        if shared.quick.load(Ordering::Relaxed) {
+            shared.published.0.store(position, Ordering::Release);
+            asymmetric::light();
+        } else {
+            shared.published.0.store(position, Ordering::SeqCst);
+        }
         shared.reader_asleep.load(Ordering::SeqCst)
             && shared.reader_asleep.swap(false, Ordering::SeqCst)
     }
@@ -440,13 +500,38 @@ impl Drop for Writer {
 }
 
 impl Shared {
+    /// Changes the high-water mark (0: unlimited), unless only the newest message is kept.
+    fn set_high_water_mark(&self, messages: u32) {
+        if self.latest.is_none() {
+            self.high_water_mark.store(limit(messages), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the reader has made room that the writer does not know of yet. If not, the writer
+    /// sleeps.
+    #[cold]
+    fn has_room_after_all(&self, producer: &mut Producer) -> bool {
+        let limit = self.high_water_mark.load(Ordering::Relaxed);
+        producer.acknowledged = self.acknowledged.0.load(Ordering::Acquire);
+        if producer.messages - producer.acknowledged < limit {
+            return true;
+        }
+        self.writer_asleep.store(true, Ordering::SeqCst);
+        producer.acknowledged = self.acknowledged.0.load(Ordering::SeqCst);
+        if producer.messages - producer.acknowledged < limit {
+            self.writer_asleep.store(false, Ordering::SeqCst);
+            return true;
+        }
+        false
+    }
+
     /// Goes on in another block: one the reader is done with, or a new one.
     #[cold]
     fn change_block(&self, producer: &mut Producer) {
-        let place = &self.spares[producer.spare % SPARES];
+        let place = &self.spares.0[producer.spare % SPARES];
         let mut next = place.load(Ordering::Acquire);
         if next.is_null() {
-            next = Block::allocate();
+            next = Block::take();
         } else {
             place.store(ptr::null_mut(), Ordering::Release);
             producer.spare += 1;
@@ -467,38 +552,58 @@ impl Shared {
     }
 
     /// The next record, which must be published.
-    #[inline]
+    #[inline(always)]
     fn record(&self, consumer: &mut Consumer) -> (Head, *mut u64) {
-        let Consumer { at, spare, .. } = consumer;
+        let Consumer { at, spare, messages, slept_at, quick, .. } = consumer;
         // SAFETY: published, so it is there, and ours.
-        unsafe { at.record(|block| self.leave_block(spare, block)) }
+        unsafe {
+            at.record(|block| {
+                if !*quick && *messages - *slept_at >= AWAKE {
+                    *quick = true;
+                    self.quick.store(true, Ordering::Relaxed);
+                }
+                self.leave_block(spare, block);
+            })
+        }
+    }
+
+    /// Says that the reader sleeps. The caller must look for messages once more afterwards.
+    #[cold]
+    fn fall_asleep(&self, consumer: &mut Consumer) {
+        consumer.slept_at = consumer.messages;
+        if std::mem::take(&mut consumer.quick) {
+            self.quick.store(false, Ordering::Relaxed);
+            self.reader_asleep.store(true, Ordering::Relaxed);
+            asymmetric::heavy();
+        } else {
+            self.reader_asleep.store(true, Ordering::SeqCst);
+        }
     }
 
     /// The reader is done with a block.
     #[cold]
     fn leave_block(&self, spare: &mut usize, block: *mut Block) {
-        let place = &self.spares[*spare % SPARES];
+        let place = &self.spares.0[*spare % SPARES];
         if place.load(Ordering::Acquire).is_null() {
             place.store(block, Ordering::Release);
             *spare += 1;
         } else {
             // SAFETY: the writer left it before us.
-            drop(unsafe { Box::from_raw(block) });
+            unsafe { Block::give(block) };
         }
     }
 
     /// A record was read. True if the writer sleeps and must be woken.
-    #[inline]
+    #[inline(always)]
     fn advance(&self, consumer: &mut Consumer, head: Head) -> bool {
         consumer.at.pass(head);
         if head.more() {
             return false;
         }
         consumer.messages += 1;
-        let limit = u64::from(self.high_water_mark.load(Ordering::Relaxed));
-        limit != 0
-            && consumer.messages - consumer.acknowledged >= limit.div_ceil(2)
-            && self.acknowledge(consumer)
+        // Half of it, rounded up.
+        let enough = self.high_water_mark.load(Ordering::Relaxed).div_ceil(2);
+        consumer.messages - consumer.acknowledged >= enough && self.acknowledge(consumer)
     }
 
     #[cold]
@@ -513,7 +618,7 @@ impl Shared {
 impl Reader {
     /// Changes the high-water mark (0: unlimited).
     pub fn set_high_water_mark(&self, messages: u32) {
-        self.0.high_water_mark.store(messages, Ordering::Relaxed);
+        self.0.set_high_water_mark(messages);
     }
 
     /// Whether a frame can be popped. If not, the writer wakes us with the next one.
@@ -535,7 +640,11 @@ impl Reader {
         if consumer.at.position != consumer.visible {
             return true;
         }
-        shared.reader_asleep.store(true, Ordering::SeqCst);
+        if shared.reader_asleep.load(Ordering::Relaxed) {
+            // Said before, and not woken since: the next message will.
+            return false;
+        }
+        shared.fall_asleep(consumer);
         consumer.visible = shared.published.0.load(Ordering::SeqCst);
         if consumer.at.position != consumer.visible {
             shared.reader_asleep.store(false, Ordering::SeqCst);
@@ -545,9 +654,9 @@ impl Reader {
     }
 
     /// Waits a moment for the writer, which is perhaps in the middle of its work, if that has paid
-    /// lately. Half a microsecond here saves two wake-ups.
-    #[inline]
-    pub fn linger(&mut self) {
+    /// lately. Half a microsecond here saves two wake-ups. True if there is something to pop now.
+    #[cold]
+    pub fn linger(&mut self) -> bool {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
@@ -557,6 +666,7 @@ impl Reader {
                 shared.linger(consumer);
             }
         }
+        consumer.at.position != consumer.visible
     }
 
     /// The next frame, and whether the writer sleeps and must be woken by the caller.
@@ -590,7 +700,7 @@ impl Reader {
 
     /// Gives the next frame straight to `to` if it is a message of one part whose body is in the
     /// queue: its length, and whether the writer sleeps and must be woken by the caller. `None`: nothing has happened, see [`Reader::pop`].
-    #[inline]
+    #[inline(always)]
     pub fn pop_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(usize, bool)> {
         let shared = &*self.0;
         // SAFETY: the only Reader.
@@ -617,7 +727,7 @@ impl Reader {
         }
         // SAFETY: published, so the body is initialised and stays as it is until we advance.
         let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), head.len()) };
-        if !to.take(bytes) {
+        if !to.take(bytes, false) {
             return None;
         }
         Some((head.len(), shared.advance(consumer, head)))
@@ -661,17 +771,17 @@ impl Drop for Shared {
         unsafe {
             let at = &mut consumer.at;
             while at.position != end {
-                let (head, body) = at.record(|block| drop(Box::from_raw(block)));
+                let (head, body) = at.record(|block| Block::give(block));
                 if head.kind() == Head::MESSAGE {
                     body.cast::<Msg>().drop_in_place();
                 }
                 at.pass(head);
             }
-            drop(Box::from_raw(at.block));
-            for spare in &self.spares {
+            Block::give(at.block);
+            for spare in &self.spares.0 {
                 let spare = spare.load(Ordering::Relaxed);
                 if !spare.is_null() {
-                    drop(Box::from_raw(spare));
+                    Block::give(spare);
                 }
             }
         }

@@ -292,3 +292,24 @@ fn the_newest_of_conflated_messages_arrives() {
         thread.join().unwrap();
     });
 }
+
+#[test]
+fn a_quick_writer_wakes_a_reader_that_falls_asleep() {
+    check_in_one_order(3, || {
+        let (mut writer, mut reader) = queue(0, false);
+        let news = news();
+        // Read in one go over the end of a block: the writer is told to be quick.
+        for n in 0..3 {
+            write(&mut writer, &news, message(n));
+        }
+        news.readable.wait_for_edge();
+        read_in_order(&mut reader, &news, 0..3);
+        assert!(writer.0.quick.load(Ordering::Relaxed));
+        let of_reader = news.clone();
+        let thread = thread::spawn(move || read_in_order(&mut reader, &of_reader, 3..5));
+        for n in 3..5 {
+            write(&mut writer, &news, bytes(n));
+        }
+        thread.join().unwrap();
+    });
+}

@@ -1,0 +1,83 @@
+//! Barriers of which one side is free.
+//!
+//! Two threads that each write their own word and then read the other's need a full barrier in
+//! between, or both may read the old value. Where one of them does that a million times a second
+//! and the other once in a while, the first uses [`light`], which only keeps the compiler from
+//! changing the order, and the second [`heavy`], which asks the kernel for a barrier on every
+//! processor: about a microsecond for the second, nothing for the first.
+//!
+//! Where the kernel cannot do that, both are ordinary fences.
+
+#[cfg(loom)]
+use super::atomic::{Ordering, fence};
+
+/// To be called before the first use of what relies on barriers here.
+#[cfg(not(loom))]
+pub fn prepare() {
+    kernel::prepare();
+}
+
+/// The side that must be fast.
+#[cfg(not(loom))]
+#[inline]
+pub fn light() {
+    kernel::light();
+}
+
+/// The other side.
+#[cfg(not(loom))]
+#[cold]
+pub fn heavy() {
+    kernel::heavy();
+}
+
+#[cfg(not(loom))]
+mod kernel {
+    use crate::sync::atomic::{Ordering, compiler_fence, fence};
+    use crate::sync::statics::AtomicBool;
+    use crate::sys::membarrier;
+    use std::sync::Once;
+
+    /// Set at most once. Who sees it unset makes a barrier too many.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+
+    pub(super) fn prepare() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| REGISTERED.store(membarrier::register(), Ordering::Relaxed));
+    }
+
+    #[inline]
+    pub(super) fn light() {
+        if REGISTERED.load(Ordering::Relaxed) {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn heavy() {
+        // Not what this thread happens to have seen so far: the other one may have seen it set.
+        prepare();
+        if REGISTERED.load(Ordering::Relaxed) {
+            membarrier::everywhere();
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+/// In models both sides are fences, which is what they amount to together.
+#[cfg(loom)]
+pub fn prepare() {}
+
+/// In models both sides are fences, which is what they amount to together.
+#[cfg(loom)]
+pub fn light() {
+    fence(Ordering::SeqCst);
+}
+
+/// In models both sides are fences, which is what they amount to together.
+#[cfg(loom)]
+pub fn heavy() {
+    fence(Ordering::SeqCst);
+}
