@@ -1,7 +1,7 @@
 //! Pipes without peers: queues that a test fills and empties.
 
 use crate::msg::{Msg, Sink};
-use crate::pattern::{Attach, Pattern, PipeId, PipeSet};
+use crate::pattern::{Attach, Part, Pattern, PipeId, PipeSet};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Mock {
     pub(super) pipes: HashMap<PipeId, MockPipe>,
     /// Which pipes the numbers of [`PipeSet::write_to_all`] stand for.
     sets: HashMap<u64, Vec<PipeId>>,
-    /// Every other message of one part goes the straight path.
+    /// Every other message of one part is sent, and every other part received, straight.
     straight: bool,
 }
 
@@ -136,15 +136,15 @@ impl PipeSet for Mock {
         }
     }
 
-    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<usize> {
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let pipe = self.pipe(id);
-        let msg = pipe.inbound.front().filter(|msg| !pipe.closed && !msg.more())?;
-        let len = msg.len();
-        if !to.take(msg.data()) {
+        let msg = pipe.inbound.front().filter(|_| !pipe.closed)?;
+        if !to.take(msg.data(), msg.more()) {
             return None;
         }
+        let part = Part { len: msg.len(), more: msg.more() };
         pipe.inbound.pop_front();
-        Some(len)
+        Some(part)
     }
 
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], _keep: bool) -> bool {
@@ -234,11 +234,17 @@ pub(super) fn send<T: Pattern>(
 /// Receives a whole message; checks that `has_in` knows of it.
 pub(super) fn recv<T: Pattern>(pattern: &mut T, pipes: &mut Mock) -> Option<Vec<Vec<u8>>> {
     let mut parts = Vec::new();
-    let mut body = Msg::new();
-    if pipes.is_straight() && pattern.recv_into(pipes, &mut body).is_some() {
-        return Some(vec![body.data().to_vec()]);
-    }
     loop {
+        let mut body = Msg::new();
+        if pipes.is_straight()
+            && let Some(part) = pattern.recv_into(pipes, &mut body)
+        {
+            parts.push(body.data().to_vec());
+            if !part.more {
+                return Some(parts);
+            }
+            continue;
+        }
         let ready = pattern.has_in(pipes);
         match pattern.recv(pipes) {
             Ok(msg) => {
