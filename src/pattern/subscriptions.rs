@@ -76,11 +76,9 @@ impl TopicCounts {
     /// # Errors
     /// [`Error::NoMemory`] if there is no room for the topic.
     pub(crate) fn add(&mut self, topic: &[u8]) -> Result<()> {
-        match self.trie.find(topic) {
-            Some(id) => self.trie.set_value(id, self.trie.value(id).saturating_add(1)),
-            None => {
-                self.trie.insert(topic, 1).ok_or(Error::NoMemory)?;
-            }
+        let (id, new) = self.trie.insert(topic, 1).ok_or(Error::NoMemory)?;
+        if !new {
+            self.trie.set_value(id, self.trie.value(id).saturating_add(1));
         }
         Ok(())
     }
@@ -176,16 +174,13 @@ impl Subscriptions {
         if self.subscribers.len() <= slot {
             self.subscribers.resize_with(slot + 1, Subscriber::default);
         }
-        let known = self.trie.find(topic);
-        let id = match known {
-            Some(id) if !self.join(id, pipe) => return false,
-            Some(id) => id,
-            None => match self.trie.insert(topic, Subscribers::One(pipe).encode()) {
-                Some(id) => id,
-                // No room for more topics: libzmq would end the process here.
-                None => return false,
-            },
+        let Some((id, new)) = self.trie.insert(topic, Subscribers::One(pipe).encode()) else {
+            // No room for more topics: libzmq would end the process here.
+            return false;
         };
+        if !new && !self.join(id, pipe) {
+            return false;
+        }
         let subscriber = &mut self.subscribers[slot];
         if subscriber.nodes.len() == subscriber.nodes.capacity() {
             // By a quarter: these lists are a good part of a topic's memory.
@@ -194,7 +189,7 @@ impl Subscriptions {
         subscriber.nodes.push(id);
         subscriber.live += 1;
         self.change();
-        known.is_none()
+        new
     }
 
     /// Cancels the subscription of a pipe to a topic.
@@ -384,12 +379,11 @@ impl Subscriptions {
     }
 
     fn compact(&mut self) {
-        let Some(renumbered) = self.trie.compact() else { return };
+        let Some(moved) = self.trie.compact() else { return };
         for pipe in 0..self.subscribers.len() {
-            // Tidied with the old numbers' successors: a number that is gone becomes the root's,
-            // where `contains` decides.
+            // Tidied with the old numbers' successors: one that is gone becomes that of no topic.
             for id in &mut self.subscribers[pipe].nodes {
-                *id = renumbered.get(*id as usize).copied().unwrap_or(0);
+                *id = moved.new_id(*id);
             }
             self.tidy(pipe as PipeId);
         }

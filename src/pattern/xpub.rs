@@ -22,6 +22,41 @@ struct Pending {
     from: Source,
 }
 
+/// Messages in one piece of a [`Backlog`].
+const PIECE: usize = 128;
+
+/// Messages for the application, oldest first, in pieces: a queue in one piece would be copied as
+/// it grows, and for a large one the C library keeps much of what is freed later.
+#[derive(Debug, Default)]
+struct Backlog {
+    pieces: VecDeque<VecDeque<Pending>>,
+}
+
+impl Backlog {
+    fn push(&mut self, pending: Pending) {
+        match self.pieces.back_mut() {
+            Some(last) if last.len() < PIECE => last.push_back(pending),
+            _ => self.pieces.push_back(VecDeque::from([pending])),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let first = self.pieces.front_mut()?;
+        let pending = first.pop_front();
+        if first.is_empty() {
+            self.pieces.pop_front();
+            if self.pieces.is_empty() {
+                self.pieces = VecDeque::new();
+            }
+        }
+        pending
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
 /// Where a message for the application came from.
 #[derive(Debug, Clone, Copy)]
 enum Source {
@@ -43,7 +78,7 @@ pub struct XPub {
     subscriptions: Subscriptions,
     /// With ZMQ_XPUB_MANUAL, what the peers asked for, whether granted or not.
     requested: Subscriptions,
-    pending: VecDeque<Pending>,
+    pending: Backlog,
     pending_bytes: usize,
     /// Subscribers wait to be read until the application received more.
     paused: bool,
@@ -123,7 +158,7 @@ impl XPub {
         }
         msg.unpin();
         self.pending_bytes += size_of::<Pending>() + msg.len();
-        self.pending.push_back(Pending { msg, from });
+        self.pending.push(Pending { msg, from });
     }
 
     /// The application received a part of what waited.
@@ -271,7 +306,7 @@ impl Pattern for XPub {
 
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
-        let Pending { msg, from } = self.pending.pop_front().ok_or(Error::Again)?;
+        let Pending { msg, from } = self.pending.pop().ok_or(Error::Again)?;
         self.pending_bytes -= size_of::<Pending>() + msg.len();
         match from {
             Source::User => {}
@@ -280,9 +315,6 @@ impl Pattern for XPub {
                 let same = self.serials.get(pipe as usize) == Some(&serial);
                 self.last = same.then_some(pipe);
             }
-        }
-        if self.pending.is_empty() && self.pending.capacity() > 1024 {
-            self.pending = VecDeque::new();
         }
         if self.paused && self.pending_bytes < PENDING_MAX / 2 {
             self.resume(pipes);

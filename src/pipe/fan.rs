@@ -75,7 +75,6 @@ impl PipeTable {
             self.spread();
             self.fan.set = set;
             self.fan.refused = 0;
-            self.fan.room = 0;
             return false;
         }
         if bytes.len() > COPY_LIMIT || self.hasty || self.fan.room == 0 && !self.arm(ids) {
@@ -151,9 +150,12 @@ impl PipeTable {
         self.fan.room = room;
     }
 
-    /// Gives the batch to the queues of its members, so that each pipe has what was written to it.
+    /// Gives the batch to the queues of its members, so that each pipe has what was written to it;
+    /// before the next one they are looked at anew.
     #[inline]
     pub(super) fn spread(&mut self) {
+        // What is done to a pipe now may need the room there was.
+        self.fan.room = 0;
         if self.fan.is_pending() {
             self.spread_all();
         }

@@ -149,7 +149,7 @@ fn two_hundred_thousand_topics_are_small_and_go_away() {
     }
     let each = subscriptions.memory() / TOPICS;
     println!("scattered topics: {each} bytes each");
-    assert!(each < 100, "{each} bytes a topic");
+    assert!(each < 50, "{each} bytes a topic");
     assert_eq!(found(&mut subscriptions, &topic(4711)), [0]);
     // Nine of ten leave; the memory goes with them.
     for number in (0..TOPICS).filter(|number| number % 10 != 0) {
@@ -167,7 +167,7 @@ fn two_hundred_thousand_topics_are_small_and_go_away() {
     }
     let each = subscriptions.memory() / TOPICS;
     println!("numbered topics: {each} bytes each");
-    assert!(each < 80, "{each} bytes a topic");
+    assert!(each < 32, "{each} bytes a topic");
 }
 
 /// On a thread with a small stack, so that recursion would show.
