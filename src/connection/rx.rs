@@ -251,6 +251,12 @@ impl Rx {
             && !self.raw;
         let buffer = self.buffer.as_ref().filter(|_| plain)?;
         let bytes = buffer.filled().get(self.at..)?;
+        if let Some(body) = frame::short_body(bytes)
+            && body.len() as u64 <= self.max_size
+        {
+            let header = Header { flags: Flags::NONE, header_len: 2, body_len: body.len() as u64 };
+            return Some((header, bytes));
+        }
         let more = match bytes.first()? {
             0 | 2 => false,
             1 | 3 => true,

@@ -56,6 +56,8 @@ pub struct TxQueue {
     borrowed: bool,
     framing: Framing,
     raw: bool,
+    /// Bodies are not just copied behind a header: `raw`, or encrypted.
+    special: bool,
     encoder: Option<Box<dyn Encoder>>,
     /// The encoder's keys are used up: the connection cannot go on.
     exhausted: bool,
@@ -74,6 +76,7 @@ impl TxQueue {
             borrowed: false,
             framing,
             raw,
+            special: raw,
             encoder: None,
             exhausted: false,
         }
@@ -82,6 +85,7 @@ impl TxQueue {
     /// From now on frames are encrypted.
     pub fn encrypt(&mut self, encoder: Box<dyn Encoder>) {
         self.encoder = Some(encoder);
+        self.special = true;
     }
 
     /// Bytes the kernel has not taken.
@@ -120,6 +124,8 @@ impl TxQueue {
         self.bytes >= BATCH || self.borrowed
     }
 
+    /// The chunk that takes `room` bytes more.
+    #[inline]
     fn tail(&mut self, room: usize) -> &mut Chunk {
         let fits = self.chunks.len() > self.done
             && self
@@ -127,18 +133,23 @@ impl TxQueue {
                 .back()
                 .is_some_and(|c| c.body.is_none() && c.bytes.len() + room <= BATCH);
         if !fits {
-            let starts_message = !self.mid_message;
-            self.chunks.push_back(Chunk {
-                bytes: Vec::new(),
-                body: None,
-                sent: 0,
-                messages: 0,
-                starts_message,
-                clear: Vec::new(),
-            });
+            self.open_chunk();
         }
         let last = self.chunks.len() - 1;
         &mut self.chunks[last]
+    }
+
+    #[cold]
+    fn open_chunk(&mut self) {
+        let starts_message = !self.mid_message;
+        self.chunks.push_back(Chunk {
+            bytes: Vec::new(),
+            body: None,
+            sent: 0,
+            messages: 0,
+            starts_message,
+            clear: Vec::new(),
+        });
     }
 
     /// Appends a frame of a message of the application.
@@ -159,10 +170,25 @@ impl TxQueue {
     /// copying it into a chunk.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
-        let special = self.raw || self.mid_message || self.encoder.is_some();
-        if special || bytes.len() > COPY_LIMIT {
+        if self.mid_message || self.special || bytes.len() > COPY_LIMIT {
             return false;
         }
+        if self.framing == Framing::V2 && bytes.len() <= frame::SHORT {
+            let len = 2 + bytes.len();
+            self.bytes += len;
+            self.messages += 1;
+            let chunk = self.tail(len);
+            chunk.messages += 1;
+            chunk.bytes.reserve(len);
+            chunk.bytes.extend_from_slice(&frame::short_header(bytes.len() as u8));
+            chunk.bytes.extend_from_slice(bytes);
+            return true;
+        }
+        self.push_long_bytes(bytes);
+        true
+    }
+
+    fn push_long_bytes(&mut self, bytes: &[u8]) {
         let mut header = [0u8; MAX_HEADER];
         let header_len = frame::encode_header(self.framing, bytes.len(), false, false, &mut header);
         self.bytes += header_len + bytes.len();
@@ -171,12 +197,11 @@ impl TxQueue {
         chunk.messages += 1;
         chunk.bytes.extend_from_slice(&header[..header_len]);
         chunk.bytes.extend_from_slice(bytes);
-        true
     }
 
     /// Whether frames of ZMTP 2.0 may be appended as they are.
     pub fn takes_encoded(&self) -> bool {
-        self.framing == Framing::V2 && !self.raw && !self.mid_message && self.encoder.is_none()
+        self.framing == Framing::V2 && !self.mid_message && !self.special
     }
 
     /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_encoded`] says

@@ -458,9 +458,10 @@ impl PipeTable {
     fn written(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Kind::Wire(wire) = &pipe.kind else { return };
-        let Some(connection) = &wire.connection else { return };
-        let tx = &connection.tx;
-        if std::mem::take(&mut pipe.awaited) || tx.is_urgent() {
+        if wire.connection.is_none() {
+            return;
+        }
+        if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {
             self.urgent.push(id);
         }
         pipe.mark_dirty(id, &mut self.dirty);
@@ -844,7 +845,10 @@ impl PipeSet for PipeTable {
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
         }
-        self.written(id);
+        if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {
+            self.urgent.push(id);
+        }
+        pipe.mark_dirty(id, &mut self.dirty);
         true
     }
 

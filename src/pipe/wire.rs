@@ -201,6 +201,12 @@ impl Wire {
         sent
     }
 
+    /// Whether something queued is worth handing to the kernel even if more is to come.
+    #[inline]
+    pub(super) fn is_urgent(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.tx.is_urgent())
+    }
+
     /// How many messages of one part there is room for, if they may come as encoded frames.
     pub(super) fn room_for_encoded(&self) -> usize {
         match &self.connection {

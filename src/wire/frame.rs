@@ -131,6 +131,25 @@ pub fn encode_header(
     }
 }
 
+/// The longest body of a frame with a header of two octets (RFC 23, "short-size").
+pub const SHORT: usize = 255;
+
+/// The ZMTP 2.0 header of a message of one part with a short body.
+#[inline]
+pub fn short_header(body_len: u8) -> [u8; 2] {
+    [0, body_len]
+}
+
+/// The body at the start of `bytes`, if it is that of a message of one part with a short body in a
+/// ZMTP 2.0 frame, and all here.
+#[inline]
+pub fn short_body(bytes: &[u8]) -> Option<&[u8]> {
+    match *bytes {
+        [0, len, ref rest @ ..] => rest.get(..usize::from(len)),
+        _ => None,
+    }
+}
+
 /// Reads the header at the start of `bytes`; `None` if more bytes are needed to tell.
 ///
 /// # Errors
