@@ -3,6 +3,7 @@
  * crash or lose messages, so they stand in known-differences.txt. Only `handed_over` is legal there too.
  */
 #include "common.h"
+#include <sched.h>
 
 enum { THREADS = 8, PER_THREAD = 10000 };
 
@@ -33,6 +34,23 @@ static void *hammer (void *arg)
     return NULL;
 }
 
+/* Uses the socket for a long time, once, for a while, and so on: who is taken for the socket's only user changes all the time. */
+static void *in_runs (void *arg)
+{
+    static const int runs[] = {3000, 1, 40, 500};
+    work_t *w = (work_t *) arg;
+    pthread_barrier_wait (&together);
+    for (int i = 0, run = w->number; i < PER_THREAD; run++) {
+        for (int end = i + runs[run % 4]; i < end && i < PER_THREAD; i++) {
+            stamp_t stamp = {w->number, i, 0, 1};
+            if (zmq_send (w->socket, &stamp, sizeof stamp, 0) != (int) sizeof stamp)
+                fail_at (__FILE__, __LINE__, "send in thread %d", w->number);
+        }
+        sched_yield ();
+    }
+    return NULL;
+}
+
 static void start (pthread_t *threads, work_t *work, void *socket, void *(*body) (void *) )
 {
     for (int t = 0; t < THREADS; t++) {
@@ -49,7 +67,7 @@ static void join (pthread_t *threads)
 }
 
 /* Every thread's messages arrive, each once and in that thread's order. */
-static void many_writers (int out_type, int in_type, const char *transport)
+static void many_writers (int out_type, int in_type, const char *transport, void *(*writer) (void *) )
 {
     void *ctx = ctx_new (), *out = sock (ctx, out_type), *in = sock (ctx, in_type);
     char ep[EP_SIZE];
@@ -67,7 +85,7 @@ static void many_writers (int out_type, int in_type, const char *transport)
         IS (zmq_recv (out, &hello, 1, 0), 1);
     }
     pthread_barrier_init (&together, NULL, THREADS);
-    start (threads, work, out, hammer);
+    start (threads, work, out, writer);
     for (int i = 0; i < THREADS * PER_THREAD; i++) {
         stamp_t stamp;
         IS (zmq_recv (in, &stamp, sizeof stamp, 0), sizeof stamp);
@@ -83,26 +101,31 @@ static void many_writers (int out_type, int in_type, const char *transport)
 }
 
 /* Several rounds, so that a library without this promise fails every time. */
-static void rounds (int out_type, int in_type)
+static void rounds (int out_type, int in_type, void *(*writer) (void *) )
 {
     static const char *const transports[] = {"tcp", "inproc", "ipc"};
     for (int round = 0; round < 3; round++)
-        many_writers (out_type, in_type, transports[round % 3]);
+        many_writers (out_type, in_type, transports[round % 3], writer);
 }
 
 GROUP (push_from_all)
 {
-    rounds (ZMQ_PUSH, ZMQ_PULL);
+    rounds (ZMQ_PUSH, ZMQ_PULL, hammer);
+}
+
+GROUP (push_in_runs)
+{
+    rounds (ZMQ_PUSH, ZMQ_PULL, in_runs);
 }
 
 GROUP (dealer_from_all)
 {
-    rounds (ZMQ_DEALER, ZMQ_DEALER);
+    rounds (ZMQ_DEALER, ZMQ_DEALER, hammer);
 }
 
 GROUP (pub_from_all)
 {
-    rounds (ZMQ_XPUB, ZMQ_SUB);
+    rounds (ZMQ_XPUB, ZMQ_SUB, hammer);
 }
 
 /* Several threads receive from one socket: every message goes to exactly one. */
@@ -308,5 +331,5 @@ GROUP (a_socket_per_thread)
 
 #undef WATCHDOG
 #define WATCHDOG 15
-MAIN (ENTRY (push_from_all), ENTRY (dealer_from_all), ENTRY (pub_from_all), ENTRY (pull_by_all),
+MAIN (ENTRY (push_from_all), ENTRY (push_in_runs), ENTRY (dealer_from_all), ENTRY (pub_from_all), ENTRY (pull_by_all),
       ENTRY (everything_from_all), ENTRY (closed_under_their_hands), ENTRY (handed_over), ENTRY (a_socket_per_thread))
