@@ -1,7 +1,7 @@
 //! Pipes without peers: queues that a test fills and empties.
 
-use crate::msg::Msg;
-use crate::pattern::{Attach, Pattern, PipeId, PipeSet};
+use crate::msg::{Msg, Sink};
+use crate::pattern::{Attach, Part, Pattern, PipeId, PipeSet};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub(super) struct MockPipe {
 #[derive(Default)]
 pub(super) struct Mock {
     pub(super) pipes: HashMap<PipeId, MockPipe>,
+    /// Frames can be read and written in place.
+    pub(super) in_place: bool,
 }
 
 impl Mock {
@@ -124,6 +126,34 @@ impl PipeSet for Mock {
         if !msg.more() && !pipe.closed {
             pipe.outbound.push_back(std::mem::take(&mut pipe.unfinished));
         }
+    }
+
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        self.in_place && self.check_read(id)
+    }
+
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
+        if !self.stands_ready(id) {
+            return None;
+        }
+        let pipe = self.pipe(id);
+        let frame = pipe.inbound.front()?;
+        let part = Part { len: frame.len(), more: frame.more() };
+        if !to.take(frame.data(), part.more) {
+            return None;
+        }
+        pipe.inbound.pop_front();
+        Some(part)
+    }
+
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8], _keep: bool) -> bool {
+        let possible = self.in_place && self.check_write(id);
+        let pipe = self.pipe(id);
+        if !possible || !pipe.unfinished.is_empty() || pipe.closed {
+            return false;
+        }
+        pipe.outbound.push_back(vec![bytes.to_vec()]);
+        true
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {
