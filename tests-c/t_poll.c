@@ -389,6 +389,103 @@ GROUP (many_sockets_in_one_poll)
     OK (zmq_ctx_term (ctx));
 }
 
+typedef struct
+{
+    zmq_pollitem_t *items;
+    int count, rc, error;
+} poll_t;
+
+static void *poll_again_and_again (void *arg)
+{
+    poll_t *p = (poll_t *) arg;
+    do
+        p->rc = zmq_poll (p->items, p->count, -1);
+    while (p->rc == 1 && p->items[0].revents == 0 && zmq_recv (p->items[1].socket, NULL, 0, 0) >= 0);
+    p->error = errno;
+    return NULL;
+}
+
+/* A thread that polls the same sockets again and again sees every message, wherever it comes from and whoever else
+ * looks at the sockets; also when one is closed and another takes its place, and when the context ends. */
+GROUP (the_same_sockets_again)
+{
+    enum { N = 9 };
+    static const char *const transports[] = {"tcp", "inproc", "ipc"};
+    void *ctx = ctx_new (), *in[N], *out[N];
+    zmq_pollitem_t items[N];
+    char ep[EP_SIZE];
+    for (int i = 0; i < N; i++) {
+        in[i] = sock (ctx, ZMQ_DEALER);
+        out[i] = sock (ctx, ZMQ_DEALER);
+        bind_any (in[i], transports[i % 3], ep);
+        /* Some have no connection yet when they are polled first. */
+        if (i < 6)
+            OK (zmq_connect (out[i], ep));
+        items[i] = (zmq_pollitem_t){in[i], 0, ZMQ_POLLIN, 0};
+        for (int k = 0; k < (i < 6 ? 0 : 10); k++)
+            IS (zmq_poll (items, i + 1, 0), 0);
+        if (i >= 6)
+            OK (zmq_connect (out[i], ep));
+    }
+    for (int round = 0; round < 300; round++) {
+        int i = round * 7 % N;
+        if (round % 50 == 20) {
+            /* Another socket, perhaps at the same address, with a set of its own. */
+            OK (zmq_close (in[i]));
+            OK (zmq_close (out[i]));
+            in[i] = items[i].socket = sock (ctx, ZMQ_DEALER);
+            out[i] = sock (ctx, ZMQ_DEALER);
+            bind_any (in[i], transports[round / 50 % 3], ep);
+            OK (zmq_connect (out[i], ep));
+        }
+        /* Sleeping, spinning and looking once. */
+        IS (zmq_poll (items, N, round % 3), 0);
+        SEND (out[i], "1", 0);
+        if (round % 2)
+            SEND (out[i], "2", 0);
+        if (round % 5 == 0)
+            EVENTUALLY (zmq_poll (items, N, 0) == 1, 5000);
+        else
+            IS (zmq_poll (items, N, 5000), 1);
+        for (int k = 0; k < N; k++)
+            IS (items[k].revents, k == i ? ZMQ_POLLIN : 0);
+        RECV (in[i], "1");
+        if (round % 2) {
+            if (round % 4 == 1)
+                IS (zmq_poll (items, N, 5000), 1);
+            RECV (in[i], "2");
+        }
+        /* The other direction does not disturb. */
+        SEND (in[i], "back", 0);
+        RECV (out[i], "back");
+    }
+    /* Asleep, with another thread at the sockets, until the context ends. */
+    poll_t p = {items, N, 0, 0};
+    pthread_t thread;
+    OK (zmq_close (items[0].socket));
+    OK (zmq_close (out[0]));
+    items[0].socket = in[0] = sock (ctx, ZMQ_PULL);
+    out[0] = NULL;
+    pthread_create (&thread, NULL, poll_again_and_again, &p);
+    for (int k = 0; k < 100; k++) {
+        SEND (out[1], "x", 0);
+        if (k % 10 == 0)
+            sleep_ms (3);
+        FAILS (zmq_recv (in[5], NULL, 0, ZMQ_DONTWAIT), EAGAIN);
+    }
+    sleep_ms (20);
+    OK (zmq_ctx_shutdown (ctx));
+    pthread_join (thread, NULL);
+    IS (p.rc, -1);
+    IS (p.error, ETERM);
+    for (int i = 0; i < N; i++) {
+        OK (zmq_close (in[i]));
+        if (out[i])
+            OK (zmq_close (out[i]));
+    }
+    OK (zmq_ctx_term (ctx));
+}
+
 /* Room to send is no reason not to look for something to receive, with few sockets or with many; and a message that comes
  * while the poll waits ends it, whichever socket it is for. */
 GROUP (in_beside_out)
@@ -438,4 +535,4 @@ GROUP (in_beside_out)
 MAIN (ENTRY (arguments), ENTRY (sockets), ENTRY (timeouts), ENTRY (descriptors_and_sockets), ENTRY (urgent_data),
       ENTRY (one_socket_twice), ENTRY (blocked_poll_is_woken), ENTRY (poll_out_waits_for_a_peer), ENTRY (interrupted),
       ENTRY (fd_event_loop), ENTRY (fd_is_edge_triggered), ENTRY (fd_quiet_when_idle), ENTRY (fd_tells_writable),
-      ENTRY (many_sockets_in_one_poll), ENTRY (in_beside_out))
+      ENTRY (many_sockets_in_one_poll), ENTRY (the_same_sockets_again), ENTRY (in_beside_out))

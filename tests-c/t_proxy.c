@@ -28,6 +28,14 @@ static void *run_proxy (void *arg)
     return NULL;
 }
 
+static void *run_proxy_only (void *arg)
+{
+    proxy_t *p = (proxy_t *) arg;
+    p->rc = zmq_proxy (p->front, p->back, p->capture);
+    p->error = errno;
+    return NULL;
+}
+
 static void finish (void *ctx, pthread_t thread, proxy_t *p)
 {
     OK (zmq_ctx_shutdown (ctx));
@@ -336,6 +344,111 @@ GROUP (back_pressure)
     finish (ctx, thread, &p);
 }
 
+static const size_t sizes[] = {0, 1, 40, 41, 255, 256, 1024, 1025, 4096, 4097, 8192, 8193, 20000, 70000};
+enum { SIZES = sizeof sizes / sizeof *sizes, PARTED = 600 };
+
+/* What part `part` of message `number` is: its size, and the byte that fills it. */
+static size_t size_of (int number, int part)
+{
+    return sizes[(number * 5 + part * 3) % SIZES];
+}
+
+static void *send_parted (void *s)
+{
+    char *body = malloc (70000);
+    for (int i = 0; i < PARTED; i++)
+        for (int part = 0; part <= i % 4; part++) {
+            size_t size = size_of (i, part);
+            memset (body, i + part, size);
+            IS (zmq_send (s, body, size, part < i % 4 ? ZMQ_SNDMORE : 0), size);
+        }
+    free (body);
+    return NULL;
+}
+
+static void receive_parted (void *s, int pause)
+{
+    char *body = malloc (70001);
+    for (int i = 0; i < PARTED; i++) {
+        if (pause && i % 100 == 0)
+            sleep_ms (pause);
+        for (int part = 0; part <= i % 4; part++) {
+            size_t size = size_of (i, part);
+            IS (zmq_recv (s, body, 70001, 0), size);
+            IS (RCVMORE (s), part < i % 4);
+            for (size_t at = 0; at < size; at++)
+                if (body[at] != (char) (i + part))
+                    fail_at (__FILE__, __LINE__, "message %d, part %d differs at %zu", i, part, at);
+        }
+    }
+    free (body);
+}
+
+/* Messages of all sizes and numbers of parts pass whole and in order, whatever either side can do without a copy; with low
+ * high-water marks and a sink that stops now and then, too. */
+GROUP (all_sizes_and_parts)
+{
+    static const char *const ways[][2] = {{"tcp", "tcp"}, {"inproc", "tcp"}, {"tcp", "inproc"}, {"ipc", "ipc"}};
+    for (int w = 0; w < 8; w++) {
+        void *ctx = ctx_new (), *push = sock (ctx, w % 2 ? ZMQ_DEALER : ZMQ_PUSH);
+        void *pull = sock (ctx, w % 2 ? ZMQ_DEALER : ZMQ_PULL);
+        proxy_t p = {sock (ctx, w % 2 ? ZMQ_DEALER : ZMQ_PULL), sock (ctx, w % 2 ? ZMQ_DEALER : ZMQ_PUSH), NULL, NULL, 0, 0, 0};
+        char front[EP_SIZE], back[EP_SIZE];
+        pthread_t thread, sender;
+        if (w >= 4) {
+            set_int (push, ZMQ_SNDHWM, 5);
+            set_int (pull, ZMQ_RCVHWM, 5);
+            set_int (p.front, ZMQ_RCVHWM, 5);
+            set_int (p.back, ZMQ_SNDHWM, 5);
+        }
+        bind_any (p.front, ways[w % 4][0], front);
+        bind_any (p.back, ways[w % 4][1], back);
+        OK (zmq_connect (push, front));
+        OK (zmq_connect (pull, back));
+        pthread_create (&thread, NULL, run_proxy, &p);
+        pthread_create (&sender, NULL, send_parted, push);
+        receive_parted (pull, w >= 4 ? 5 : 0);
+        pthread_join (sender, NULL);
+        OK (zmq_close (push));
+        OK (zmq_close (pull));
+        finish (ctx, thread, &p);
+    }
+}
+
+/* Two proxies that pass between the same two sockets in opposite directions do not stop each other. */
+GROUP (two_proxies_between_the_same_sockets)
+{
+    void *ctx = ctx_new (), *a = sock (ctx, ZMQ_DEALER), *b = sock (ctx, ZMQ_DEALER);
+    void *front = sock (ctx, ZMQ_DEALER), *back = sock (ctx, ZMQ_DEALER);
+    proxy_t p = {front, back, NULL, NULL, 0, 0, 0}, q = {back, front, NULL, NULL, 0, 0, 0};
+    char front_ep[EP_SIZE], back_ep[EP_SIZE], body[16];
+    pthread_t threads[2];
+    bind_any (front, "tcp", front_ep);
+    bind_any (back, "tcp", back_ep);
+    OK (zmq_connect (a, front_ep));
+    OK (zmq_connect (b, back_ep));
+    pthread_create (&threads[0], NULL, run_proxy_only, &p);
+    pthread_create (&threads[1], NULL, run_proxy_only, &q);
+    for (int i = 0; i < 3000; i++) {
+        SEND (a, "to b", 0);
+        SEND (b, "to a", 0);
+        if (i % 10)
+            continue;
+        for (int k = i ? 9 : 0; k >= 0; k--) {
+            CHECK (zmq_recv (a, body, sizeof body, 0) == 4 && !memcmp (body, "to a", 4));
+            CHECK (zmq_recv (b, body, sizeof body, 0) == 4 && !memcmp (body, "to b", 4));
+        }
+    }
+    OK (zmq_close (a));
+    OK (zmq_close (b));
+    OK (zmq_ctx_shutdown (ctx));
+    for (int t = 0; t < 2; t++)
+        pthread_join (threads[t], NULL);
+    OK (zmq_close (front));
+    OK (zmq_close (back));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (request_reply_proxy), ENTRY (queue_device), ENTRY (pipeline_proxy), ENTRY (streamer_device),
       ENTRY (forwarder_proxy), ENTRY (forwarder_device), ENTRY (capture), ENTRY (steerable_by_pair), ENTRY (steerable_by_req),
-      ENTRY (single_socket), ENTRY (back_pressure))
+      ENTRY (single_socket), ENTRY (back_pressure), ENTRY (all_sizes_and_parts), ENTRY (two_proxies_between_the_same_sockets))

@@ -550,3 +550,32 @@ impl Rx {
         self.body = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_messages_are_taken_where_they_stand() {
+        let mut bytes = Vec::new();
+        for (flags, body) in [(0, &b"one"[..]), (1, b"a"), (1, &[9; 50]), (0, b""), (1, b"half")] {
+            bytes.extend_from_slice(&[flags, body.len() as u8]);
+            bytes.extend_from_slice(body);
+        }
+        let mut pool = BufferPool::default();
+        let mut rx = Rx::new(Framing::V2, false, u64::MAX);
+        rx.preload(&bytes).expect("memory");
+        let mut taken = Vec::new();
+        while rx.stands_ready() {
+            let mut msg = Msg::new();
+            let (len, more) = rx.take_into(&mut msg, &mut pool).expect("it stands ready");
+            assert_eq!((len, more), (msg.len(), msg.more()));
+            taken.push((msg.data().to_vec(), more));
+        }
+        let parts = [(&b"one"[..], false), (b"a", true), (&[9; 50], true), (b"", false)];
+        assert_eq!(taken, parts.map(|(body, more)| (body.to_vec(), more)));
+        // The rest of this one has not come, so nothing of it is given out.
+        assert!(rx.take_into(&mut Msg::new(), &mut pool).is_none());
+        assert!(matches!(rx.next(&mut pool), Ok(None)));
+    }
+}

@@ -18,7 +18,7 @@ use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::epoll::{self, Epoll, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::types::SocketType;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -386,22 +386,17 @@ impl Core {
         self.pump();
     }
 
-    /// Like [`Core::look`], except that the caller asks the kernel: whether this descriptor is
-    /// readable. `None`: there are no connections.
-    pub(super) fn look_later(&mut self, will_wait: bool) -> Option<RawFd> {
+    /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.
+    pub(super) fn look_later(&mut self, will_wait: bool) {
         let now = ticks();
         let recently = now.wrapping_sub(self.last_look) < RECENT;
         self.last_look = now;
         self.unlooked = 0;
         self.flush_on_look();
         self.pump();
-        if self.pipes.connections() == 0 {
-            return None;
-        }
-        if will_wait || recently {
+        if self.pipes.connections() > 0 && (will_wait || recently) {
             self.attend();
         }
-        self.pipes.set.as_ref().map(|set| set.as_raw_fd())
     }
 
     fn flush_on_look(&mut self) {

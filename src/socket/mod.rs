@@ -12,6 +12,7 @@ mod messaging;
 mod monitor;
 mod options;
 pub mod poll;
+mod poll_set;
 pub mod proxy;
 mod spin;
 mod zap;
@@ -60,6 +61,10 @@ pub struct Socket {
     has_mail: AtomicBool,
     /// The process that made the socket.
     process: AtomicU64,
+    /// Moves with everything that is done under the lock; written under it.
+    touched: AtomicU64,
+    /// Its context was stopped after the socket was made.
+    stopped: AtomicBool,
     core: BiasedMutex<Option<Box<Core>>>,
     /// What the I/O thread saw of it on its last tick, see [`BiasedMutex::is_busy`].
     seen: AtomicU32,
@@ -144,6 +149,8 @@ impl Socket {
             generation: AtomicU32::new(1),
             has_mail: AtomicBool::new(false),
             process: AtomicU64::new(0),
+            touched: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
             core: BiasedMutex::new(None),
             seen: AtomicU32::new(0),
             passed_by: AtomicU32::new(0),
@@ -183,6 +190,7 @@ impl Socket {
         let generation = socket.generation.load(Ordering::SeqCst);
         *socket.mails.lock() = Mails { generation: Some(generation), waiting: Vec::new() };
         socket.has_mail.store(false, Ordering::SeqCst);
+        socket.stopped.store(false, Ordering::SeqCst);
         socket.process.store(thread::process_generation(), Ordering::SeqCst);
         let key = Key { index: socket.index, generation };
         *socket.core.lock() = Some(Box::new(Core::new(socket, key, context.clone(), socket_type)));
@@ -238,10 +246,28 @@ impl Socket {
             return Err(Error::Terminated);
         }
         let guard = self.core.lock();
+        self.touch();
         if self.magic.load(Ordering::Relaxed) != LIVE {
             return Err(Error::NotSocket);
         }
         Guard::new(guard).ok_or(Error::NotSocket)
+    }
+
+    /// To be called by whoever has taken the lock.
+    #[inline]
+    fn touch(&self) {
+        let next = self.touched.load(Ordering::Relaxed).wrapping_add(1);
+        self.touched.store(next, Ordering::Relaxed);
+    }
+
+    /// Whether nothing can have happened to the socket, as far as its process knows, since its lock
+    /// was held with this number in `touched`.
+    #[inline]
+    fn is_untouched(&self, since: u64) -> bool {
+        self.touched.load(Ordering::Acquire) == since
+            && !self.has_mail()
+            && !self.stopped.load(Ordering::SeqCst)
+            && self.process.load(Ordering::Relaxed) == thread::process_generation()
     }
 
     /// Locks two sockets for a call of the application, in the order that every such call keeps.
@@ -273,7 +299,9 @@ impl Socket {
 
     /// Locks incarnation `generation` (its low 16 bits count) for the I/O thread, closed or not.
     fn lock_for_reactor(&'static self, generation: u32) -> Option<Guard> {
-        let core = Guard::new(self.core.lock())?;
+        let place = self.core.lock();
+        self.touch();
+        let core = Guard::new(place)?;
         ((core.key.generation ^ generation) & 0xffff == 0).then_some(core)
     }
 
@@ -374,6 +402,7 @@ pub fn wake_all(context: &Context) {
     let all = ALL.read();
     for index in indices {
         if let Some(socket) = all.get(index as usize) {
+            socket.stopped.store(true, Ordering::SeqCst);
             socket.signal.notify_descriptor();
         }
     }

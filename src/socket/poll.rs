@@ -1,10 +1,11 @@
 //! zmq_poll(3): waiting for several sockets and descriptors at once.
 
-use super::core::Core;
 use super::options::{POLL_IN, POLL_OUT};
+use super::poll_set::{Habit, PollSet};
 use super::spin::Spin;
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
+use crate::sync::atomic::Ordering;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll};
 use std::cell::RefCell;
@@ -42,24 +43,28 @@ const FEW: usize = 3;
 /// Sockets that are looked at in one system call, at most.
 const TOGETHER: usize = 64;
 
-/// What a socket has to receive without a look at the kernel.
-enum Here {
-    /// Something.
-    Readable,
-    /// This descriptor is readable if there may be something.
-    Ask(i32),
-    /// Nothing, and no connection that could bring it.
-    Nothing,
+/// What a look at a socket has found.
+#[derive(Clone, Copy)]
+pub(super) struct Looked {
+    /// The events that are true.
+    pub(super) ready: i16,
+    /// The descriptor that is readable when its connections have something, if there ever were any.
+    pub(super) set: Option<i32>,
+    /// When that was, in the socket's count of touches, and which incarnation it was.
+    pub(super) touched: u64,
+    pub(super) generation: u32,
 }
 
 thread_local! {
     /// What the calling thread has learnt about its waits, and its wake-up descriptor.
-    static LOCAL: RefCell<Local> = const { RefCell::new(Local { spin: None, waker: None }) };
+    static LOCAL: RefCell<Local> =
+        const { RefCell::new(Local { spin: None, waker: None, habit: Habit::new() }) };
 }
 
 struct Local {
     spin: Option<Spin>,
     waker: Option<Arc<EventFd>>,
+    habit: Habit,
 }
 
 /// The thread's wake-up descriptor, made at its first wait.
@@ -87,7 +92,20 @@ fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
 /// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`] if a socket
 /// ends.
 pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
-    let found = check(items, timeout != 0, false)?;
+    let mut set = None;
+    if items.len() > FEW {
+        set = LOCAL.try_with(|local| local.borrow_mut().habit.take(items)).ok().flatten();
+    }
+    let result = wait_with(items, timeout, &mut set);
+    if let (Ok(_), Some(set)) = (&result, set) {
+        // A thread that is ending has no use for it.
+        let _ = LOCAL.try_with(|local| local.borrow_mut().habit.put(set));
+    }
+    result
+}
+
+fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Result<usize> {
+    let found = check(items, set, timeout != 0, false)?;
     if found > 0 || timeout == 0 {
         return Ok(found);
     }
@@ -96,7 +114,7 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     if sockets && let Some(Some(mut look)) = with_spin(Spin::begin) {
         loop {
             let go_on = look.pause();
-            let found = check(items, true, false)?;
+            let found = check(items, set, true, false)?;
             if found > 0 {
                 with_spin(|spin| spin.end(true));
                 return Ok(found);
@@ -107,14 +125,45 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
         }
         with_spin(|spin| spin.end(false));
     }
-    sleep(items, deadline, sockets)
+    sleep(items, set, deadline, sockets)
 }
 
 /// Looks at every item without waiting.
-fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize> {
-    let mut found = 0;
+fn check(
+    items: &mut [Item],
+    set: &mut Option<PollSet>,
+    will_wait: bool,
+    will_sleep: bool,
+) -> Result<usize> {
     let sockets = items.iter().filter(|i| matches!(i.source, Source::Socket(_))).count();
-    let descriptors = sockets != items.len();
+    let mut found = None;
+    if let Some(known) = set {
+        found = known.check(items, will_wait, will_sleep)?;
+    }
+    let mut found = match found {
+        Some(found) => found,
+        None => {
+            *set = None;
+            check_sockets(items, sockets, will_wait, will_sleep)?
+        }
+    };
+    if sockets != items.len() {
+        let mut list: Vec<PollFd> = Vec::with_capacity(items.len());
+        list.extend(items.iter().filter_map(descriptor));
+        poll(&mut list, Some(Duration::ZERO))?;
+        found += store(items, &list);
+    }
+    Ok(found)
+}
+
+/// Looks at the sockets among the items, of which there are as many as `sockets` says.
+fn check_sockets(
+    items: &mut [Item],
+    sockets: usize,
+    will_wait: bool,
+    will_sleep: bool,
+) -> Result<usize> {
+    let mut found = 0;
     for some in items.chunks_mut(TOGETHER) {
         if sockets >= FEW {
             found += check_together(some, will_wait, will_sleep)?;
@@ -122,16 +171,10 @@ fn check(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Result<usize>
         }
         for item in some {
             if let Source::Socket(socket) = item.source {
-                item.ready = socket.check(item.events, will_wait, will_sleep)?;
+                item.ready = socket.check(item.events, will_wait, will_sleep)?.ready;
                 found += usize::from(item.ready != 0);
             }
         }
-    }
-    if descriptors {
-        let mut list: Vec<PollFd> = Vec::with_capacity(items.len());
-        list.extend(items.iter().filter_map(descriptor));
-        poll(&mut list, Some(Duration::ZERO))?;
-        found += store(items, &list);
     }
     Ok(found)
 }
@@ -147,17 +190,14 @@ fn check_together(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Resu
         let Source::Socket(socket) = item.source else { continue };
         if item.events != POLL_IN {
             // The kernel says whether there is room only to who tries.
-            item.ready = socket.check(item.events, will_wait, will_sleep)?;
+            item.ready = socket.check(item.events, will_wait, will_sleep)?.ready;
         } else {
-            item.ready = 0;
-            match socket.check_here(will_wait)? {
-                Here::Readable => item.ready = POLL_IN,
-                Here::Nothing => {}
-                Here::Ask(set) => {
-                    sets[asked].fd = set;
-                    of[asked] = at;
-                    asked += 1;
-                }
+            let looked = socket.check_here(will_wait)?;
+            item.ready = looked.ready;
+            if let (0, Some(set)) = (looked.ready, looked.set) {
+                sets[asked].fd = set;
+                of[asked] = at;
+                asked += 1;
             }
         }
         found += usize::from(item.ready != 0);
@@ -170,7 +210,7 @@ fn check_together(items: &mut [Item], will_wait: bool, will_sleep: bool) -> Resu
         if set.revents != 0
             && let Source::Socket(socket) = items[at].source
         {
-            items[at].ready = socket.check(items[at].events, will_wait, will_sleep)?;
+            items[at].ready = socket.check(items[at].events, will_wait, will_sleep)?.ready;
             found += usize::from(items[at].ready != 0);
         }
     }
@@ -241,20 +281,43 @@ impl Drop for Observing<'_> {
         for item in self.items {
             if let Source::Socket(socket) = item.source {
                 socket.signal.unobserve(&self.waker);
-                socket.leave_poll();
             }
         }
     }
 }
 
-fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result<usize> {
+fn sleep(
+    items: &mut [Item],
+    set: &mut Option<PollSet>,
+    deadline: Option<Instant>,
+    sockets: bool,
+) -> Result<usize> {
+    let result = sleep_observing(items, set, deadline, sockets);
+    let mut number = 0;
+    for item in items.iter() {
+        if let Source::Socket(socket) = item.source {
+            if !set.as_ref().is_some_and(|set| set.is_untouched(number)) {
+                socket.leave_poll();
+            }
+            number += 1;
+        }
+    }
+    result
+}
+
+fn sleep_observing(
+    items: &mut [Item],
+    set: &mut Option<PollSet>,
+    deadline: Option<Instant>,
+    sockets: bool,
+) -> Result<usize> {
     let watched: Vec<Item> = items.to_vec();
     // Out of descriptors, a thread that never waited before looks again and again instead.
     let waker = if sockets { waker().ok() } else { None };
     let blind = sockets && waker.is_none();
     let observing = waker.map(|waker| Observing::new(&watched, waker));
     loop {
-        let found = check(items, true, true)?;
+        let found = check(items, set, true, true)?;
         if found > 0 {
             return Ok(found);
         }
@@ -262,9 +325,13 @@ fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result
         let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
         if let Some(observing) = &observing {
             list.push(entry(observing.waker.as_raw_fd()));
-            for item in items.iter() {
-                if let Source::Socket(socket) = item.source {
-                    list.extend(socket.enter_poll()?.map(entry));
+            if let Some(set) = set {
+                list.push(entry(set.descriptor()));
+            } else {
+                for item in items.iter() {
+                    if let Source::Socket(socket) = item.source {
+                        list.extend(socket.enter_poll()?.map(entry));
+                    }
                 }
             }
         }
@@ -278,14 +345,19 @@ fn sleep(items: &mut [Item], deadline: Option<Instant>, sockets: bool) -> Result
         }
         if count == 0 && deadline.is_some_and(|d| Instant::now() >= d) {
             // What came in the last moment counts.
-            return check(items, false, false);
+            return check(items, set, false, false);
         }
     }
 }
 
 impl Socket {
     /// Which of `events` are true, after a look at the kernel if none are.
-    fn check(&'static self, events: i16, will_wait: bool, will_sleep: bool) -> Result<i16> {
+    pub(super) fn check(
+        &'static self,
+        events: i16,
+        will_wait: bool,
+        will_sleep: bool,
+    ) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
         let mut ready = core.ready(events);
@@ -303,21 +375,44 @@ impl Socket {
             }
             ready = core.ready(events);
         }
-        end_of_check(core);
-        Ok(ready)
+        Ok(self.end_of_check(core, ready))
     }
 
     /// Whether there is something to receive, as far as that is known without asking the kernel.
-    fn check_here(&'static self, will_wait: bool) -> Result<Here> {
+    pub(super) fn check_here(&'static self, will_wait: bool) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
-        let here = if core.ready(POLL_IN) != 0 {
-            Here::Readable
-        } else {
-            core.look_later(will_wait).map_or(Here::Nothing, Here::Ask)
-        };
-        end_of_check(core);
-        Ok(here)
+        let ready = core.ready(POLL_IN);
+        if ready == 0 {
+            core.look_later(will_wait);
+        }
+        Ok(self.end_of_check(core, ready))
+    }
+
+    /// Whether there is something to receive, the kernel having reported the socket's set.
+    pub(super) fn check_reported(&'static self) -> Result<Looked> {
+        let mut core = self.enter()?;
+        core.process_mail();
+        core.look(true);
+        let mut ready = core.ready(POLL_IN);
+        if ready == 0 {
+            // What is left in the set would be reported again and again.
+            core.poll_set();
+            core.pump();
+            ready = core.ready(POLL_IN);
+        }
+        Ok(self.end_of_check(core, ready))
+    }
+
+    fn end_of_check(&'static self, mut core: Guard, ready: i16) -> Looked {
+        core.ensure_watched();
+        core.tell_others();
+        Looked {
+            ready,
+            set: core.pipes.set.as_ref().map(|set| set.as_raw_fd()),
+            touched: self.touched.load(Ordering::Relaxed),
+            generation: core.key.generation,
+        }
     }
 
     /// The descriptor that tells of news from the kernel, if the socket has connections. Until
@@ -335,10 +430,4 @@ impl Socket {
             core.ensure_watched();
         }
     }
-}
-
-fn end_of_check(mut core: Guard) {
-    let core: &mut Core = &mut core;
-    core.ensure_watched();
-    core.tell_others();
 }

@@ -26,6 +26,8 @@ pub(super) struct Mock {
     sets: HashMap<u64, Vec<PipeId>>,
     /// Every other message of one part is sent, and every other part received, straight.
     straight: bool,
+    /// Frames can be read and written in place.
+    pub(super) in_place: bool,
 }
 
 impl Mock {
@@ -103,6 +105,14 @@ impl Mock {
         self.straight
     }
 
+    /// For this call frames can be read and written in place.
+    fn working_in_place<R>(&mut self, call: impl FnOnce(&mut Mock) -> R) -> R {
+        let before = std::mem::replace(&mut self.in_place, true);
+        let result = call(self);
+        self.in_place = before;
+        result
+    }
+
     /// The peer reads everything, so that there is room again.
     pub(super) fn drain<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) -> usize {
         let count = self.pipe(id).outbound.drain(..).count();
@@ -136,24 +146,32 @@ impl PipeSet for Mock {
         }
     }
 
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        self.in_place && self.check_read(id)
+    }
+
     fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
-        let pipe = self.pipe(id);
-        let msg = pipe.inbound.front().filter(|_| !pipe.closed)?;
-        if !to.take(msg.data(), msg.more()) {
+        if !self.stands_ready(id) {
             return None;
         }
-        let part = Part { len: msg.len(), more: msg.more() };
+        let pipe = self.pipe(id);
+        let frame = pipe.inbound.front()?;
+        let part = Part { len: frame.len(), more: frame.more() };
+        if !to.take(frame.data(), part.more) {
+            return None;
+        }
         pipe.inbound.pop_front();
         Some(part)
     }
 
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], _keep: bool) -> bool {
+        let possible = self.in_place && self.check_write(id);
         let pipe = self.pipe(id);
-        let fits = pipe.unfinished.is_empty() && !pipe.closed && pipe.outbound.len() < pipe.hwm;
-        if fits {
-            pipe.outbound.push_back(vec![bytes.to_vec()]);
+        if !possible || !pipe.unfinished.is_empty() || pipe.closed {
+            return false;
         }
-        fits
+        pipe.outbound.push_back(vec![bytes.to_vec()]);
+        true
     }
 
     fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
@@ -213,7 +231,7 @@ pub(super) fn send<T: Pattern>(
 ) -> crate::error::Result<()> {
     if let [part] = parts
         && pipes.is_straight()
-        && pattern.send_bytes(pipes, part, false)
+        && pipes.working_in_place(|pipes| pattern.send_bytes(pipes, part, false))
     {
         return Ok(());
     }
@@ -237,7 +255,7 @@ pub(super) fn recv<T: Pattern>(pattern: &mut T, pipes: &mut Mock) -> Option<Vec<
     loop {
         let mut body = Msg::new();
         if pipes.is_straight()
-            && let Some(part) = pattern.recv_into(pipes, &mut body)
+            && let Some(part) = pipes.working_in_place(|pipes| pattern.recv_into(pipes, &mut body))
         {
             parts.push(body.data().to_vec());
             if !part.more {

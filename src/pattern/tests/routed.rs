@@ -2,7 +2,8 @@
 
 use super::mock::{Mock, frame, recv, recv_all, send, set};
 use crate::error::Error;
-use crate::pattern::{Pattern, Router, Stream};
+use crate::msg::Msg;
+use crate::pattern::{Dealer, Pattern, Router, Stream};
 
 fn router_with(names: &[&[u8]]) -> (Router, Mock) {
     let (mut router, mut mock) = (Router::default(), Mock::default());
@@ -275,4 +276,98 @@ fn stream_names_and_notices() {
     mock.accept(&mut stream, 0);
     stream.send(&mut mock, &mut frame(b"late", false)).unwrap();
     assert!(mock.sent(0).is_empty());
+}
+
+/// The next frame as an application gets it: in place if that is possible.
+fn next<T: Pattern>(pattern: &mut T, mock: &mut Mock) -> Option<(Vec<u8>, bool)> {
+    let ready = pattern.has_in(mock);
+    let mut msg = Msg::new();
+    match pattern.recv_into(mock, &mut msg) {
+        Some(part) => assert_eq!((part.len, part.more), (msg.len(), msg.more())),
+        None => match pattern.recv(mock) {
+            Ok(frame) => msg = frame,
+            Err(_) => {
+                assert!(!ready);
+                return None;
+            }
+        },
+    }
+    assert!(ready, "has_in did not see it");
+    Some((msg.data().to_vec(), msg.more()))
+}
+
+fn message<T: Pattern>(pattern: &mut T, mock: &mut Mock) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    while let Some((body, more)) = next(pattern, mock) {
+        parts.push(body);
+        if !more {
+            break;
+        }
+    }
+    parts
+}
+
+#[test]
+fn router_reads_and_answers_in_place() {
+    let (mut router, mut mock) = router_with(&[b"A", b"B"]);
+    for round in 0..4 {
+        mock.in_place = round % 2 == 0;
+        mock.arrive(&mut router, 0, &[b"1"]);
+        mock.arrive(&mut router, 1, &[b"2", b"", b"x"]);
+        mock.arrive(&mut router, 0, &[&[7; 5000]]);
+        // In the middle of a message the way of reading may change.
+        let id = next(&mut router, &mut mock).unwrap();
+        mock.in_place ^= round > 1;
+        let body = next(&mut router, &mut mock).unwrap();
+        assert_eq!((id, body), ((b"A".to_vec(), true), (b"1".to_vec(), false)));
+        assert_eq!(message(&mut router, &mut mock), [&b"B"[..], b"2", b"", b"x"]);
+        // Too long to be taken in place.
+        assert_eq!(message(&mut router, &mut mock), [&b"A"[..], &[7; 5000]]);
+        assert_eq!(next(&mut router, &mut mock), None);
+        for (name, pipe) in [(b"A", 0), (b"B", 1), (b"?", 2)] {
+            router.send(&mut mock, &mut frame(name, true)).unwrap();
+            if !router.send_bytes(&mut mock, b"answer", false) {
+                assert!(!mock.in_place);
+                router.send(&mut mock, &mut frame(b"answer", false)).unwrap();
+            }
+            if pipe < 2 {
+                assert_eq!(mock.sent_text(pipe), ["answer"]);
+            }
+        }
+        assert!(!router.send_bytes(&mut mock, b"A", false), "an id is no message");
+    }
+}
+
+#[test]
+fn router_keeps_what_belongs_to_an_id_already_delivered() {
+    let (mut router, mut mock) = router_with(&[b"A", b"B"]);
+    mock.in_place = true;
+    mock.arrive(&mut router, 0, &[b"mine"]);
+    mock.arrive(&mut router, 1, &[b"other"]);
+    assert_eq!(next(&mut router, &mut mock), Some((b"A".to_vec(), true)));
+    assert_eq!(router.reading(), Some(0));
+    router.before_detach(&mut mock, 0);
+    mock.detach(&mut router, 0);
+    assert_eq!(next(&mut router, &mut mock), Some((b"mine".to_vec(), false)));
+    assert_eq!(message(&mut router, &mut mock), [&b"B"[..], b"other"]);
+    // A pipe whose message nobody has begun to read takes it along.
+    mock.arrive(&mut router, 1, &[b"lost"]);
+    router.before_detach(&mut mock, 1);
+    mock.detach(&mut router, 1);
+    assert_eq!(next(&mut router, &mut mock), None);
+}
+
+#[test]
+fn dealer_reads_parts_in_place() {
+    let (mut dealer, mut mock) = (Dealer::default(), Mock::default());
+    mock.accept(&mut dealer, 0);
+    mock.accept(&mut dealer, 1);
+    mock.in_place = true;
+    mock.arrive(&mut dealer, 0, &[b"a", b"b", b"c"]);
+    mock.arrive(&mut dealer, 1, &[b"d"]);
+    mock.arrive(&mut dealer, 0, &[b"e", &[1; 5000]]);
+    assert_eq!(message(&mut dealer, &mut mock), [b"a", b"b", b"c"]);
+    assert_eq!(message(&mut dealer, &mut mock), [b"d"]);
+    assert_eq!(message(&mut dealer, &mut mock), [&b"e"[..], &[1; 5000]]);
+    assert_eq!(next(&mut dealer, &mut mock), None);
 }
