@@ -3,15 +3,16 @@
 //! A connection does no waiting. Whoever holds the lock of its socket may drive it: a thread of
 //! the application in the middle of a call, or the I/O thread.
 
+mod buffers;
 pub mod opening;
 pub mod rx;
 pub mod tx;
 
 use crate::error::{Error, Result};
-use crate::msg::{Metadata, Msg};
+use crate::msg::{Metadata, Msg, Sink};
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
-use rx::{BufferPool, Incoming, Rx};
+use rx::{BufferPool, Incoming, Rx, Straight};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +178,33 @@ impl Connection {
         }
     }
 
+    /// Gives the next message straight to `to` if it has one part and stands ready, or is a long
+    /// one of which the beginning is here and the rest in the kernel; its length.
+    #[inline]
+    pub fn take_into<S: Sink + ?Sized>(
+        &mut self,
+        to: &mut S,
+        pool: &mut BufferPool,
+    ) -> Option<usize> {
+        let len = self.rx.take_into(to, pool);
+        if len.is_some() { len } else { self.read_into(to, pool) }
+    }
+
+    #[cold]
+    fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S, pool: &mut BufferPool) -> Option<usize> {
+        match self.rx.read_into(to, self.fd.as_fd(), pool) {
+            Straight::Not => None,
+            Straight::Part => {
+                self.heard_something();
+                None
+            }
+            Straight::Whole(len) => {
+                self.heard_something();
+                Some(len)
+            }
+        }
+    }
+
     /// Reads and cuts ahead of the application until `limit` messages wait (0: no limit) or the
     /// kernel has no more, but no more than a few times: others want their turn. For a socket
     /// nobody of the application looks after at the moment.
@@ -208,10 +236,14 @@ impl Connection {
         }
         let count = self.rx.fill(self.fd.as_fd(), pool)?;
         if count > 0 {
-            self.heard += 1;
-            self.ping_pending = false;
+            self.heard_something();
         }
         Ok(count > 0 || self.rx.ended())
+    }
+
+    fn heard_something(&mut self) {
+        self.heard += 1;
+        self.ping_pending = false;
     }
 
     /// Queues a PING if the peer's version has it; false if it has not.

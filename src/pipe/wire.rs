@@ -212,7 +212,7 @@ impl Wire {
             return None;
         }
         let connection = self.connection.as_mut()?;
-        let len = connection.rx.take_into(to, pool)?;
+        let len = connection.take_into(to, pool)?;
         to.came_from(&connection.metadata);
         Some(len)
     }

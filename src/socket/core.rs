@@ -8,6 +8,7 @@ use super::{Mail, Socket};
 use crate::connection::opening::Opening;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::msg;
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
@@ -42,6 +43,8 @@ const RECENT: u64 = 1000 * TICKS_PER_US;
 const LATELY: u64 = 50 * TICKS_PER_US;
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
+/// The same in reads for long messages, which take longer.
+const LONG_READS_BETWEEN: u32 = 8;
 
 /// The state of one socket.
 pub struct Core {
@@ -85,6 +88,8 @@ pub struct Core {
     /// The application has received all there was since the last send.
     drained: bool,
     unlooked: u32,
+    /// [`PipeTable::long_reads`] when all connections were looked at last.
+    unlooked_from: u32,
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
@@ -139,6 +144,7 @@ impl Core {
             returns: 0,
             drained: true,
             unlooked: 0,
+            unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
             spare_mail: Vec::new(),
@@ -435,11 +441,20 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
-        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 1 {
+        if self.pipes.connections() > 1
+            && (self.unlooked >= LOOK_AROUND
+                || self.pipes.long_reads().wrapping_sub(self.unlooked_from) >= LONG_READS_BETWEEN)
+        {
             self.unlooked = 0;
+            self.unlooked_from = self.pipes.long_reads();
             self.poll_set();
             self.pump();
         }
+    }
+
+    /// Moves whenever the application looked after the set, or read from a connection.
+    pub(super) fn activity(&self) -> u32 {
+        self.activity.wrapping_add(self.pipes.reads())
     }
 
     /// The application looks after the set from now on: the I/O thread need not wake up for it.
@@ -477,9 +492,17 @@ impl Core {
             && (self.attended || self.pipes.is_dirty())
             && let Some(io) = &self.io
         {
-            self.watched = true;
+            let io = io.clone();
+            self.set_watched(true);
             self.seen_at = None;
             io.watch(self.key);
+        }
+    }
+
+    /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
+    pub(super) fn set_watched(&mut self, watched: bool) {
+        if std::mem::replace(&mut self.watched, watched) != watched {
+            msg::set_busy(watched);
         }
     }
 
@@ -589,6 +612,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        self.set_watched(false);
         if let Some(io) = &self.io {
             if let Some(set) = &self.pipes.set {
                 let _ = io.remove(set.as_raw_fd());
