@@ -5,6 +5,7 @@
 //! application that is away, [`Rx::gather`] cuts up to the high-water mark and stops there.
 
 use super::buffers::BUFFER;
+use super::pace::Pace;
 pub use super::buffers::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
@@ -92,6 +93,7 @@ pub struct Rx {
     /// A long frame under way. There is no buffer then: nothing behind the frame is here.
     body: Option<(BodyBuilder, Header)>,
     gap: Gap,
+    pace: Pace,
     /// An error of the kernel's that is still to be told.
     error: Option<Error>,
     /// A long frame that is complete and comes next.
@@ -125,6 +127,7 @@ impl Rx {
             at: 0,
             body: None,
             gap: Gap::default(),
+            pace: Pace::new(),
             error: None,
             arrived: None,
             decoder: None,
@@ -452,7 +455,15 @@ impl Rx {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        if self.body.is_some() { self.fill_body(fd, pool) } else { self.fill_buffer(fd, pool) }
+        let count = match self.body {
+            Some(_) => self.fill_body(fd, pool),
+            None => self.fill_buffer(fd, pool),
+        };
+        if !self.ready {
+            self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
+            self.ready = self.pace.may_have_missed();
+        }
+        count
     }
 
     fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {

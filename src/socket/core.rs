@@ -43,7 +43,9 @@ const RECENT: u64 = 1000 * TICKS_PER_US;
 const LATELY: u64 = 50 * TICKS_PER_US;
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
-/// The same in reads for long messages, which take longer.
+/// As many messages received in short order show that the application is back.
+const BACK: u32 = 8;
+/// The same as [`LOOK_AROUND`] in reads for long messages, which take longer.
 const LONG_READS_BETWEEN: u32 = 8;
 
 /// The state of one socket.
@@ -441,6 +443,9 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
+        if !self.attended && self.unlooked.is_multiple_of(BACK) {
+            self.come_back();
+        }
         if self.pipes.connections() > 1
             && (self.unlooked >= LOOK_AROUND
                 || self.pipes.long_reads().wrapping_sub(self.unlooked_from) >= LONG_READS_BETWEEN)
@@ -449,6 +454,19 @@ impl Core {
             self.unlooked_from = self.pipes.long_reads();
             self.poll_set();
             self.pump();
+        }
+    }
+
+    /// The application receives what the I/O thread has read for it. If it does so at a good pace it
+    /// need not wait until that is used up: as long as the thread reads ahead there is no end of it,
+    /// and what is read so far ahead is out of the cache when its turn comes.
+    #[cold]
+    fn come_back(&mut self) {
+        let now = ticks();
+        let quick = now.wrapping_sub(self.last_look) < RECENT * u64::from(BACK);
+        self.last_look = now;
+        if quick && self.pipes.connections() > 0 {
+            self.attend();
         }
     }
 
