@@ -3,15 +3,17 @@
 //! A connection does no waiting. Whoever holds the lock of its socket may drive it: a thread of
 //! the application in the middle of a call, or the I/O thread.
 
+mod buffers;
 pub mod opening;
+mod pace;
 pub mod rx;
 pub mod tx;
 
 use crate::error::{Error, Result};
-use crate::msg::{Metadata, Msg};
+use crate::msg::{Metadata, Msg, Sink};
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
-use rx::{BufferPool, Incoming, Rx};
+use rx::{BufferPool, Incoming, Rx, Straight};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +30,8 @@ pub struct Heartbeat {
     pub ttl: u32,
 }
 
-/// Reads of one [`Connection::gather`].
-const GATHER_READS: usize = 16;
+/// Bytes after which [`Connection::gather`] reads no more.
+const GATHER_BYTES: usize = 1 << 20;
 
 /// What an established connection carries besides bytes.
 pub struct Connection {
@@ -185,41 +187,84 @@ impl Connection {
         }
     }
 
+    /// Gives the next frame straight to `to` if it stands ready, see [`Rx::take_into`], or is a long
+    /// message of one part of which the beginning is here and the rest in the kernel; its length,
+    /// and whether its message goes on.
+    #[inline]
+    pub fn take_into<S: Sink + ?Sized>(
+        &mut self,
+        to: &mut S,
+        pool: &mut BufferPool,
+    ) -> Option<(usize, bool)> {
+        let taken = self.rx.take_into(to, pool);
+        if taken.is_some() { taken } else { self.read_into(to, pool) }
+    }
+
+    #[cold]
+    fn read_into<S: Sink + ?Sized>(
+        &mut self,
+        to: &mut S,
+        pool: &mut BufferPool,
+    ) -> Option<(usize, bool)> {
+        match self.rx.read_into(to, self.fd.as_fd(), pool) {
+            Straight::Not => None,
+            Straight::Part => {
+                self.heard_something();
+                None
+            }
+            Straight::Whole(len) => {
+                self.heard_something();
+                Some((len, false))
+            }
+        }
+    }
+
     /// Reads and cuts ahead of the application until `limit` messages wait (0: no limit) or the
-    /// kernel has no more, but no more than a few times: others want their turn. For a socket
+    /// kernel has no more, but not very many bytes: others want their turn. For a socket
     /// nobody of the application looks after at the moment.
     ///
     /// # Errors
     /// As [`Connection::receive`].
     pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<()> {
-        for reads in 0..=GATHER_READS {
+        let mut bytes = 0;
+        loop {
             while let Some(body) = self.rx.gather(limit, pool)? {
                 if let Some(msg) = self.command(&body)? {
                     self.rx.inject(msg);
                 }
             }
             let full = limit != 0 && self.rx.gathered() >= limit;
-            if full || reads == GATHER_READS || !self.read_more(pool)? {
-                break;
+            if full || bytes >= GATHER_BYTES || !self.may_read()? {
+                return Ok(());
             }
+            bytes += self.read_once(pool)?;
         }
-        Ok(())
     }
 
     /// One read if it may bring something; false if there is nothing for now.
     fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
-        if self.rx.ended() {
-            return Err(Error::Os(libc::ECONNRESET));
-        }
-        if !self.rx.ready() {
+        if !self.may_read()? {
             return Ok(false);
         }
+        // Something may come at once even if nothing did now.
+        Ok(self.read_once(pool)? > 0 || self.rx.ended() || self.rx.ready())
+    }
+
+    fn may_read(&self) -> Result<bool> {
+        if self.rx.ended() { Err(Error::Os(libc::ECONNRESET)) } else { Ok(self.rx.ready()) }
+    }
+
+    fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
         let count = self.rx.fill(self.fd.as_fd(), pool)?;
         if count > 0 {
-            self.heard += 1;
-            self.ping_pending = false;
+            self.heard_something();
         }
-        Ok(count > 0 || self.rx.ended())
+        Ok(count)
+    }
+
+    fn heard_something(&mut self) {
+        self.heard += 1;
+        self.ping_pending = false;
     }
 
     /// Queues a PING if the peer's version has it; false if it has not.

@@ -4,6 +4,9 @@
 //! message, so a burst costs one system call and no queue. When the I/O thread reads for an
 //! application that is away, [`Rx::gather`] cuts up to the high-water mark and stops there.
 
+use super::buffers::BUFFER;
+pub use super::buffers::BufferPool;
+use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::net;
@@ -22,66 +25,11 @@ const MOST_PARTS: usize = 1 << 20;
 /// What encryption may add to a frame, beyond the largest message allowed.
 const ENVELOPE: u64 = 64;
 
-/// What one read asks the kernel for.
-const BUFFER: usize = 64 * 1024;
-
 /// Frames longer than this are read into their own allocation.
 const DIRECT: usize = 16 * 1024;
 
 /// The largest piece of a byte stream delivered as one message (ZMQ_STREAM).
 const RAW_PIECE: usize = 8192;
-
-/// Buffers kept while connections are busy: reading from many in turn needs one for each.
-const KEPT: usize = 32;
-
-/// Buffers kept when they are not.
-const KEPT_IDLE: usize = 2;
-
-/// Buffers waiting for use by any connection of a socket.
-#[derive(Default)]
-pub struct BufferPool {
-    /// Some may still be in use by messages cut from them; those given longest ago come first.
-    free: VecDeque<RxBuffer>,
-}
-
-impl BufferPool {
-    fn take(&mut self) -> Result<RxBuffer> {
-        // The last one given is the likeliest to be in the cache, the first one to be free.
-        let found = self.free.pop_back().and_then(|last| self.unused(last));
-        let found = found.or_else(|| self.free.pop_front().and_then(|first| self.unused(first)));
-        found.map_or_else(|| RxBuffer::new(BUFFER), Ok)
-    }
-
-    /// The buffer, empty, unless messages still use it.
-    fn unused(&mut self, mut buffer: RxBuffer) -> Option<RxBuffer> {
-        let filled = buffer.filled().len();
-        if buffer.rewind(filled) {
-            Some(buffer)
-        } else {
-            self.free.push_back(buffer);
-            None
-        }
-    }
-
-    fn give(&mut self, buffer: RxBuffer) {
-        if self.free.len() < KEPT && buffer.capacity() == BUFFER {
-            self.free.push_back(buffer);
-        }
-    }
-
-    /// Gives back what only a busy socket needs.
-    pub fn trim(&mut self) {
-        if self.free.len() > KEPT_IDLE {
-            self.free.truncate(KEPT_IDLE);
-            self.free.shrink_to_fit();
-        }
-    }
-
-    /// Gives all memory back.
-    pub fn clear(&mut self) {
-        self.free.clear();
-    }
-}
 
 /// A frame as it came: a part of a message, or a command.
 pub enum Incoming {
@@ -91,6 +39,50 @@ pub enum Incoming {
     Command(Msg),
 }
 
+/// How far [`Rx::read_into`] came.
+pub enum Straight {
+    /// Nothing was read.
+    Not,
+    /// A part of the message was read.
+    Part,
+    /// The whole message was read; its length.
+    Whole(usize),
+}
+
+/// What stands between long bodies: reads should end where the next one begins, so that all of it
+/// is read into its final place.
+#[derive(Default)]
+struct Gap {
+    /// Bytes read since the end of the last long body.
+    since: usize,
+    /// As many stood between the last two; 0 if that is not known, or more than a buffer holds.
+    expected: usize,
+}
+
+impl Gap {
+    /// The most that the next read shall bring.
+    #[inline]
+    fn limit(&self) -> usize {
+        if self.since < self.expected { self.expected - self.since } else { usize::MAX }
+    }
+
+    #[inline]
+    fn read(&mut self, count: usize) {
+        self.since = self.since.saturating_add(count);
+    }
+
+    /// A long body begins, of which `here` bytes have been read already.
+    fn body_begins(&mut self, here: usize) {
+        let gap = self.since.saturating_sub(here);
+        self.expected = if gap <= BUFFER { gap } else { 0 };
+    }
+
+    /// A long body is complete, and `behind` bytes that follow it have been read.
+    fn body_ends(&mut self, behind: usize) {
+        self.since = behind;
+    }
+}
+
 /// Received bytes and frames not yet handed out.
 pub struct Rx {
     framing: Framing,
@@ -98,7 +90,12 @@ pub struct Rx {
     max_size: u64,
     buffer: Option<RxBuffer>,
     at: usize,
+    /// A long frame under way. There is no buffer then: nothing behind the frame is here.
     body: Option<(BodyBuilder, Header)>,
+    gap: Gap,
+    pace: Pace,
+    /// An error of the kernel's that is still to be told.
+    error: Option<Error>,
     /// A long frame that is complete and comes next.
     arrived: Option<(Msg, Flags)>,
     decoder: Option<Box<dyn Decoder>>,
@@ -129,6 +126,9 @@ impl Rx {
             buffer: None,
             at: 0,
             body: None,
+            gap: Gap::default(),
+            pace: Pace::new(),
+            error: None,
             arrived: None,
             decoder: None,
             failure: None,
@@ -162,6 +162,7 @@ impl Rx {
             let mut buffer = RxBuffer::new(BUFFER.max(bytes.len()))?;
             buffer.append(bytes);
             self.buffer = Some(buffer);
+            self.gap.read(bytes.len());
         }
         Ok(())
     }
@@ -416,6 +417,7 @@ impl Rx {
         }
         if body_len > DIRECT {
             let body = BodyBuilder::new(body_len, &bytes[header.header_len..])?;
+            self.gap.body_begins(here);
             self.body = Some((body, header));
             self.at = buffer.filled().len();
             self.retire(pool);
@@ -481,18 +483,98 @@ impl Rx {
     /// # Errors
     /// What the kernel says, except that there is nothing.
     pub fn fill(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        let (to, room) = match &mut self.body {
-            Some((body, _)) => body.spare()?,
-            None => {
-                self.make_room(pool)?;
-                match &mut self.buffer {
-                    Some(buffer) => buffer.spare(),
-                    None => return Err(Error::NoMemory),
-                }
-            }
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let count = match self.body {
+            Some(_) => self.fill_body(fd, pool),
+            None => self.fill_buffer(fd, pool),
         };
-        // SAFETY: `to` is valid for `room` bytes until the body or buffer is used again.
+        if !self.ready {
+            self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
+            self.ready = self.pace.may_have_missed();
+        }
+        count
+    }
+
+    fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
+        self.make_room(pool)?;
+        let Some(buffer) = &mut self.buffer else { return Err(Error::NoMemory) };
+        let (to, room) = buffer.spare();
+        let room = room.min(self.gap.limit());
+        pool.reads = pool.reads.wrapping_add(1);
+        // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
         let result = unsafe { net::recv_raw(fd, to, room) };
+        let count = self.judge(result, room);
+        if let (Ok(count), Some(buffer)) = (count, &mut self.buffer) {
+            // SAFETY: the kernel wrote `count` bytes there.
+            unsafe { buffer.advance(count) };
+            self.gap.read(count);
+        }
+        self.give_back_if_empty(pool);
+        count
+    }
+
+    fn fill_body(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
+        let Some((body, _)) = &mut self.body else { return Ok(0) };
+        let missing = body.missing();
+        let (to, room) = body.spare()?;
+        // SAFETY: `to` is valid for `room` bytes until the body is used again.
+        let count = unsafe { self.read_body(fd, to, room, room == missing, pool)? };
+        if let Some((body, _)) = &mut self.body {
+            // SAFETY: the kernel wrote as many bytes there.
+            unsafe { body.advance(count.min(room)) };
+        }
+        if count >= missing
+            && let Some((body, header)) = self.body.take()
+        {
+            self.gap.body_ends(count - missing);
+            self.arrived = Some((Msg::from_body_builder(body), header.flags));
+        }
+        Ok(count)
+    }
+
+    /// Reads once into a body, and, if `room` is `all` that it needs, what follows it into the
+    /// buffer, of which there is none before. The result counts both.
+    ///
+    /// # Safety
+    /// `to` must be valid for `room` bytes.
+    unsafe fn read_body(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        to: *mut u8,
+        room: usize,
+        all: bool,
+        pool: &mut BufferPool,
+    ) -> Result<usize> {
+        pool.reads = pool.reads.wrapping_add(1);
+        pool.long_reads = pool.long_reads.wrapping_add(1);
+        if !all {
+            // SAFETY: valid by contract.
+            let result = unsafe { net::recv_raw(fd, to, room) };
+            return self.judge(result, room);
+        }
+        let mut buffer = pool.take()?;
+        let (behind, most) = buffer.spare();
+        // The gap begins at the end of the body.
+        let most = if self.gap.expected == 0 { most } else { most.min(self.gap.expected) };
+        // SAFETY: `to` is valid by contract, `behind` until the buffer is used again.
+        let result = unsafe { net::recv_raw_vectored(fd, [(to, room), (behind, most)]) };
+        let count = self.judge(result, room.saturating_add(most));
+        match count {
+            Ok(count) if count > room => {
+                // SAFETY: the kernel wrote what did not fit the body there.
+                unsafe { buffer.advance(count - room) };
+                self.buffer = Some(buffer);
+                self.at = 0;
+            }
+            _ => pool.give(buffer),
+        }
+        count
+    }
+
+    /// What the result of a read for `room` bytes means. 0: there is nothing, or the end.
+    fn judge(&mut self, result: Result<usize>, room: usize) -> Result<usize> {
         let count = match result {
             Ok(0) => {
                 self.ended = true;
@@ -504,37 +586,81 @@ impl Rx {
                 0
             }
             Err(Error::Interrupted) => 0,
-            Err(error) => {
-                self.give_back_if_empty(pool);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
         // A read that was not filled has emptied the kernel's queue; the next bytes make an edge.
         // After a hang-up no further edge comes, so the end must be looked for.
         self.ready &= count == room || self.peer_closed;
-        match &mut self.body {
-            Some((body, _)) => {
-                // SAFETY: the kernel wrote `count` bytes there.
-                unsafe { body.advance(count) };
-                if body.missing() == 0 {
-                    self.finish_body();
-                }
-            }
-            None => {
-                if let Some(buffer) = &mut self.buffer {
-                    // SAFETY: the kernel wrote `count` bytes there.
-                    unsafe { buffer.advance(count) };
-                }
-                self.give_back_if_empty(pool);
-            }
-        }
         Ok(count)
     }
 
-    fn finish_body(&mut self) {
-        if let Some((body, header)) = self.body.take() {
-            self.arrived = Some((Msg::from_body_builder(body), header.flags));
+    /// Reads a long message of one part, of which the header and perhaps a piece are here, from the
+    /// kernel straight to `to`. If not all of it came it goes on as a body of its own.
+    #[cold]
+    pub fn read_into<S: Sink + ?Sized>(
+        &mut self,
+        to: &mut S,
+        fd: BorrowedFd<'_>,
+        pool: &mut BufferPool,
+    ) -> Straight {
+        let Some((header, len, here)) = self.long_header() else { return Straight::Not };
+        let Some(place) = to.place(len) else { return Straight::Not };
+        if let Some(buffer) = self.buffer.take() {
+            let from = buffer.filled().len() - here;
+            // SAFETY: `here` bytes end the buffer, and `place` is valid for `len`, which is more.
+            unsafe { std::ptr::copy_nonoverlapping(buffer.filled()[from..].as_ptr(), place, here) };
+            pool.give(buffer);
         }
+        self.at = 0;
+        self.gap.body_begins(here);
+        // SAFETY: as above.
+        let read = unsafe { self.read_body(fd, place.add(here), len - here, true, pool) };
+        let count = read.unwrap_or_else(|error| {
+            self.fail_later(error);
+            0
+        });
+        if here + count >= len {
+            self.gap.body_ends(here + count - len);
+            return Straight::Whole(len);
+        }
+        // SAFETY: as many bytes have been written there.
+        let part = unsafe { std::slice::from_raw_parts(place, here + count) };
+        match BodyBuilder::new(len, part) {
+            Ok(body) => self.body = Some((body, header)),
+            Err(error) => self.fail_later(error),
+        }
+        if count > 0 { Straight::Part } else { Straight::Not }
+    }
+
+    /// The header at the front of the buffer, the length of the body and how much of that is here,
+    /// if it is a long message of one part that comes next and the rest may be in the kernel.
+    fn long_header(&self) -> Option<(Header, usize, usize)> {
+        let bytes = self.buffer.as_ref()?.filled().get(self.at..)?;
+        let next = self.ready()
+            && self.frames.is_empty()
+            && self.open_parts == 0
+            && self.arrived.is_none()
+            && self.decoder.is_none()
+            && self.error.is_none()
+            && self.framing == Framing::V2
+            && !(self.raw || self.rest_in_buffer);
+        let plain = bytes.first().is_some_and(|&octet| octet == 2);
+        if !(next && plain) {
+            return None;
+        }
+        let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
+        let here = bytes.len() - header.header_len;
+        let long = header.body_len > DIRECT as u64 && header.body_len > here as u64;
+        if !long || header.body_len > self.max_size.min(LONGEST) {
+            return None;
+        }
+        Some((header, usize::try_from(header.body_len).ok()?, here))
+    }
+
+    /// The next read fails with this error.
+    fn fail_later(&mut self, error: Error) {
+        self.error = Some(error);
+        self.ready = true;
     }
 
     fn give_back_if_empty(&mut self, pool: &mut BufferPool) {

@@ -1,5 +1,7 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
+#[cfg(not(loom))]
+use super::kept;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::heap;
@@ -23,6 +25,8 @@ pub struct ForeignFree {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Allocated,
+    /// Allocated, and so long that the block is worth keeping for the next body.
+    Long,
     Foreign,
     RxBuffer,
 }
@@ -32,6 +36,18 @@ enum Origin {
 pub(super) struct Header {
     references: AtomicUsize,
     origin: Origin,
+    /// Bytes of the block behind the header, if its memory may be kept; otherwise 0.
+    room: u32,
+}
+
+impl Header {
+    /// Of a block with this many bytes behind it.
+    fn new(origin: Origin, room: usize) -> Header {
+        let keeps = (kept::SHORTEST..=kept::LONGEST).contains(&room);
+        let origin = if keeps && origin == Origin::Allocated { Origin::Long } else { origin };
+        let room = if keeps { room as u32 } else { 0 };
+        Header { references: AtomicUsize::new(1), origin, room }
+    }
 }
 
 #[repr(C)]
@@ -44,14 +60,34 @@ struct Foreign {
 /// A body of `size` bytes right behind its header, in one allocation.
 pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
     let total = size.checked_add(size_of::<Header>()).ok_or(Error::NoMemory)?;
-    // SAFETY: malloc is aligned for Header (16 bytes) and the block is large enough for it.
+    let again = if size < kept::SHORTEST { None } else { kept::take(size) };
+    // SAFETY: malloc is aligned for Header (16 bytes) and the block is large enough for it; so is
+    // one that was kept.
     unsafe {
-        let header = heap::malloc(total).cast::<Header>();
+        let (header, room) = match again {
+            Some(block) => block,
+            None => (heap::malloc(total).cast::<Header>(), size),
+        };
         if header.is_null() {
             return Err(Error::NoMemory);
         }
-        header.write(Header { references: AtomicUsize::new(1), origin: Origin::Allocated });
+        header.write(Header::new(Origin::Allocated, room));
         Ok((header, header.add(1).cast()))
+    }
+}
+
+/// Models know of every block; nothing is kept there.
+#[cfg(loom)]
+mod kept {
+    pub(super) const SHORTEST: usize = usize::MAX;
+    pub(super) const LONGEST: usize = 0;
+
+    pub(super) fn take(_size: usize) -> Option<(*mut super::Header, usize)> {
+        None
+    }
+
+    pub(super) unsafe fn give(_header: *mut super::Header, _size: usize) -> bool {
+        false
     }
 }
 
@@ -65,7 +101,7 @@ pub(super) fn foreign(data: *mut u8, free: ForeignFree) -> Result<*mut Header> {
         if block.is_null() {
             return Err(Error::NoMemory);
         }
-        let header = Header { references: AtomicUsize::new(1), origin: Origin::Foreign };
+        let header = Header::new(Origin::Foreign, 0);
         block.write(Foreign { header, data, free });
         Ok(block.cast())
     }
@@ -175,12 +211,19 @@ pub(super) unsafe fn release(header: *mut Header) {
 unsafe fn free(header: *mut Header) {
     // SAFETY: the last reference is gone, so the block is ours; Foreign starts with its Header.
     unsafe {
-        if (*header).origin == Origin::Foreign {
-            let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
-            heap::free(header.cast());
-            (free.function)(data.cast(), free.hint);
-        } else {
-            heap::free(header.cast());
+        match (*header).origin {
+            Origin::Allocated => heap::free(header.cast()),
+            Origin::Foreign => {
+                let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
+                heap::free(header.cast());
+                (free.function)(data.cast(), free.hint);
+            }
+            Origin::Long | Origin::RxBuffer => {
+                let room = (*header).room as usize;
+                if room == 0 || !kept::give(header, room) {
+                    heap::free(header.cast());
+                }
+            }
         }
     }
 }
@@ -338,6 +381,8 @@ impl BodyBuilder {
             if moved.is_null() {
                 return Err(Error::NoMemory);
             }
+            // SAFETY: the header moved with the block, and nobody else has it.
+            unsafe { moved.write(Header::new(Origin::Allocated, capacity)) };
             self.header = moved;
             self.capacity = capacity;
         }

@@ -10,6 +10,14 @@ pub trait Sink {
     /// [`Msg`] that shares the buffer is better; nothing happened then.
     fn take(&mut self, bytes: &[u8], more: bool) -> bool;
 
+    /// Where a body of `len` bytes may be put that is not here yet, valid for as many; what is put
+    /// there does not count before it is complete. `None` if that is no better than a [`Msg`].
+    #[inline]
+    fn place(&mut self, len: usize) -> Option<*mut u8> {
+        let _ = len;
+        None
+    }
+
     /// Whether messages as such are welcome, too: [`Sink::take_message`] may be called.
     const TAKES_MESSAGES: bool;
 
@@ -30,6 +38,11 @@ pub trait Sink {
 impl Sink for [MaybeUninit<u8>] {
     /// A body must not be freed here: what frees it may be the application's.
     const TAKES_MESSAGES: bool = false;
+
+    #[inline]
+    fn place(&mut self, len: usize) -> Option<*mut u8> {
+        (len <= self.len()).then(|| self.as_mut_ptr().cast())
+    }
 
     #[inline]
     fn take(&mut self, bytes: &[u8], _more: bool) -> bool {

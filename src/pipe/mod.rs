@@ -597,6 +597,18 @@ impl PipeTable {
         }
     }
 
+    /// Moves with each read from the kernel.
+    #[inline]
+    pub fn reads(&self) -> u32 {
+        self.pool.reads
+    }
+
+    /// Moves with each of those reads for a long body.
+    #[inline]
+    pub fn long_reads(&self) -> u32 {
+        self.pool.long_reads
+    }
+
     /// The socket is quiet: gives back memory that only traffic needs.
     pub fn trim(&mut self) {
         self.pool.trim();

@@ -252,7 +252,7 @@ impl Wire {
             return None;
         }
         let connection = self.connection.as_mut()?;
-        let taken = connection.rx.take_into(to, pool)?;
+        let taken = connection.take_into(to, pool)?;
         to.came_from(&connection.metadata);
         Some(taken)
     }

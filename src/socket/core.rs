@@ -8,6 +8,7 @@ use super::{Mail, Socket};
 use crate::connection::opening::Opening;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::msg;
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
@@ -56,6 +57,10 @@ const PATIENCE: Duration = Duration::from_millis(32);
 const BRIEFLY: Duration = Duration::from_millis(64);
 /// Messages received from connections known to be readable before the others are looked at.
 const LOOK_AROUND: u32 = 64;
+/// As many messages received in short order show that the application is back.
+const BACK: u32 = 8;
+/// The same as [`LOOK_AROUND`] in reads for long messages, which take longer.
+const LONG_READS_BETWEEN: u32 = 8;
 
 /// The state of one socket.
 pub struct Core {
@@ -105,6 +110,8 @@ pub struct Core {
     /// The application has received all there was since the last send.
     drained: bool,
     unlooked: u32,
+    /// [`PipeTable::long_reads`] when all connections were looked at last.
+    unlooked_from: u32,
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
@@ -162,6 +169,7 @@ impl Core {
             returns: 0,
             drained: true,
             unlooked: 0,
+            unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
             spare_mail: Vec::new(),
@@ -455,15 +463,51 @@ impl Core {
     #[inline]
     pub(super) fn look_around(&mut self) {
         self.unlooked += 1;
-        if self.unlooked >= LOOK_AROUND && self.pipes.connections() > 0 {
-            self.unlooked = 0;
-            // Whoever receives all the time never finds nothing, and is there all the same.
-            self.attend();
-            if !self.pipes.all_have_input() {
-                self.poll_set();
-                self.pump();
-            }
+        let long = self.pipes.long_reads() != self.unlooked_from;
+        if self.unlooked.is_multiple_of(BACK) || long {
+            self.look_around_after_some();
         }
+    }
+
+    fn look_around_after_some(&mut self) {
+        if self.pipes.connections() == 0 {
+            return;
+        }
+        if !self.attended {
+            self.come_back();
+        }
+        let reads = self.pipes.long_reads();
+        if self.unlooked < LOOK_AROUND
+            && reads.wrapping_sub(self.unlooked_from) < LONG_READS_BETWEEN
+        {
+            return;
+        }
+        self.unlooked = 0;
+        self.unlooked_from = reads;
+        // Whoever receives all the time never finds nothing, and is there all the same.
+        self.attend();
+        if self.pipes.connections() > 1 && !self.pipes.all_have_input() {
+            self.poll_set();
+            self.pump();
+        }
+    }
+
+    /// The application receives what the I/O thread has read for it. If it does so at a good pace it
+    /// need not wait until that is used up: as long as the thread reads ahead there is no end of it,
+    /// and what is read so far ahead is out of the cache when its turn comes.
+    #[cold]
+    fn come_back(&mut self) {
+        let now = ticks();
+        let quick = now.wrapping_sub(self.last_look) < RECENT * u64::from(BACK);
+        self.last_look = now;
+        if quick {
+            self.attend();
+        }
+    }
+
+    /// Moves whenever the application looked after the set, or read from a connection.
+    pub(super) fn activity(&self) -> u32 {
+        self.activity.wrapping_add(self.pipes.reads())
     }
 
     /// The application looks after the set from now on: the I/O thread need not wake up for it.
@@ -511,9 +555,17 @@ impl Core {
             && (self.attended || self.pipes.is_dirty())
             && let Some(io) = &self.io
         {
-            self.watched = true;
+            let io = io.clone();
+            self.set_watched(true);
             self.seen_at = None;
             io.watch(self.key);
+        }
+    }
+
+    /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
+    pub(super) fn set_watched(&mut self, watched: bool) {
+        if std::mem::replace(&mut self.watched, watched) != watched {
+            msg::set_busy(watched);
         }
     }
 
@@ -635,6 +687,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        self.set_watched(false);
         if let Some(io) = &self.io {
             if let Some(set) = &self.pipes.set {
                 let _ = io.remove(set.as_raw_fd());

@@ -488,7 +488,7 @@ impl Handler for Socket {
         let had_to_flush = core.flush_if_left();
         socket.holds_back.store(core.pipes.is_dirty(), Ordering::Relaxed);
         let tick = core.tick(had_to_flush);
-        core.watched = tick != Tick::Done;
+        core.set_watched(tick != Tick::Done);
         if !core.watched {
             core.pipes.trim();
         }
@@ -517,13 +517,14 @@ impl Core {
         if self.led || self.socket.signal.sleepers() > 0 {
             // A thread of the application waits on the set: nothing to do for us, but it will be
             // back soon if it was a moment ago.
-            let moved = self.activity != std::mem::replace(&mut self.seen_activity, self.activity);
+            let activity = self.activity();
+            let moved = activity != std::mem::replace(&mut self.seen_activity, activity);
             self.seen_at = None;
             return if moved { Tick::Later } else { Tick::Done };
         }
         let now = Instant::now();
-        if self.activity != self.seen_activity || self.seen_at.is_none() {
-            self.seen_activity = self.activity;
+        if self.activity() != self.seen_activity || self.seen_at.is_none() {
+            self.seen_activity = self.activity();
             self.seen_at = Some(now);
             return Tick::Later;
         }

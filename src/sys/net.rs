@@ -333,6 +333,24 @@ pub unsafe fn recv_raw(fd: BorrowedFd<'_>, buffer: *mut u8, length: usize) -> Re
     retry(|| unsafe { libc::recv(fd.as_raw_fd(), buffer.cast(), length, libc::MSG_DONTWAIT) })
 }
 
+/// Like [`recv_raw`], for two buffers, filled one after the other.
+///
+/// # Safety
+/// As [`recv_raw`], for both.
+pub unsafe fn recv_raw_vectored(
+    fd: BorrowedFd<'_>,
+    buffers: [(*mut u8, usize); 2],
+) -> Result<usize> {
+    let mut pieces =
+        buffers.map(|(base, length)| libc::iovec { iov_base: base.cast(), iov_len: length });
+    // SAFETY: msghdr is plain data for which all zeros is a value.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = pieces.as_mut_ptr();
+    message.msg_iovlen = pieces.len() as _;
+    // SAFETY: the header describes pieces that are writable, by the caller's promise.
+    retry(|| unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) })
+}
+
 /// Writes as much as the system takes now, at least a byte. `Err(Again)`: nothing now. A peer
 /// that is gone is `EPIPE` or `ECONNRESET`, never a signal.
 pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {

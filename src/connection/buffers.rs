@@ -1,0 +1,64 @@
+//! Receive buffers that the connections of a socket take turns with.
+
+use crate::error::Result;
+use crate::msg::RxBuffer;
+use std::collections::VecDeque;
+
+/// What one read asks the kernel for.
+pub(super) const BUFFER: usize = 64 * 1024;
+
+/// Buffers kept while connections are busy: reading from many in turn needs one for each.
+const KEPT: usize = 32;
+
+/// Buffers kept when they are not.
+const KEPT_IDLE: usize = 2;
+
+/// Buffers waiting for use by any connection of a socket.
+#[derive(Default)]
+pub struct BufferPool {
+    /// Some may still be in use by messages cut from them; those given longest ago come first.
+    free: VecDeque<RxBuffer>,
+    /// Moves with each read from the kernel.
+    pub reads: u32,
+    /// Those of them for long bodies.
+    pub long_reads: u32,
+}
+
+impl BufferPool {
+    pub(super) fn take(&mut self) -> Result<RxBuffer> {
+        // The last one given is the likeliest to be in the cache, the first one to be free.
+        let found = self.free.pop_back().and_then(|last| self.unused(last));
+        let found = found.or_else(|| self.free.pop_front().and_then(|first| self.unused(first)));
+        found.map_or_else(|| RxBuffer::new(BUFFER), Ok)
+    }
+
+    /// The buffer, empty, unless messages still use it.
+    fn unused(&mut self, mut buffer: RxBuffer) -> Option<RxBuffer> {
+        let filled = buffer.filled().len();
+        if buffer.rewind(filled) {
+            Some(buffer)
+        } else {
+            self.free.push_back(buffer);
+            None
+        }
+    }
+
+    pub(super) fn give(&mut self, buffer: RxBuffer) {
+        if self.free.len() < KEPT && buffer.capacity() == BUFFER {
+            self.free.push_back(buffer);
+        }
+    }
+
+    /// Gives back what only a busy socket needs.
+    pub fn trim(&mut self) {
+        if self.free.len() > KEPT_IDLE {
+            self.free.truncate(KEPT_IDLE);
+            self.free.shrink_to_fit();
+        }
+    }
+
+    /// Gives all memory back.
+    pub fn clear(&mut self) {
+        self.free.clear();
+    }
+}
