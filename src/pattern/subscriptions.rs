@@ -1,7 +1,7 @@
 //! Subscriptions: prefixes of messages (RFC 29, "SUB: SHALL ... filter messages by prefix").
 
 use super::PipeId;
-use super::trie::{NodeId, Trie};
+use super::trie::{NodeId, Trie, begins_with};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 
@@ -63,7 +63,12 @@ pub(crate) enum Tell {
 #[derive(Debug, Default)]
 pub(crate) struct TopicCounts {
     trie: Trie,
+    /// The topic, if there is one alone and it is short: many subscribers have no other.
+    only: Option<Box<[u8]>>,
 }
+
+/// The longest topic that is kept in [`TopicCounts::only`].
+const SHORT: usize = 64;
 
 impl TopicCounts {
     /// The number of different topics.
@@ -79,6 +84,8 @@ impl TopicCounts {
         let (id, new) = self.trie.insert(topic, 1).ok_or(Error::NoMemory)?;
         if !new {
             self.trie.set_value(id, self.trie.value(id).saturating_add(1));
+        } else if self.trie.len() <= 2 {
+            self.note_only();
         }
         Ok(())
     }
@@ -92,13 +99,29 @@ impl TopicCounts {
         }
         self.trie.remove(id);
         self.trie.compact();
+        if self.trie.len() <= 1 {
+            self.note_only();
+        }
         Cancelled::Last
+    }
+
+    fn note_only(&mut self) {
+        let trie = &self.trie;
+        let alone = if trie.len() == 1 { trie.ids().next() } else { None };
+        self.only = alone.filter(|&id| trie.key_len(id) <= SHORT).map(|id| {
+            let mut topic = vec![0; trie.key_len(id)].into_boxed_slice();
+            trie.copy_key(id, &mut topic);
+            topic
+        });
     }
 
     /// Whether a subscription is a prefix of this message.
     #[inline]
     pub(crate) fn matches(&self, message: &[u8]) -> bool {
-        self.trie.find_prefix(message, |_| true)
+        match &self.only {
+            Some(topic) => begins_with(message, topic),
+            None => self.trie.find_prefix(message, |_| true),
+        }
     }
 
     /// The subscription messages for all topics, each once.

@@ -13,6 +13,7 @@ mod arena;
 mod record;
 
 use arena::{Arena, Block};
+pub(crate) use record::begins_with;
 use record::{Child, Fork};
 
 /// A topic. Never 0.
@@ -82,15 +83,16 @@ impl Trie {
             match fork.child(bytes, first) {
                 None => return false,
                 Some(Child::Leaf(leaf)) => {
-                    return tail.starts_with(record::leaf_label(bytes, leaf))
+                    return begins_with(tail, record::leaf_label(bytes, leaf))
                         && found(record::value(bytes, leaf));
                 }
                 Some(Child::Fork(below)) => {
                     fork = Fork::read(bytes, below);
-                    match tail.strip_prefix(fork.label(bytes)) {
-                        Some(after) => rest = after,
-                        None => return false,
+                    let label = fork.label(bytes);
+                    if !begins_with(tail, label) {
+                        return false;
                     }
+                    rest = &tail[label.len()..];
                 }
             }
         }

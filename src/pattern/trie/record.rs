@@ -151,6 +151,18 @@ pub(super) fn copy_leaf(from: &mut Arena, leaf: Block, to: &mut Arena, parent: B
     copy
 }
 
+/// Whether `text` begins with `label`, which is mostly short: a call would take longer.
+#[inline]
+pub(crate) fn begins_with(text: &[u8], label: &[u8]) -> bool {
+    match label {
+        [] => true,
+        short if short.len() <= 8 => {
+            text.len() >= short.len() && short.iter().zip(text).all(|(a, b)| a == b)
+        }
+        long => text.starts_with(long),
+    }
+}
+
 /// A fork as it is in the arena.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fork {
@@ -168,11 +180,16 @@ impl Fork {
     #[inline]
     pub(super) fn read(bytes: &[u8], fork: Block) -> Fork {
         let at = start(fork);
-        let (label, label_len) = label(bytes, at + FORK_LABEL);
+        // One look whether it is in the arena is enough for all of it.
+        let head: &[u8; FORK_LABEL + 1] = bytes[at..].first_chunk().unwrap_or(&[0; _]);
+        let (label, label_len) = match head[FORK_LABEL] {
+            LONG => label(bytes, at + FORK_LABEL),
+            len => (at + FORK_LABEL + 1, len as usize),
+        };
         Fork {
-            end: word(bytes, at + END),
-            count: short(bytes, at + COUNT),
-            room: short(bytes, at + ROOM),
+            end: word(head, END),
+            count: short(head, COUNT),
+            room: short(head, ROOM),
             label,
             label_len,
         }
