@@ -124,9 +124,9 @@ impl TopicCounts {
         }
     }
 
-    /// The subscription messages for all topics, each once.
+    /// The subscription messages for all topics, each once, in the order of the topics.
     pub(crate) fn messages(&self) -> impl Iterator<Item = Msg> + '_ {
-        self.trie.ids().filter_map(|id| message_of(&self.trie, id, SUBSCRIBE).ok())
+        self.trie.ids_in_order().filter_map(|id| message_of(&self.trie, id, SUBSCRIBE).ok())
     }
 }
 

@@ -231,6 +231,31 @@ impl Trie {
         })
     }
 
+    /// The numbers of all topics in the order of their keys.
+    pub(crate) fn ids_in_order(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let mut waiting: Vec<Child> = Vec::new();
+        if self.root != 0 {
+            waiting.push(Child::Fork(self.root));
+        }
+        let mut below = Vec::new();
+        std::iter::from_fn(move || {
+            while let Some(child) = waiting.pop() {
+                let at = match child {
+                    Child::Leaf(id) => return Some(id),
+                    Child::Fork(at) => at,
+                };
+                let fork = Fork::read(self.arena.bytes(), at);
+                below.extend((0..fork.count).map(|slot| fork.child_at(&self.arena, slot)));
+                below.sort_unstable_by_key(|&child| fork.key_of(&self.arena, child));
+                waiting.extend(below.drain(..).rev());
+                if fork.end != 0 {
+                    return Some(fork.end);
+                }
+            }
+            None
+        })
+    }
+
     /// The length of a topic's key.
     pub(crate) fn key_len(&self, id: NodeId) -> usize {
         let bytes = self.arena.bytes();
