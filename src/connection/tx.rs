@@ -24,6 +24,9 @@ const GATHER: usize = 16;
 /// An idle connection keeps no more buffer than this.
 const IDLE_CAPACITY: usize = 512;
 
+/// Buffers of sent chunks kept for later ones while there is traffic.
+const SPARES: usize = 16;
+
 struct Chunk {
     bytes: Vec<u8>,
     /// A large body that follows `bytes`.
@@ -47,6 +50,8 @@ impl Chunk {
 /// Frames waiting for the kernel, oldest first.
 pub struct TxQueue {
     chunks: VecDeque<Chunk>,
+    /// Empty buffers for further chunks.
+    spares: Vec<Vec<u8>>,
     /// Chunks at the front that are sent, kept until the message they began is sent as a whole.
     done: usize,
     bytes: usize,
@@ -68,6 +73,7 @@ impl TxQueue {
     pub fn new(framing: Framing, raw: bool) -> TxQueue {
         TxQueue {
             chunks: VecDeque::new(),
+            spares: Vec::new(),
             done: 0,
             bytes: 0,
             messages: 0,
@@ -142,8 +148,9 @@ impl TxQueue {
     #[cold]
     fn open_chunk(&mut self) {
         let starts_message = !self.mid_message;
+        let bytes = self.spares.pop().unwrap_or_default();
         self.chunks.push_back(Chunk {
-            bytes: Vec::new(),
+            bytes,
             body: None,
             sent: 0,
             messages: 0,
@@ -417,7 +424,7 @@ impl TxQueue {
         }
         if keep == self.chunks.len() {
             // All sent: the last chunk becomes the empty first one.
-            self.chunks.drain(..keep - 1);
+            self.drop_chunks(keep - 1);
             let chunk = &mut self.chunks[0];
             chunk.body = None;
             chunk.sent = 0;
@@ -426,14 +433,33 @@ impl TxQueue {
             chunk.clear.clear();
             chunk.bytes.clear();
         } else {
-            self.chunks.drain(..keep);
+            self.drop_chunks(keep);
         }
         self.done -= keep;
         self.done = self.done.min(self.chunks.len());
     }
 
+    /// Drops the first `count` chunks and keeps their buffers, if they are large.
+    fn drop_chunks(&mut self, count: usize) {
+        for chunk in self.chunks.drain(..count) {
+            let mut bytes = chunk.bytes;
+            if bytes.capacity() >= BATCH / 2 && self.spares.len() < SPARES {
+                bytes.clear();
+                self.spares.push(bytes);
+            }
+        }
+    }
+
+    /// Whether there is memory that an idle connection does not need.
+    #[inline]
+    pub fn is_grown(&self) -> bool {
+        !self.spares.is_empty()
+            || self.chunks.front().is_some_and(|c| c.bytes.capacity() > IDLE_CAPACITY)
+    }
+
     /// Gives back memory that a burst left behind. Called when the connection has been quiet.
     pub fn shrink(&mut self) {
+        self.spares = Vec::new();
         if self.bytes == 0 {
             if let Some(chunk) = self.chunks.front_mut() {
                 chunk.bytes.shrink_to(IDLE_CAPACITY);
@@ -504,4 +530,42 @@ fn frames_of(framing: Framing, chunk: &Chunk) -> Vec<(usize, Msg)> {
         frames.push((at, msg));
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn buffers_are_used_again_and_given_back_when_it_is_quiet() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut queue = TxQueue::new(Framing::V2, false);
+        let mut received = 0;
+        let mut sink = vec![0; 1 << 20];
+        for round in 0..3 {
+            for _ in 0..1000 {
+                assert!(queue.push_bytes(&[7; 1000]));
+            }
+            let before = queue.spares.len();
+            while !queue.flush(ours.as_fd()).unwrap() {
+                received += theirs.read(&mut sink).unwrap();
+                queue.unblock();
+            }
+            assert!(queue.is_grown() && queue.spares.len() <= SPARES);
+            assert!(round == 0 || queue.spares.len() >= before, "buffers were freed");
+        }
+        let expected = 3 * 1000 * (1000 + 9);
+        while received < expected {
+            received += theirs.read(&mut sink).unwrap();
+        }
+        assert_eq!((received, queue.messages(), queue.bytes()), (expected, 0, 0));
+        queue.shrink();
+        assert!(!queue.is_grown());
+    }
 }

@@ -61,6 +61,8 @@ pub struct Pipe {
     awaited: bool,
     /// Counted in `PipeTable::holding`.
     holds: bool,
+    /// In `PipeTable::grown`.
+    grown: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
     ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
@@ -86,6 +88,7 @@ impl Pipe {
             dirty: CLEAN,
             awaited: false,
             holds: false,
+            grown: false,
             ending: false,
             lingering: false,
             attached: false,
@@ -166,6 +169,8 @@ pub struct PipeTable {
     urgent: Vec<PipeId>,
     /// What several connections are to send alike.
     fan: Fan,
+    /// Pipes whose connection has memory for sending that an idle one does not need.
+    grown: Vec<PipeId>,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -208,6 +213,7 @@ impl PipeTable {
             dirty: Vec::new(),
             urgent: Vec::new(),
             fan: Fan::default(),
+            grown: Vec::new(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -492,6 +498,10 @@ impl PipeTable {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let Some(connection) = &mut wire.connection else { return };
+        if !pipe.grown && connection.tx.is_grown() {
+            pipe.grown = true;
+            self.grown.push(id);
+        }
         match result {
             Ok(empty) => {
                 if empty == connection.watches_out {
@@ -613,6 +623,14 @@ impl PipeTable {
     pub fn trim(&mut self) {
         self.pool.trim();
         self.fan.trim();
+        for id in std::mem::take(&mut self.grown) {
+            if let Some(pipe) = self.get(id)
+                && std::mem::take(&mut pipe.grown)
+                && let Some(connection) = pipe.connection()
+            {
+                connection.tx.shrink();
+            }
+        }
     }
 
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
