@@ -293,3 +293,6 @@ impl Connection {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 //! application that is away, [`Rx::gather`] cuts up to the high-water mark and stops there.
 
 use super::buffers::BUFFER;
-use super::pace::Pace;
 pub use super::buffers::BufferPool;
+use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::net;

@@ -132,10 +132,7 @@ impl TxQueue {
 
     fn tail(&mut self, room: usize) -> &mut Chunk {
         let fits = self.chunks.len() > self.done
-            && self
-                .chunks
-                .back()
-                .is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
+            && self.chunks.back().is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
         if !fits {
             let starts_message = !self.mid_message;
             self.chunks.push_back(Chunk {

@@ -273,7 +273,8 @@ impl RxBuffer {
     #[inline]
     pub fn filled_mut(&mut self) -> Option<&mut [u8]> {
         // SAFETY: as in `filled`; nobody else reads them, and only `share` changes that.
-        self.is_unique().then(|| unsafe { std::slice::from_raw_parts_mut(self.base(), self.filled) })
+        self.is_unique()
+            .then(|| unsafe { std::slice::from_raw_parts_mut(self.base(), self.filled) })
     }
 
     /// Where the next bytes go, and how many fit.

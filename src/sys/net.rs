@@ -337,7 +337,10 @@ pub unsafe fn recv_raw(fd: BorrowedFd<'_>, buffer: *mut u8, length: usize) -> Re
 ///
 /// # Safety
 /// As [`recv_raw`], for both.
-pub unsafe fn recv_raw_vectored(fd: BorrowedFd<'_>, buffers: [(*mut u8, usize); 2]) -> Result<usize> {
+pub unsafe fn recv_raw_vectored(
+    fd: BorrowedFd<'_>,
+    buffers: [(*mut u8, usize); 2],
+) -> Result<usize> {
     let mut pieces =
         buffers.map(|(base, length)| libc::iovec { iov_base: base.cast(), iov_len: length });
     // SAFETY: msghdr is plain data for which all zeros is a value.
