@@ -306,3 +306,6 @@ impl Connection {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,13 +37,30 @@ struct Chunk {
     messages: usize,
     /// Whether a message begins with the first byte.
     starts_message: bool,
-    /// The messages in clear, each with where its frame ends, if `bytes` are encrypted.
-    clear: Vec<(usize, Msg)>,
+    /// If `bytes` are encrypted: the same frames as they would be otherwise.
+    clear: Clear,
+}
+
+/// Frames in clear, the last of which may have its body apart.
+#[derive(Default)]
+struct Clear {
+    bytes: Vec<u8>,
+    body: Option<Msg>,
 }
 
 impl Chunk {
     fn len(&self) -> usize {
         self.bytes.len() + self.body.as_ref().map_or(0, Msg::len)
+    }
+
+    /// Whether a large body ends the chunk.
+    fn is_closed(&self) -> bool {
+        self.body.is_some() || self.clear.body.is_some()
+    }
+
+    fn make_owned(&mut self) -> Result<()> {
+        let bodies = self.body.iter_mut().chain(&mut self.clear.body);
+        bodies.into_iter().try_for_each(Msg::make_owned)
     }
 }
 
@@ -134,10 +151,7 @@ impl TxQueue {
     #[inline]
     fn tail(&mut self, room: usize) -> &mut Chunk {
         let fits = self.chunks.len() > self.done
-            && self
-                .chunks
-                .back()
-                .is_some_and(|c| c.body.is_none() && c.bytes.len() + room <= BATCH);
+            && self.chunks.back().is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
         if !fits {
             self.open_chunk();
         }
@@ -155,7 +169,7 @@ impl TxQueue {
             sent: 0,
             messages: 0,
             starts_message,
-            clear: Vec::new(),
+            clear: Clear::default(),
         });
     }
 
@@ -177,8 +191,11 @@ impl TxQueue {
     /// copying it into a chunk.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
-        if self.mid_message || self.special || bytes.len() > COPY_LIMIT {
+        if self.mid_message || bytes.len() > COPY_LIMIT {
             return false;
+        }
+        if self.special {
+            return self.push_encrypted_bytes(bytes);
         }
         if self.framing == Framing::V2 && bytes.len() <= frame::SHORT {
             let len = 2 + bytes.len();
@@ -192,6 +209,18 @@ impl TxQueue {
             return true;
         }
         self.push_long_bytes(bytes);
+        true
+    }
+
+    fn push_encrypted_bytes(&mut self, bytes: &[u8]) -> bool {
+        if self.raw || self.encoder.is_none() {
+            return false;
+        }
+        self.encrypt_frame(Flags::NONE, bytes);
+        self.messages += 1;
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.messages += 1;
+        }
         true
     }
 
@@ -302,26 +331,38 @@ impl TxQueue {
         }
     }
 
-    /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well: what
-    /// is sent again over another connection is encrypted with other keys.
-    fn append_encrypted(&mut self, mut msg: Msg, more: bool, command: bool) {
+    fn append_encrypted(&mut self, msg: Msg, more: bool, command: bool) {
+        self.encrypt_frame(Flags::new(more, command), msg.data());
+        if msg.len() > COPY_LIMIT
+            && let Some(chunk) = self.chunks.back_mut()
+        {
+            self.borrowed |= msg.is_borrowed();
+            chunk.clear.body = Some(msg);
+        }
+    }
+
+    /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well, a large
+    /// body excepted: what is sent again over another connection is encrypted with other keys.
+    #[inline]
+    fn encrypt_frame(&mut self, flags: Flags, body: &[u8]) {
         let Some(mut encoder) = self.encoder.take() else { return };
-        let len = msg.len() + encoder.overhead();
+        let (framing, len) = (self.framing, body.len() + encoder.overhead());
         let mut header = [0u8; MAX_HEADER];
-        let header_len = frame::encode_header(self.framing, len, false, false, &mut header);
+        let header_len = frame::encode_header(framing, len, false, false, &mut header);
         let chunk = self.tail(header_len + len);
         let before = chunk.bytes.len();
         chunk.bytes.extend_from_slice(&header[..header_len]);
-        let encoded = encoder.encode(Flags::new(more, command), msg.data(), &mut chunk.bytes);
-        if encoded.is_err() {
+        if encoder.encode(flags, body, &mut chunk.bytes).is_err() {
             chunk.bytes.truncate(before);
             self.exhausted = true;
         } else {
-            let end = chunk.bytes.len();
-            if !command && msg.make_owned().is_ok() {
-                chunk.clear.push((end, msg));
+            let (more, command) = (flags.more(), flags.command());
+            let clear_len = frame::encode_header(framing, body.len(), more, command, &mut header);
+            chunk.clear.bytes.extend_from_slice(&header[..clear_len]);
+            if body.len() <= COPY_LIMIT {
+                chunk.clear.bytes.extend_from_slice(body);
             }
-            self.bytes += end - before;
+            self.bytes += header_len + len;
         }
         self.encoder = Some(encoder);
     }
@@ -331,17 +372,8 @@ impl TxQueue {
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on.
     pub fn make_owned(&mut self) -> Result<()> {
-        for chunk in self.chunks.iter_mut().skip(self.done) {
-            if let Some(body) = &mut chunk.body {
-                body.make_owned()?;
-            }
-        }
         // Sent chunks that are only kept for a possible resend need their bodies, too.
-        for chunk in self.chunks.iter_mut().take(self.done) {
-            if let Some(body) = &mut chunk.body {
-                body.make_owned()?;
-            }
-        }
+        self.chunks.iter_mut().try_for_each(Chunk::make_owned)?;
         self.borrowed = false;
         Ok(())
     }
@@ -430,7 +462,8 @@ impl TxQueue {
             chunk.sent = 0;
             chunk.messages = 0;
             chunk.starts_message = true;
-            chunk.clear.clear();
+            chunk.clear.bytes.clear();
+            chunk.clear.body = None;
             chunk.bytes.clear();
         } else {
             self.drop_chunks(keep);
@@ -463,6 +496,7 @@ impl TxQueue {
         if self.bytes == 0 {
             if let Some(chunk) = self.chunks.front_mut() {
                 chunk.bytes.shrink_to(IDLE_CAPACITY);
+                chunk.clear.bytes.shrink_to(IDLE_CAPACITY);
             }
             self.chunks.shrink_to(1);
         }
@@ -480,15 +514,11 @@ impl TxQueue {
         let mut any_unsent = false;
         // A message whose first part is gone cannot be sent again.
         let mut whole = false;
-        for mut chunk in std::mem::take(&mut self.chunks) {
+        let overhead = self.encoder.as_ref().map(|encoder| encoder.overhead());
+        for chunk in std::mem::take(&mut self.chunks) {
             whole |= chunk.starts_message && message.is_empty();
             let sent = chunk.sent;
-            let frames = if self.encoder.is_some() {
-                std::mem::take(&mut chunk.clear)
-            } else {
-                frames_of(self.framing, &chunk)
-            };
-            for (end, msg) in frames {
+            for (end, msg) in frames_of(self.framing, &chunk, overhead) {
                 any_unsent |= end > sent;
                 let more = msg.more();
                 message.push(msg);
@@ -511,23 +541,37 @@ impl TxQueue {
     }
 }
 
-/// The message frames encoded in a chunk, each with where it ends.
-fn frames_of(framing: Framing, chunk: &Chunk) -> Vec<(usize, Msg)> {
+/// The message frames encoded in a chunk, each with where it ends. `overhead` is what encryption
+/// adds to a frame's body, if the chunk is encrypted.
+fn frames_of(framing: Framing, chunk: &Chunk, overhead: Option<usize>) -> Vec<(usize, Msg)> {
+    let (bytes, last_body) = match overhead {
+        None => (&chunk.bytes, &chunk.body),
+        Some(_) => (&chunk.clear.bytes, &chunk.clear.body),
+    };
     let mut frames = Vec::new();
     let mut at = 0;
-    while let Some(rest) = chunk.bytes.get(at..).filter(|r| !r.is_empty()) {
+    let mut end = 0;
+    while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
         let Ok(Some(header)) = frame::parse_header(framing, rest) else { break };
-        let start = at + header.header_len;
-        at = start.saturating_add(header.body_len as usize);
+        let (start, len) = (at + header.header_len, header.body_len as usize);
+        at = start.saturating_add(len);
+        end = match overhead {
+            None => at,
+            Some(overhead) => {
+                let len = len.saturating_add(overhead);
+                let mut outer = [0u8; MAX_HEADER];
+                end + frame::encode_header(framing, len, false, false, &mut outer) + len
+            }
+        };
         if header.flags.command() {
             continue;
         }
-        let body = chunk.bytes.get(start..at);
-        let body = body.or_else(|| chunk.body.as_ref().map(Msg::data)).unwrap_or_default();
+        let body = bytes.get(start..at);
+        let body = body.or_else(|| last_body.as_ref().map(Msg::data)).unwrap_or_default();
         // Without memory for a copy the message is sent empty rather than torn.
         let mut msg = Msg::copy_from(body).unwrap_or_default();
         msg.set_more(header.flags.more());
-        frames.push((at, msg));
+        frames.push((end, msg));
     }
     frames
 }
