@@ -199,7 +199,10 @@ impl Connection {
     }
 
     /// One read if it may bring something; false if there is nothing for now.
-    fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
         if self.rx.ended() {
             return Err(Error::Os(libc::ECONNRESET));
         }

@@ -615,6 +615,21 @@ impl PipeTable {
         }
     }
 
+    /// Reads from the kernel if it may have bytes for this pipe and nothing is here. True if a
+    /// message stands ready then.
+    fn prime(&mut self, id: PipeId) -> bool {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        let Kind::Wire(wire) = &mut pipe.kind else { return false };
+        match wire.prime(&mut self.pool) {
+            Ok(false) => return false,
+            Ok(true) => {}
+            Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
+        }
+        let (holds, ready) = (wire.holds_data(), wire.stands_ready());
+        pipe.note_holding(holds, &mut self.holding);
+        ready
+    }
+
     /// Reads the next frame, from wherever it is.
     #[inline]
     fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
@@ -671,10 +686,11 @@ impl PipeSet for PipeTable {
         if pipe.next.is_some() {
             return true;
         }
-        if let Kind::Inproc(end) = &mut pipe.kind
-            && !pipe.lingering
-            && end.reader.has_frame()
-        {
+        let here = match &mut pipe.kind {
+            Kind::Inproc(end) => !pipe.lingering && end.reader.has_frame(),
+            Kind::Wire(_) => self.stands_ready(id),
+        };
+        if here {
             return true;
         }
         let msg = self.pull(id, true);
@@ -775,7 +791,7 @@ impl PipeSet for PipeTable {
             return false;
         }
         match &mut pipe.kind {
-            Kind::Wire(wire) => wire.stands_ready(),
+            Kind::Wire(wire) => wire.stands_ready() || !self.frugal && self.prime(id),
             Kind::Inproc(end) => {
                 if self.patient && alone {
                     end.reader.linger();

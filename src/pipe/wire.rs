@@ -207,6 +207,21 @@ impl Wire {
         self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
     }
 
+    /// Reads from the kernel if that may have bytes and nothing is here. False if it was not tried.
+    ///
+    /// # Errors
+    /// Why the connection died.
+    #[inline]
+    pub(super) fn prime(&mut self, pool: &mut BufferPool) -> Result<bool> {
+        match &mut self.connection {
+            Some(connection) if self.backlog.is_empty() && connection.rx.wants_bytes() => {
+                connection.read_more(pool)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// The next frame straight into `to`, if it stands ready; its length, and whether its message
     /// goes on.
     #[inline]
