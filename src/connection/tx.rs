@@ -167,6 +167,33 @@ impl TxQueue {
         true
     }
 
+    /// Whether [`TxQueue::push_frames`] works here.
+    #[inline]
+    pub fn takes_frames(&self) -> bool {
+        !self.raw && !self.mid_message && self.encoder.is_none() && self.framing == Framing::V2
+    }
+
+    /// Appends a whole message of several parts: the frames of all but the last, as ZMTP 2.0 and later
+    /// write them, and the body of the last. False, and nothing has happened, if that takes more than
+    /// copying it into a chunk.
+    #[inline]
+    pub fn push_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
+        if !self.takes_frames() || last.len() > COPY_LIMIT {
+            return false;
+        }
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = frame::encode_header(self.framing, last.len(), false, false, &mut header);
+        let len = frames.len() + header_len + last.len();
+        self.bytes += len;
+        self.messages += 1;
+        let chunk = self.tail(len);
+        chunk.messages += 1;
+        chunk.bytes.extend_from_slice(frames);
+        chunk.bytes.extend_from_slice(&header[..header_len]);
+        chunk.bytes.extend_from_slice(last);
+        true
+    }
+
     /// Appends a ZMTP command with this body (name and data).
     pub fn push_command(&mut self, body: Msg) {
         self.append(body, false, true);

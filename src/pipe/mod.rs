@@ -5,6 +5,7 @@
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
 pub mod inproc;
+mod parts;
 pub mod ring;
 mod wire;
 
@@ -15,6 +16,7 @@ use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use inproc::{InprocEnd, News};
+use parts::Parts;
 use std::collections::VecDeque;
 use std::sync::Arc;
 pub use wire::Wire;
@@ -46,7 +48,7 @@ const CLEAN: u32 = u32::MAX;
 pub struct Pipe {
     kind: Kind,
     /// Parts of an unfinished message, for a connection.
-    staged: Vec<Msg>,
+    parts: Parts,
     /// A frame read ahead by `check_read`.
     next: Option<Msg>,
     /// The pattern found the pipe empty and waits for `Readable`.
@@ -77,7 +79,7 @@ impl Pipe {
     fn new(kind: Kind, endpoint: u32) -> Pipe {
         Pipe {
             kind,
-            staged: Vec::new(),
+            parts: Parts::default(),
             next: None,
             wants_read: true,
             wants_write: false,
@@ -118,7 +120,7 @@ impl Pipe {
     #[inline]
     fn in_message(&self) -> bool {
         match &self.kind {
-            Kind::Wire(_) => !self.staged.is_empty(),
+            Kind::Wire(_) => !self.parts.is_empty(),
             Kind::Inproc(end) => end.writer.in_message(),
         }
     }
@@ -318,7 +320,7 @@ impl PipeTable {
     pub fn end(&mut self, id: PipeId) {
         let Some(pipe) = self.get(id) else { return };
         pipe.ending = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         if pipe.lingering || (pipe.wants_read && !self.check_read(id)) {
             self.events.push_back(PipeEvent::Finished(id));
         } else if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
@@ -330,7 +332,7 @@ impl PipeTable {
     pub fn linger(&mut self, id: PipeId) -> bool {
         let Some(pipe) = self.get(id) else { return false };
         pipe.lingering = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         pipe.next = None;
         match &mut pipe.kind {
             Kind::Inproc(_) => false,
@@ -739,7 +741,7 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn write(&mut self, id: PipeId, mut msg: Msg) {
+    fn write(&mut self, id: PipeId, msg: Msg) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if pipe.ending || pipe.lingering {
             return;
@@ -748,17 +750,12 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() {
-            if msg.make_owned_in(&mut self.arena).is_err() {
-                self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
-                return;
-            }
-            pipe.staged.push(msg);
-            return;
+        if !msg.more() {
+            pipe.parts.finish(msg, wire);
+            self.written(id);
+        } else if pipe.parts.add(msg, wire, &mut self.arena).is_err() {
+            self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
         }
-        pipe.staged.drain(..).for_each(|part| wire.put(part));
-        wire.put(msg);
-        self.written(id);
     }
 
     #[inline]
@@ -804,8 +801,17 @@ impl PipeSet for PipeTable {
     #[inline]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        if pipe.in_message() || pipe.ending || pipe.lingering {
+        if pipe.ending || pipe.lingering {
             return false;
+        }
+        if pipe.in_message() {
+            // The last part of a message that had room when it began.
+            let Kind::Wire(wire) = &mut pipe.kind else { return false };
+            let put = pipe.parts.finish_with(bytes, wire);
+            if put {
+                self.written(id);
+            }
+            return put;
         }
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
@@ -839,7 +845,7 @@ impl PipeSet for PipeTable {
 
     fn rollback(&mut self, id: PipeId) {
         if let Some(pipe) = self.get(id) {
-            pipe.staged.clear();
+            pipe.parts.clear();
             if let Kind::Inproc(end) = &mut pipe.kind {
                 end.writer.rollback();
             }
@@ -849,7 +855,7 @@ impl PipeSet for PipeTable {
     fn close(&mut self, id: PipeId) {
         let Some(pipe) = self.get(id) else { return };
         pipe.lingering = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         pipe.next = None;
         self.events.push_back(PipeEvent::Finished(id));
         self.clean(id);

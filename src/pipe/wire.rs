@@ -201,6 +201,22 @@ impl Wire {
         sent
     }
 
+    /// Whether the parts of a message may wait for the last one as frames, for [`Wire::put_frames`].
+    #[inline]
+    pub(super) fn takes_frames(&self) -> bool {
+        !self.conflate && self.connection.as_ref().is_some_and(|c| c.tx.takes_frames())
+    }
+
+    /// Queues a message: the frames of all parts but the last, and the body of the last. False, and
+    /// nothing has happened, if the connection is not, or not any more, one that takes them.
+    #[inline]
+    pub(super) fn put_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
+        let put = !self.conflate
+            && self.connection.as_mut().is_some_and(|c| c.tx.push_frames(frames, last));
+        self.written += usize::from(put);
+        put
+    }
+
     /// Whether a message stands ready for [`Wire::take_into`].
     #[inline]
     pub(super) fn stands_ready(&self) -> bool {
