@@ -286,6 +286,12 @@ impl Rx {
         Some((header, bytes))
     }
 
+    /// Whether the kernel may have bytes, and nothing is here that stands before them.
+    #[inline]
+    pub fn wants_bytes(&self) -> bool {
+        self.ready() && !self.holds_data() && self.body.is_none()
+    }
+
     /// Whether the next message stands ready as a whole for [`Rx::take_into`].
     #[inline]
     pub fn stands_ready(&self) -> bool {

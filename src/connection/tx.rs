@@ -235,12 +235,7 @@ impl TxQueue {
         chunk.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether frames of ZMTP 2.0 may be appended as they are.
-    pub fn takes_encoded(&self) -> bool {
-        self.framing == Framing::V2 && !self.mid_message && !self.special
-    }
-
-    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_encoded`] says
+    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_frames`] says
     /// so; if the kernel has taken the first `sent` bytes already, the queue must be empty.
     pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) {
         debug_assert!(sent == 0 || self.bytes == 0);
@@ -293,6 +288,33 @@ impl TxQueue {
         }
         self.push_encoded(frames, messages, sent);
         if self.blocked { Ok(false) } else { self.flush(fd) }
+    }
+
+    /// Whether frames of ZMTP 2.0 may be appended as they are.
+    #[inline]
+    pub fn takes_frames(&self) -> bool {
+        self.framing == Framing::V2 && !self.mid_message && !self.special
+    }
+
+    /// Appends a whole message of several parts: the frames of all but the last, as ZMTP 2.0 and later
+    /// write them, and the body of the last. False, and nothing has happened, if that takes more than
+    /// copying it into a chunk.
+    #[inline]
+    pub fn push_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
+        if !self.takes_frames() || last.len() > COPY_LIMIT {
+            return false;
+        }
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = frame::encode_header(self.framing, last.len(), false, false, &mut header);
+        let len = frames.len() + header_len + last.len();
+        self.bytes += len;
+        self.messages += 1;
+        let chunk = self.tail(len);
+        chunk.messages += 1;
+        chunk.bytes.extend_from_slice(frames);
+        chunk.bytes.extend_from_slice(&header[..header_len]);
+        chunk.bytes.extend_from_slice(last);
+        true
     }
 
     /// Appends a ZMTP command with this body (name and data).
