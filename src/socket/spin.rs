@@ -4,8 +4,11 @@
 //! better spent looking again, as long as that pays. Whether it does is learnt per socket from what
 //! happened: looking that ended in sleep is soon given up, and tried again now and then. Between
 //! looks the processor is offered to others, so a peer on the same core gets to answer; if others
-//! take it for long, the machine is busy and looking again stops.
+//! take it for long, the machine is busy and looking again stops. Nor do more threads look at once
+//! than can be of use: a hundred would only offer the processors to each other.
 
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::AtomicU64;
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 
 /// How long to look, about what a wake-up costs.
@@ -18,6 +21,14 @@ const GLANCE: u64 = 3 * TICKS_PER_US;
 const MOST_CREDIT: i32 = 4;
 /// Waits without looking before it is tried again, at most.
 const LONGEST_PAUSE: u32 = 256;
+
+/// Threads of the process that are looking, more or less.
+static LOOKING: AtomicU64 = AtomicU64::new(0);
+
+/// So many may. Two that wait for each other in turn look both for a moment.
+fn most_looking() -> u64 {
+    2 * processors().max(2) as u64
+}
 
 /// What a socket has learnt about its waits.
 pub(super) struct Spin {
@@ -38,14 +49,23 @@ impl Spin {
 
     /// Whether this wait should begin with looking again.
     pub(super) fn begin(&mut self) -> Option<Looking> {
+        if !self.pays() || LOOKING.load(Ordering::Relaxed) >= most_looking() {
+            return None;
+        }
+        LOOKING.fetch_add(1, Ordering::Relaxed);
+        Some(Looking { until: ticks() + BUDGET })
+    }
+
+    /// Whether looking again is worth a try this time.
+    fn pays(&mut self) -> bool {
         if self.credit <= 0 {
             if self.pause_left > 0 {
                 self.pause_left -= 1;
-                return None;
+                return false;
             }
             self.credit = 1;
         }
-        Some(Looking { until: ticks() + BUDGET })
+        true
     }
 
     /// Learns whether looking again was enough.
@@ -60,6 +80,12 @@ impl Spin {
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        LOOKING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -105,16 +131,16 @@ mod tests {
         let mut spin = Spin::new();
         let mut looked = 0;
         for _ in 0..1000 {
-            if spin.begin().is_some() {
+            if spin.pays() {
                 looked += 1;
                 spin.end(false);
             }
         }
         assert!((5..15).contains(&looked), "{looked} looks in 1000 futile waits");
-        while spin.begin().is_none() {}
+        while !spin.pays() {}
         spin.end(true);
         assert!((0..100).all(|_| {
-            let looks = spin.begin().is_some();
+            let looks = spin.pays();
             spin.end(true);
             looks
         }));
