@@ -182,8 +182,11 @@ impl<T> BiasedMutex<T> {
             looks += 1;
         }
         let taken = turns.load(Ordering::Relaxed).wrapping_sub(habit.began) / 2;
-        habit.needed =
-            if taken >= WORTH { FEWEST } else { habit.needed.saturating_mul(2).min(MOST) };
+        habit.needed = if taken >= WORTH {
+            (habit.needed / 2).max(FEWEST)
+        } else {
+            habit.needed.saturating_mul(2).min(MOST)
+        };
         habit.last = NOBODY;
     }
 
