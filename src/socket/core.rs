@@ -33,8 +33,10 @@ const BURST: u64 = 5 * TICKS_PER_US;
 const HOLD: u64 = 50 * TICKS_PER_US;
 /// No send for this long is the end of a burst.
 const SILENCE: u64 = 2 * BURST;
-/// The longest in any case.
+/// The longest, unless flushing so many takes that long, too.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
+/// More time for a flush does not count.
+const FLUSH_MOST: u64 = 3000 * TICKS_PER_US;
 /// Sends closer together than this come so fast that not each needs a look at the clock.
 const RUSH: u64 = TICKS_PER_US;
 /// Sends in a rush without a look at the clock. If the application pauses behind one of them, the
@@ -102,6 +104,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
+    /// How long it took to flush what had been held back for long.
+    flush_time: u64,
     /// Sends to come that need not look at the clock.
     blind: u32,
     /// How often lately the application came back to flush what it had held back, before the I/O
@@ -165,6 +169,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            flush_time: 0,
             blind: 0,
             returns: 0,
             drained: true,
@@ -596,6 +601,9 @@ impl Core {
         self.drained = false;
         let held_long = self.has_held_long(now);
         self.pipes.flush(quiet || held_long);
+        if held_long {
+            self.flush_time = ticks().wrapping_sub(now).min(FLUSH_MOST);
+        }
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 {
                 self.returns = (self.returns + 1).min(MOST_TRUST);
@@ -619,7 +627,9 @@ impl Core {
     }
 
     fn has_held_long(&self, now: u64) -> bool {
-        let limit = (HOLD * self.pipes.dirty_count() as u64).min(HOLD_MOST);
+        // Flushing must not take more time than there is left for filling.
+        let most = HOLD_MOST.max(2 * self.flush_time);
+        let limit = (HOLD * self.pipes.dirty_count() as u64).min(most);
         self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > limit
     }
 
