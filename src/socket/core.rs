@@ -31,8 +31,6 @@ const BURST: u64 = 5 * TICKS_PER_US;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
-/// No send for this long is the end of a burst.
-const SILENCE: u64 = 2 * BURST;
 /// The longest, unless flushing so many takes that long, too.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 /// More time for a flush does not count.
@@ -591,7 +589,7 @@ impl Core {
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
         let gap = now.wrapping_sub(self.last_send);
-        let burst = gap < BURST;
+        let burst = gap < if self.dirty_since == 0 { BURST } else { self.pause() };
         // An application with more to receive will be back, and flush when it has seen all; unless
         // it takes its time with each.
         let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
@@ -626,6 +624,12 @@ impl Core {
         self.pump();
     }
 
+    /// Sends closer together than this are worth collecting with what is held back already: the
+    /// longer flushing that takes, the less does a moment in which others had the processor say.
+    fn pause(&self) -> u64 {
+        (BURST * self.pipes.dirty_count() as u64).clamp(BURST, HOLD_MOST / 2)
+    }
+
     fn has_held_long(&self, now: u64) -> bool {
         // Flushing must not take more time than there is left for filling.
         let most = HOLD_MOST.max(2 * self.flush_time);
@@ -640,7 +644,7 @@ impl Core {
             return false;
         }
         let now = ticks();
-        let quiet = now.wrapping_sub(self.last_send) > SILENCE;
+        let quiet = now.wrapping_sub(self.last_send) > 2 * self.pause();
         if quiet || self.has_held_long(now) {
             if quiet {
                 // It may only have had to leave the processor to others for a while.
