@@ -242,7 +242,10 @@ impl Connection {
     }
 
     /// One read if it may bring something; false if there is nothing for now.
-    fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn read_more(&mut self, pool: &mut BufferPool) -> Result<bool> {
         if !self.may_read()? {
             return Ok(false);
         }
@@ -306,3 +309,6 @@ impl Connection {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

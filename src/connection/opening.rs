@@ -36,6 +36,8 @@ pub struct Opening {
     pub address: String,
     /// The peer's address (Peer-Address).
     pub peer: String,
+    /// The last read brought all there was: more makes the descriptor readable again.
+    drained: bool,
     /// Received, not used by the handshake yet. There may be a password in it.
     rest: Zeroizing<Vec<u8>>,
 }
@@ -52,8 +54,18 @@ impl Opening {
         peer: String,
     ) -> Opening {
         let rest = Zeroizing::default();
-        let watches_out = false;
-        Opening { fd, handshake, watches_out, endpoint, serial, connected, address, peer, rest }
+        Opening {
+            fd,
+            handshake,
+            watches_out: false,
+            endpoint,
+            serial,
+            connected,
+            address,
+            peer,
+            drained: false,
+            rest,
+        }
     }
 
     /// The descriptor.
@@ -73,6 +85,7 @@ impl Opening {
 
     /// Goes as far as possible without waiting.
     pub fn drive(&mut self) -> Progress {
+        self.drained = false;
         loop {
             match self.send() {
                 Ok(true) => {}
@@ -108,10 +121,14 @@ impl Opening {
 
     /// Reads what there is; how far that came if there was nothing.
     fn receive(&mut self) -> Option<Progress> {
+        if self.drained {
+            return Some(Progress::Waiting(false));
+        }
         let mut buffer = [0u8; 4096];
         match net::recv(self.fd.as_fd(), &mut buffer) {
             Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
             Ok(count) => {
+                self.drained = count < buffer.len();
                 // Nothing is left of what was there.
                 self.rest = Zeroizing::new(buffer[..count].to_vec());
                 buffer[..count].zeroize();

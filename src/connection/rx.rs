@@ -14,6 +14,7 @@ use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
 use crate::wire::mechanism::Decoder;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 /// No frame is longer: more than the address space of a process can hold.
@@ -37,6 +38,14 @@ pub enum Incoming {
     Part(Msg),
     /// The body of a ZMTP command.
     Command(Msg),
+}
+
+/// A frame with a body of its own.
+enum Arrived {
+    /// As it came.
+    Raw(Msg, Flags),
+    /// What the decoder made of it.
+    Decrypted(Msg, Flags),
 }
 
 /// How far [`Rx::read_into`] came.
@@ -96,8 +105,8 @@ pub struct Rx {
     pace: Pace,
     /// An error of the kernel's that is still to be told.
     error: Option<Error>,
-    /// A long frame that is complete and comes next.
-    arrived: Option<(Msg, Flags)>,
+    /// A frame that is complete and comes next, by itself.
+    arrived: Option<Arrived>,
     decoder: Option<Box<dyn Decoder>>,
     /// Why decrypting failed.
     failure: Option<HandshakeError>,
@@ -232,7 +241,7 @@ impl Rx {
             self.rest_in_buffer = true;
         }
         self.rest_in_buffer &= flags.more() || flags.command();
-        let mut msg = self.cut(header, pool)?;
+        let (mut msg, _) = self.cut(header, pool)?;
         if flags.command() {
             return Ok(Some(Incoming::Command(msg)));
         }
@@ -277,6 +286,12 @@ impl Rx {
         Some((header, bytes))
     }
 
+    /// Whether the kernel may have bytes, and nothing is here that stands before them.
+    #[inline]
+    pub fn wants_bytes(&self) -> bool {
+        self.ready() && !self.holds_data() && self.body.is_none()
+    }
+
     /// Whether the next message stands ready as a whole for [`Rx::take_into`].
     #[inline]
     pub fn stands_ready(&self) -> bool {
@@ -291,9 +306,11 @@ impl Rx {
         to: &mut S,
         pool: &mut BufferPool,
     ) -> Option<(usize, bool)> {
+        if self.decoder.is_some() {
+            return self.take_encrypted(to, pool).map(|len| (len, false));
+        }
         let (header, bytes) = self.standing()?;
-        let len = header.body_len as usize;
-        let end = header.header_len + len;
+        let end = header.header_len + header.body_len as usize;
         let last = end == bytes.len();
         if !to.take(bytes.get(header.header_len..end)?, header.flags.more()) {
             return None;
@@ -303,7 +320,87 @@ impl Rx {
         if last {
             self.retire(pool);
         }
-        Some((len, header.flags.more()))
+        Some((header.body_len as usize, header.flags.more()))
+    }
+
+    /// [`Rx::take_into`] where frames are encrypted: messages of one part only.
+    fn take_encrypted<S: Sink + ?Sized>(
+        &mut self,
+        to: &mut S,
+        pool: &mut BufferPool,
+    ) -> Option<usize> {
+        let plain = self.frames.is_empty()
+            && self.arrived.is_none()
+            && self.framing == Framing::V2
+            && !(self.raw || self.rest_in_buffer);
+        let buffer = self.buffer.as_ref().filter(|_| plain)?;
+        let bytes = buffer.filled().get(self.at..)?;
+        // Anything but a frame without flags is for the careful path.
+        let header = match bytes.first()? {
+            0 | 2 => frame::parse_header(self.framing, bytes).ok().flatten()?,
+            _ => return None,
+        };
+        if header.body_len > self.max_size.min(LONGEST) {
+            return None;
+        }
+        self.decrypt_into(header, to, pool)
+    }
+
+    /// [`Rx::take_encrypted`] for a frame with this header.
+    fn decrypt_into<S: Sink + ?Sized>(
+        &mut self,
+        header: Header,
+        to: &mut S,
+        pool: &mut BufferPool,
+    ) -> Option<usize> {
+        let here = self.buffer.as_ref()?.filled().len() - self.at;
+        if header.frame_len() > here as u64 || self.open_parts > 0 {
+            return None;
+        }
+        let (flags, place) = match self.decrypt_here(header) {
+            Ok(decrypted) => decrypted,
+            Err(error) => {
+                // Nothing behind such a frame counts.
+                self.fail_later(error);
+                self.buffer = None;
+                self.at = 0;
+                return None;
+            }
+        };
+        let body = self.buffer.as_ref()?.filled().get(place)?;
+        let len = body.len();
+        let taken = flags == Flags::NONE && to.take(body, false);
+        if !taken {
+            match Msg::copy_from(body) {
+                Ok(msg) => self.arrived = Some(Arrived::Decrypted(msg, flags)),
+                Err(error) => self.fail_later(error),
+            }
+        }
+        self.pass(header, pool);
+        taken.then_some(len)
+    }
+
+    /// Decrypts the frame at the front of the buffer, which is here as a whole, in place: the flags
+    /// of the frame inside, and where in the buffer its body is.
+    #[inline]
+    fn decrypt_here(&mut self, header: Header) -> Result<(Flags, Range<usize>)> {
+        let start = self.at + header.header_len;
+        let end = start.saturating_add(header.body_len as usize);
+        let (Some(buffer), Some(decoder)) = (&mut self.buffer, &mut self.decoder) else {
+            return Err(Error::Protocol);
+        };
+        // No message refers to the buffer: what is cut from it while there is a decoder is copied.
+        let Some(frame) = buffer.filled_mut().and_then(|bytes| bytes.get_mut(start..end)) else {
+            return Err(Error::Protocol);
+        };
+        // The flags outside are not authentic and say nothing.
+        match decoder.decode(frame) {
+            Ok((flags, place)) => Ok((flags, start + place.start..start + place.end)),
+            Err(error) => {
+                self.failure = Some(error);
+                Err(Error::Protocol)
+            }
+        }
     }
 
     fn pop_gathered(&mut self) -> Option<Msg> {
@@ -360,22 +457,14 @@ impl Rx {
 
     /// The next frame that is here as a whole, decrypted if need be.
     fn frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
-        let (mut msg, mut flags) = match self.arrived.take() {
-            Some(arrived) => arrived,
+        let (mut msg, flags) = match self.arrived.take() {
+            Some(Arrived::Raw(msg, flags)) => self.decrypted(msg, flags)?,
+            Some(Arrived::Decrypted(msg, flags)) => (msg, flags),
             None => match self.peek(pool)? {
-                Some(header) => (self.cut(header, pool)?, header.flags),
+                Some(header) => self.cut(header, pool)?,
                 None => return Ok(None),
             },
         };
-        if let Some(decoder) = &mut self.decoder {
-            // The flags outside are not authentic and say nothing.
-            let (inner, place) = decoder.decode(msg.data_mut()).map_err(|error| {
-                self.failure = Some(error);
-                Error::Protocol
-            })?;
-            msg.narrow(place);
-            flags = inner;
-        }
         if flags.command() {
             return Ok(Some(Incoming::Command(msg)));
         }
@@ -386,6 +475,18 @@ impl Rx {
         }
         msg.set_more(flags.more());
         Ok(Some(Incoming::Part(msg)))
+    }
+
+    /// The frame inside, if frames are encrypted.
+    fn decrypted(&mut self, mut msg: Msg, flags: Flags) -> Result<(Msg, Flags)> {
+        let Some(decoder) = &mut self.decoder else { return Ok((msg, flags)) };
+        // The flags outside are not authentic and say nothing.
+        let (inner, place) = decoder.decode(msg.data_mut()).map_err(|error| {
+            self.failure = Some(error);
+            Error::Protocol
+        })?;
+        msg.narrow(place);
+        Ok((msg, inner))
     }
 
     /// The header of the next frame if the frame is here as a whole.
@@ -425,26 +526,36 @@ impl Rx {
         Ok(None)
     }
 
+    /// The frame at the front of the buffer, decrypted if need be.
     #[inline]
-    fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Result<Msg> {
+    fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Result<(Msg, Flags)> {
+        let (flags, place) = if self.decoder.is_some() {
+            self.decrypt_here(header)?
+        } else {
+            let start = self.at + header.header_len;
+            (header.flags, start..start + header.body_len as usize)
+        };
         let Some(buffer) = &self.buffer else {
-            return Ok(Msg::new());
+            return Ok((Msg::new(), flags));
         };
-        let len = header.body_len as usize;
-        let start = self.at + header.header_len;
-        // A buffer's bytes may be shared, so what is decrypted in place needs a copy.
-        let msg = match self.decoder {
-            None => Msg::slice_of(buffer, start, len),
-            Some(_) => Msg::copy_from(&buffer.filled()[start..start + len])?,
+        let msg = if self.decoder.is_some() {
+            Msg::copy_from(&buffer.filled()[place])?
+        } else {
+            Msg::slice_of(buffer, place.start, place.len())
         };
-        self.at = start + len;
-        if self.at == buffer.filled().len() {
-            self.retire(pool);
-        }
-        Ok(msg)
+        self.pass(header, pool);
+        Ok((msg, flags))
+    }
+
+    /// The frame at the front of the buffer is done with.
+    #[inline]
+    fn pass(&mut self, header: Header, pool: &mut BufferPool) {
+        self.at += header.frame_len() as usize;
+        self.give_back_if_empty(pool);
     }
 
     /// Gives an emptied buffer back.
+    #[inline]
     fn retire(&mut self, pool: &mut BufferPool) {
         if let Some(buffer) = self.buffer.take() {
             pool.give(buffer);
@@ -529,7 +640,7 @@ impl Rx {
             && let Some((body, header)) = self.body.take()
         {
             self.gap.body_ends(count - missing);
-            self.arrived = Some((Msg::from_body_builder(body), header.flags));
+            self.arrived = Some(Arrived::Raw(Msg::from_body_builder(body), header.flags));
         }
         Ok(count)
     }
@@ -663,6 +774,7 @@ impl Rx {
         self.ready = true;
     }
 
+    #[inline]
     fn give_back_if_empty(&mut self, pool: &mut BufferPool) {
         if self.buffer.as_ref().is_some_and(|b| b.filled().len() == self.at) {
             self.retire(pool);

@@ -24,6 +24,9 @@ const GATHER: usize = 16;
 /// An idle connection keeps no more buffer than this.
 const IDLE_CAPACITY: usize = 512;
 
+/// Buffers of sent chunks kept for later ones while there is traffic.
+const SPARES: usize = 16;
+
 struct Chunk {
     bytes: Vec<u8>,
     /// A large body that follows `bytes`.
@@ -34,19 +37,38 @@ struct Chunk {
     messages: usize,
     /// Whether a message begins with the first byte.
     starts_message: bool,
-    /// The messages in clear, each with where its frame ends, if `bytes` are encrypted.
-    clear: Vec<(usize, Msg)>,
+    /// If `bytes` are encrypted: the same frames as they would be otherwise.
+    clear: Clear,
+}
+
+/// Frames in clear, the last of which may have its body apart.
+#[derive(Default)]
+struct Clear {
+    bytes: Vec<u8>,
+    body: Option<Msg>,
 }
 
 impl Chunk {
     fn len(&self) -> usize {
         self.bytes.len() + self.body.as_ref().map_or(0, Msg::len)
     }
+
+    /// Whether a large body ends the chunk.
+    fn is_closed(&self) -> bool {
+        self.body.is_some() || self.clear.body.is_some()
+    }
+
+    fn make_owned(&mut self) -> Result<()> {
+        let bodies = self.body.iter_mut().chain(&mut self.clear.body);
+        bodies.into_iter().try_for_each(Msg::make_owned)
+    }
 }
 
 /// Frames waiting for the kernel, oldest first.
 pub struct TxQueue {
     chunks: VecDeque<Chunk>,
+    /// Empty buffers for further chunks.
+    spares: Vec<Vec<u8>>,
     /// Chunks at the front that are sent, kept until the message they began is sent as a whole.
     done: usize,
     bytes: usize,
@@ -68,6 +90,7 @@ impl TxQueue {
     pub fn new(framing: Framing, raw: bool) -> TxQueue {
         TxQueue {
             chunks: VecDeque::new(),
+            spares: Vec::new(),
             done: 0,
             bytes: 0,
             messages: 0,
@@ -128,10 +151,7 @@ impl TxQueue {
     #[inline]
     fn tail(&mut self, room: usize) -> &mut Chunk {
         let fits = self.chunks.len() > self.done
-            && self
-                .chunks
-                .back()
-                .is_some_and(|c| c.body.is_none() && c.bytes.len() + room <= BATCH);
+            && self.chunks.back().is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
         if !fits {
             self.open_chunk();
         }
@@ -142,13 +162,14 @@ impl TxQueue {
     #[cold]
     fn open_chunk(&mut self) {
         let starts_message = !self.mid_message;
+        let bytes = self.spares.pop().unwrap_or_default();
         self.chunks.push_back(Chunk {
-            bytes: Vec::new(),
+            bytes,
             body: None,
             sent: 0,
             messages: 0,
             starts_message,
-            clear: Vec::new(),
+            clear: Clear::default(),
         });
     }
 
@@ -170,8 +191,11 @@ impl TxQueue {
     /// copying it into a chunk.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
-        if self.mid_message || self.special || bytes.len() > COPY_LIMIT {
+        if self.mid_message || bytes.len() > COPY_LIMIT {
             return false;
+        }
+        if self.special {
+            return self.push_encrypted_bytes(bytes);
         }
         if self.framing == Framing::V2 && bytes.len() <= frame::SHORT {
             let len = 2 + bytes.len();
@@ -188,6 +212,18 @@ impl TxQueue {
         true
     }
 
+    fn push_encrypted_bytes(&mut self, bytes: &[u8]) -> bool {
+        if self.raw || self.encoder.is_none() {
+            return false;
+        }
+        self.encrypt_frame(Flags::NONE, bytes);
+        self.messages += 1;
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.messages += 1;
+        }
+        true
+    }
+
     fn push_long_bytes(&mut self, bytes: &[u8]) {
         let mut header = [0u8; MAX_HEADER];
         let header_len = frame::encode_header(self.framing, bytes.len(), false, false, &mut header);
@@ -199,12 +235,7 @@ impl TxQueue {
         chunk.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether frames of ZMTP 2.0 may be appended as they are.
-    pub fn takes_encoded(&self) -> bool {
-        self.framing == Framing::V2 && !self.mid_message && !self.special
-    }
-
-    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_encoded`] says
+    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_frames`] says
     /// so; if the kernel has taken the first `sent` bytes already, the queue must be empty.
     pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) {
         debug_assert!(sent == 0 || self.bytes == 0);
@@ -259,6 +290,33 @@ impl TxQueue {
         if self.blocked { Ok(false) } else { self.flush(fd) }
     }
 
+    /// Whether frames of ZMTP 2.0 may be appended as they are.
+    #[inline]
+    pub fn takes_frames(&self) -> bool {
+        self.framing == Framing::V2 && !self.mid_message && !self.special
+    }
+
+    /// Appends a whole message of several parts: the frames of all but the last, as ZMTP 2.0 and later
+    /// write them, and the body of the last. False, and nothing has happened, if that takes more than
+    /// copying it into a chunk.
+    #[inline]
+    pub fn push_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
+        if !self.takes_frames() || last.len() > COPY_LIMIT {
+            return false;
+        }
+        let mut header = [0u8; MAX_HEADER];
+        let header_len = frame::encode_header(self.framing, last.len(), false, false, &mut header);
+        let len = frames.len() + header_len + last.len();
+        self.bytes += len;
+        self.messages += 1;
+        let chunk = self.tail(len);
+        chunk.messages += 1;
+        chunk.bytes.extend_from_slice(frames);
+        chunk.bytes.extend_from_slice(&header[..header_len]);
+        chunk.bytes.extend_from_slice(last);
+        true
+    }
+
     /// Appends a ZMTP command with this body (name and data).
     pub fn push_command(&mut self, body: Msg) {
         self.append(body, false, true);
@@ -295,26 +353,38 @@ impl TxQueue {
         }
     }
 
-    /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well: what
-    /// is sent again over another connection is encrypted with other keys.
-    fn append_encrypted(&mut self, mut msg: Msg, more: bool, command: bool) {
+    fn append_encrypted(&mut self, msg: Msg, more: bool, command: bool) {
+        self.encrypt_frame(Flags::new(more, command), msg.data());
+        if msg.len() > COPY_LIMIT
+            && let Some(chunk) = self.chunks.back_mut()
+        {
+            self.borrowed |= msg.is_borrowed();
+            chunk.clear.body = Some(msg);
+        }
+    }
+
+    /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well, a large
+    /// body excepted: what is sent again over another connection is encrypted with other keys.
+    #[inline]
+    fn encrypt_frame(&mut self, flags: Flags, body: &[u8]) {
         let Some(mut encoder) = self.encoder.take() else { return };
-        let len = msg.len() + encoder.overhead();
+        let (framing, len) = (self.framing, body.len() + encoder.overhead());
         let mut header = [0u8; MAX_HEADER];
-        let header_len = frame::encode_header(self.framing, len, false, false, &mut header);
+        let header_len = frame::encode_header(framing, len, false, false, &mut header);
         let chunk = self.tail(header_len + len);
         let before = chunk.bytes.len();
         chunk.bytes.extend_from_slice(&header[..header_len]);
-        let encoded = encoder.encode(Flags::new(more, command), msg.data(), &mut chunk.bytes);
-        if encoded.is_err() {
+        if encoder.encode(flags, body, &mut chunk.bytes).is_err() {
             chunk.bytes.truncate(before);
             self.exhausted = true;
         } else {
-            let end = chunk.bytes.len();
-            if !command && msg.make_owned().is_ok() {
-                chunk.clear.push((end, msg));
+            let (more, command) = (flags.more(), flags.command());
+            let clear_len = frame::encode_header(framing, body.len(), more, command, &mut header);
+            chunk.clear.bytes.extend_from_slice(&header[..clear_len]);
+            if body.len() <= COPY_LIMIT {
+                chunk.clear.bytes.extend_from_slice(body);
             }
-            self.bytes += end - before;
+            self.bytes += header_len + len;
         }
         self.encoder = Some(encoder);
     }
@@ -324,17 +394,8 @@ impl TxQueue {
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on.
     pub fn make_owned(&mut self) -> Result<()> {
-        for chunk in self.chunks.iter_mut().skip(self.done) {
-            if let Some(body) = &mut chunk.body {
-                body.make_owned()?;
-            }
-        }
         // Sent chunks that are only kept for a possible resend need their bodies, too.
-        for chunk in self.chunks.iter_mut().take(self.done) {
-            if let Some(body) = &mut chunk.body {
-                body.make_owned()?;
-            }
-        }
+        self.chunks.iter_mut().try_for_each(Chunk::make_owned)?;
         self.borrowed = false;
         Ok(())
     }
@@ -417,26 +478,47 @@ impl TxQueue {
         }
         if keep == self.chunks.len() {
             // All sent: the last chunk becomes the empty first one.
-            self.chunks.drain(..keep - 1);
+            self.drop_chunks(keep - 1);
             let chunk = &mut self.chunks[0];
             chunk.body = None;
             chunk.sent = 0;
             chunk.messages = 0;
             chunk.starts_message = true;
-            chunk.clear.clear();
+            chunk.clear.bytes.clear();
+            chunk.clear.body = None;
             chunk.bytes.clear();
         } else {
-            self.chunks.drain(..keep);
+            self.drop_chunks(keep);
         }
         self.done -= keep;
         self.done = self.done.min(self.chunks.len());
     }
 
+    /// Drops the first `count` chunks and keeps their buffers, if they are large.
+    fn drop_chunks(&mut self, count: usize) {
+        for chunk in self.chunks.drain(..count) {
+            let mut bytes = chunk.bytes;
+            if bytes.capacity() >= BATCH / 2 && self.spares.len() < SPARES {
+                bytes.clear();
+                self.spares.push(bytes);
+            }
+        }
+    }
+
+    /// Whether there is memory that an idle connection does not need.
+    #[inline]
+    pub fn is_grown(&self) -> bool {
+        !self.spares.is_empty()
+            || self.chunks.front().is_some_and(|c| c.bytes.capacity() > IDLE_CAPACITY)
+    }
+
     /// Gives back memory that a burst left behind. Called when the connection has been quiet.
     pub fn shrink(&mut self) {
+        self.spares = Vec::new();
         if self.bytes == 0 {
             if let Some(chunk) = self.chunks.front_mut() {
                 chunk.bytes.shrink_to(IDLE_CAPACITY);
+                chunk.clear.bytes.shrink_to(IDLE_CAPACITY);
             }
             self.chunks.shrink_to(1);
         }
@@ -454,15 +536,11 @@ impl TxQueue {
         let mut any_unsent = false;
         // A message whose first part is gone cannot be sent again.
         let mut whole = false;
-        for mut chunk in std::mem::take(&mut self.chunks) {
+        let overhead = self.encoder.as_ref().map(|encoder| encoder.overhead());
+        for chunk in std::mem::take(&mut self.chunks) {
             whole |= chunk.starts_message && message.is_empty();
             let sent = chunk.sent;
-            let frames = if self.encoder.is_some() {
-                std::mem::take(&mut chunk.clear)
-            } else {
-                frames_of(self.framing, &chunk)
-            };
-            for (end, msg) in frames {
+            for (end, msg) in frames_of(self.framing, &chunk, overhead) {
                 any_unsent |= end > sent;
                 let more = msg.more();
                 message.push(msg);
@@ -485,23 +563,75 @@ impl TxQueue {
     }
 }
 
-/// The message frames encoded in a chunk, each with where it ends.
-fn frames_of(framing: Framing, chunk: &Chunk) -> Vec<(usize, Msg)> {
+/// The message frames encoded in a chunk, each with where it ends. `overhead` is what encryption
+/// adds to a frame's body, if the chunk is encrypted.
+fn frames_of(framing: Framing, chunk: &Chunk, overhead: Option<usize>) -> Vec<(usize, Msg)> {
+    let (bytes, last_body) = match overhead {
+        None => (&chunk.bytes, &chunk.body),
+        Some(_) => (&chunk.clear.bytes, &chunk.clear.body),
+    };
     let mut frames = Vec::new();
     let mut at = 0;
-    while let Some(rest) = chunk.bytes.get(at..).filter(|r| !r.is_empty()) {
+    let mut end = 0;
+    while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
         let Ok(Some(header)) = frame::parse_header(framing, rest) else { break };
-        let start = at + header.header_len;
-        at = start.saturating_add(header.body_len as usize);
+        let (start, len) = (at + header.header_len, header.body_len as usize);
+        at = start.saturating_add(len);
+        end = match overhead {
+            None => at,
+            Some(overhead) => {
+                let len = len.saturating_add(overhead);
+                let mut outer = [0u8; MAX_HEADER];
+                end + frame::encode_header(framing, len, false, false, &mut outer) + len
+            }
+        };
         if header.flags.command() {
             continue;
         }
-        let body = chunk.bytes.get(start..at);
-        let body = body.or_else(|| chunk.body.as_ref().map(Msg::data)).unwrap_or_default();
+        let body = bytes.get(start..at);
+        let body = body.or_else(|| last_body.as_ref().map(Msg::data)).unwrap_or_default();
         // Without memory for a copy the message is sent empty rather than torn.
         let mut msg = Msg::copy_from(body).unwrap_or_default();
         msg.set_more(header.flags.more());
-        frames.push((at, msg));
+        frames.push((end, msg));
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn buffers_are_used_again_and_given_back_when_it_is_quiet() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut queue = TxQueue::new(Framing::V2, false);
+        let mut received = 0;
+        let mut sink = vec![0; 1 << 20];
+        for round in 0..3 {
+            for _ in 0..1000 {
+                assert!(queue.push_bytes(&[7; 1000]));
+            }
+            let before = queue.spares.len();
+            while !queue.flush(ours.as_fd()).unwrap() {
+                received += theirs.read(&mut sink).unwrap();
+                queue.unblock();
+            }
+            assert!(queue.is_grown() && queue.spares.len() <= SPARES);
+            assert!(round == 0 || queue.spares.len() >= before, "buffers were freed");
+        }
+        let expected = 3 * 1000 * (1000 + 9);
+        while received < expected {
+            received += theirs.read(&mut sink).unwrap();
+        }
+        assert_eq!((received, queue.messages(), queue.bytes()), (expected, 0, 0));
+        queue.shrink();
+        assert!(!queue.is_grown());
+    }
 }

@@ -269,6 +269,14 @@ impl RxBuffer {
         unsafe { std::slice::from_raw_parts(self.base(), self.filled) }
     }
 
+    /// The bytes received so far, to be changed, if no message refers to them.
+    #[inline]
+    pub fn filled_mut(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: as in `filled`; nobody else reads them, and only `share` changes that.
+        self.is_unique()
+            .then(|| unsafe { std::slice::from_raw_parts_mut(self.base(), self.filled) })
+    }
+
     /// Where the next bytes go, and how many fit.
     pub fn spare(&mut self) -> (*mut u8, usize) {
         // SAFETY: `filled <= capacity`.

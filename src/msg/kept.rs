@@ -97,3 +97,57 @@ pub(super) unsafe fn give(header: *mut Header, size: usize) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msg::Msg;
+
+    /// Lengths that no other test has.
+    const LEN: usize = 3_333_333;
+
+    fn address(msg: &mut Msg) -> usize {
+        msg.as_mut_ptr() as usize
+    }
+
+    #[test]
+    fn blocks_are_used_again_while_there_is_traffic() {
+        set_busy(true);
+        let mut msg = Msg::with_size(LEN).unwrap();
+        let first = address(&mut msg);
+        drop(msg);
+        // Another test may have the lock for a moment; then a block is not kept.
+        let again = (0..100).any(|_| {
+            let mut one = Msg::with_size(LEN - 1000).unwrap();
+            let mut other = Msg::with_size(LEN - 1000).unwrap();
+            let same = address(&mut one) == first || address(&mut other) == first;
+            one.data_mut().fill(1);
+            other.data_mut().fill(2);
+            assert!(one.data().iter().all(|octet| *octet == 1));
+            same
+        });
+        assert!(again);
+        let held = || KEPT.lock().blocks.iter().filter(|b| b.size >= LEN - 1000).count();
+        assert!(held() <= 2);
+        let mut small = Msg::with_size(LEN / 2).unwrap();
+        assert_ne!(address(&mut small), first);
+        set_busy(false);
+        if BUSY.load(Ordering::SeqCst) == 0 {
+            assert_eq!(held(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        set_busy(true);
+        let many: Vec<Msg> = (0..100).map(|_| Msg::with_size(SHORTEST).unwrap()).collect();
+        drop(many);
+        let large: Vec<Msg> = (0..10).map(|_| Msg::with_size(LONGEST).unwrap()).collect();
+        drop(large);
+        let kept = KEPT.lock();
+        assert!(kept.blocks.len() <= MOST_BLOCKS && kept.bytes <= MOST_BYTES);
+        assert_eq!(kept.bytes, kept.blocks.iter().map(|block| block.size).sum::<usize>());
+        drop(kept);
+        set_busy(false);
+    }
+}

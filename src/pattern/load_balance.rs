@@ -71,7 +71,8 @@ impl LoadBalance {
         Err(Error::Again)
     }
 
-    /// Sends a message of one part straight from `bytes`, see [`PipeSet::write_bytes`].
+    /// Sends a message of one part, or the last part of one, straight from `bytes`, see
+    /// [`PipeSet::write_bytes`].
     #[inline(always)]
     pub(crate) fn send_bytes<P: PipeSet>(
         &mut self,
@@ -79,11 +80,12 @@ impl LoadBalance {
         bytes: &[u8],
         keep: bool,
     ) -> bool {
-        if self.more || self.dropping {
+        if self.dropping {
             return false;
         }
         let sent = self.pipes.current().is_some_and(|id| pipes.write_bytes(id, bytes, keep));
         if sent {
+            self.more = false;
             self.pipes.advance();
         }
         sent

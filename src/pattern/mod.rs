@@ -96,8 +96,8 @@ pub trait PipeSet {
         let _ = id;
         false
     }
-    /// Writes a message of one part straight from `bytes`, if the pipe has room and a batch to put
-    /// it in. With `keep` the caller has a [`Msg`] of them that had better be handed on, where a pipe can do that.
+    /// Writes a message of one part, or the last part of one, straight from `bytes`, if the pipe has
+    /// room and a batch to put it in. With `keep` the caller has a [`Msg`] of them that had better be handed on, where a pipe can do that.
     /// False: use [`PipeSet::check_write`] and [`PipeSet::write`], nothing has happened.
     #[inline]
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
@@ -180,7 +180,7 @@ pub trait Pattern {
         let _ = (pipes, to);
         None
     }
-    /// [`Pattern::send`] of a message of one part straight from `bytes`, where that is no different
+    /// [`Pattern::send`] of a part without MORE straight from `bytes`, where that is no different
     /// from sending a copy; see [`PipeSet::write_bytes`].
     #[inline]
     fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {

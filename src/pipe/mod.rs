@@ -6,6 +6,7 @@
 
 mod fan;
 pub mod inproc;
+mod parts;
 pub mod ring;
 mod wire;
 
@@ -17,6 +18,7 @@ use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use fan::Fan;
 use inproc::{InprocEnd, News};
+use parts::Parts;
 use std::collections::VecDeque;
 use std::sync::Arc;
 pub use wire::Wire;
@@ -48,7 +50,7 @@ const CLEAN: u32 = u32::MAX;
 pub struct Pipe {
     kind: Kind,
     /// Parts of an unfinished message, for a connection.
-    staged: Vec<Msg>,
+    parts: Parts,
     /// A frame read ahead by `check_read`.
     next: Option<Msg>,
     /// The pattern found the pipe empty and waits for `Readable`.
@@ -61,6 +63,8 @@ pub struct Pipe {
     awaited: bool,
     /// Counted in `PipeTable::holding`.
     holds: bool,
+    /// In `PipeTable::grown`.
+    grown: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
     ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
@@ -79,13 +83,14 @@ impl Pipe {
     fn new(kind: Kind, endpoint: u32) -> Pipe {
         Pipe {
             kind,
-            staged: Vec::new(),
+            parts: Parts::default(),
             next: None,
             wants_read: true,
             wants_write: false,
             dirty: CLEAN,
             awaited: false,
             holds: false,
+            grown: false,
             ending: false,
             lingering: false,
             attached: false,
@@ -120,7 +125,7 @@ impl Pipe {
     #[inline]
     fn in_message(&self) -> bool {
         match &self.kind {
-            Kind::Wire(_) => !self.staged.is_empty(),
+            Kind::Wire(_) => !self.parts.is_empty(),
             Kind::Inproc(end) => end.writer.in_message(),
         }
     }
@@ -166,6 +171,8 @@ pub struct PipeTable {
     urgent: Vec<PipeId>,
     /// What several connections are to send alike.
     fan: Fan,
+    /// Pipes whose connection has memory for sending that an idle one does not need.
+    grown: Vec<PipeId>,
     pool: BufferPool,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
@@ -208,6 +215,7 @@ impl PipeTable {
             dirty: Vec::new(),
             urgent: Vec::new(),
             fan: Fan::default(),
+            grown: Vec::new(),
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
@@ -327,7 +335,7 @@ impl PipeTable {
     pub fn end(&mut self, id: PipeId) {
         let Some(pipe) = self.get(id) else { return };
         pipe.ending = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         if pipe.lingering || (pipe.wants_read && !self.check_read(id)) {
             self.events.push_back(PipeEvent::Finished(id));
         } else if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
@@ -339,7 +347,7 @@ impl PipeTable {
     pub fn linger(&mut self, id: PipeId) -> bool {
         let Some(pipe) = self.get(id) else { return false };
         pipe.lingering = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         pipe.next = None;
         match &mut pipe.kind {
             Kind::Inproc(_) => false,
@@ -492,6 +500,10 @@ impl PipeTable {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let Some(connection) = &mut wire.connection else { return };
+        if !pipe.grown && connection.tx.is_grown() {
+            pipe.grown = true;
+            self.grown.push(id);
+        }
         match result {
             Ok(empty) => {
                 if empty == connection.watches_out {
@@ -613,6 +625,14 @@ impl PipeTable {
     pub fn trim(&mut self) {
         self.pool.trim();
         self.fan.trim();
+        for id in std::mem::take(&mut self.grown) {
+            if let Some(pipe) = self.get(id)
+                && std::mem::take(&mut pipe.grown)
+                && let Some(connection) = pipe.connection()
+            {
+                connection.tx.shrink();
+            }
+        }
     }
 
     /// Counts anew what fills the pipes; those found full may have room now. Unless `all`, only
@@ -665,6 +685,21 @@ impl PipeTable {
                 }
             }
         }
+    }
+
+    /// Reads from the kernel if it may have bytes for this pipe and nothing is here. True if a
+    /// message stands ready then.
+    fn prime(&mut self, id: PipeId) -> bool {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        let Kind::Wire(wire) = &mut pipe.kind else { return false };
+        match wire.prime(&mut self.pool) {
+            Ok(false) => return false,
+            Ok(true) => {}
+            Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
+        }
+        let (holds, ready) = (wire.holds_data(), wire.stands_ready());
+        pipe.note_holding(holds, &mut self.holding);
+        ready
     }
 
     /// Reads the next frame, from wherever it is.
@@ -723,10 +758,11 @@ impl PipeSet for PipeTable {
         if pipe.next.is_some() {
             return true;
         }
-        if let Kind::Inproc(end) = &mut pipe.kind
-            && !pipe.lingering
-            && end.reader.has_frame()
-        {
+        let here = match &mut pipe.kind {
+            Kind::Inproc(end) => !pipe.lingering && end.reader.has_frame(),
+            Kind::Wire(_) => self.stands_ready(id),
+        };
+        if here {
             return true;
         }
         let msg = self.pull(id, true);
@@ -779,7 +815,7 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn write(&mut self, id: PipeId, mut msg: Msg) {
+    fn write(&mut self, id: PipeId, msg: Msg) {
         self.spread();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if pipe.ending || pipe.lingering {
@@ -789,17 +825,12 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() {
-            if msg.make_owned_in(&mut self.arena).is_err() {
-                self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
-                return;
-            }
-            pipe.staged.push(msg);
-            return;
+        if !msg.more() {
+            pipe.parts.finish(msg, wire);
+            self.written(id);
+        } else if pipe.parts.add(msg, wire, &mut self.arena).is_err() {
+            self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
         }
-        pipe.staged.drain(..).for_each(|part| wire.put(part));
-        wire.put(msg);
-        self.written(id);
     }
 
     #[inline(always)]
@@ -833,7 +864,7 @@ impl PipeSet for PipeTable {
             return false;
         }
         match &mut pipe.kind {
-            Kind::Wire(wire) => wire.stands_ready(),
+            Kind::Wire(wire) => wire.stands_ready() || !self.frugal && self.prime(id),
             Kind::Inproc(end) => {
                 if self.patient && alone {
                     end.reader.linger();
@@ -847,8 +878,17 @@ impl PipeSet for PipeTable {
     fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
         self.spread();
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        if pipe.in_message() || pipe.ending || pipe.lingering {
+        if pipe.ending || pipe.lingering {
             return false;
+        }
+        if pipe.in_message() {
+            // The last part of a message that had room when it began.
+            let Kind::Wire(wire) = &mut pipe.kind else { return false };
+            let put = pipe.parts.finish_with(bytes, wire);
+            if put {
+                self.written(id);
+            }
+            return put;
         }
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
@@ -890,7 +930,7 @@ impl PipeSet for PipeTable {
 
     fn rollback(&mut self, id: PipeId) {
         if let Some(pipe) = self.get(id) {
-            pipe.staged.clear();
+            pipe.parts.clear();
             if let Kind::Inproc(end) = &mut pipe.kind {
                 end.writer.rollback();
             }
@@ -900,7 +940,7 @@ impl PipeSet for PipeTable {
     fn close(&mut self, id: PipeId) {
         let Some(pipe) = self.get(id) else { return };
         pipe.lingering = true;
-        pipe.staged.clear();
+        pipe.parts.clear();
         pipe.next = None;
         self.events.push_back(PipeEvent::Finished(id));
         self.clean(id);

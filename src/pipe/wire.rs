@@ -210,7 +210,7 @@ impl Wire {
     /// How many messages of one part there is room for, if they may come as encoded frames.
     pub(super) fn room_for_encoded(&self) -> usize {
         match &self.connection {
-            Some(connection) if connection.tx.takes_encoded() && !self.conflate => {
+            Some(connection) if connection.tx.takes_frames() && !self.conflate => {
                 match self.send_limit {
                     0 => usize::MAX,
                     limit => limit.saturating_sub(self.unsent()),
@@ -234,10 +234,41 @@ impl Wire {
         self.connection.as_mut().map_or(Ok(true), |c| c.send_encoded(frames, messages))
     }
 
+    /// Whether the parts of a message may wait for the last one as frames, for [`Wire::put_frames`].
+    #[inline]
+    pub(super) fn takes_frames(&self) -> bool {
+        !self.conflate && self.connection.as_ref().is_some_and(|c| c.tx.takes_frames())
+    }
+
+    /// Queues a message: the frames of all parts but the last, and the body of the last. False, and
+    /// nothing has happened, if the connection is not, or not any more, one that takes them.
+    #[inline]
+    pub(super) fn put_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
+        let put = !self.conflate
+            && self.connection.as_mut().is_some_and(|c| c.tx.push_frames(frames, last));
+        self.written += usize::from(put);
+        put
+    }
+
     /// Whether a message stands ready for [`Wire::take_into`].
     #[inline]
     pub(super) fn stands_ready(&self) -> bool {
         self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+    }
+
+    /// Reads from the kernel if that may have bytes and nothing is here. False if it was not tried.
+    ///
+    /// # Errors
+    /// Why the connection died.
+    #[inline]
+    pub(super) fn prime(&mut self, pool: &mut BufferPool) -> Result<bool> {
+        match &mut self.connection {
+            Some(connection) if self.backlog.is_empty() && connection.rx.wants_bytes() => {
+                connection.read_more(pool)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The next frame straight into `to`, if it stands ready; its length, and whether its message

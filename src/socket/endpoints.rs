@@ -410,10 +410,13 @@ impl Core {
             Kind::InprocConnection(_) => true,
             _ => endpoint.closing,
         };
+        if !ends {
+            return;
+        }
         let others = self.pipes.ids().into_iter().any(|other| {
             other != id && self.pipes.get(other).is_some_and(|p| p.endpoint == number)
         });
-        if ends && !others {
+        if !others {
             self.forget_endpoint(number);
         }
     }

@@ -43,7 +43,7 @@ impl Route {
     pub fn start(&self, to: &SocketAddrAny, options: &SocketOptions) -> Result<Connecting> {
         let (fd, connected) = start_connect(to, options)?;
         let dialogue = self.destination.as_ref().map(|peer| Dialogue::new(peer, options));
-        Ok(Connecting { fd, connected, dialogue })
+        Ok(Connecting { fd, peer: None, connected, dialogue })
     }
 }
 
@@ -51,6 +51,8 @@ impl Route {
 #[derive(Debug)]
 pub struct Connecting {
     fd: OwnedFd,
+    /// What it is connected to, as far as the system was asked already.
+    peer: Option<SockAddr>,
     /// Or why it could not even begin.
     connected: Result<bool>,
     /// With the proxy, if there is one.
@@ -80,7 +82,7 @@ impl Connecting {
     /// Goes on as far as possible, now that the descriptor is ready for the last step.
     pub fn advance(&mut self) -> Result<Step> {
         if !self.connected? {
-            finish_connect(self.fd.as_fd())?;
+            self.peer = Some(finish_connect(self.fd.as_fd())?);
             self.connected = Ok(true);
         }
         self.converse()
@@ -88,7 +90,7 @@ impl Connecting {
 
     /// The connection, made.
     pub fn finish(self) -> Stream {
-        Stream::new(self.fd)
+        Stream::new(self.fd, self.peer, None)
     }
 
     /// The dialogue with the proxy. No more is read than the proxy says: what follows is the
@@ -162,7 +164,7 @@ fn connect_tcp(
     source: Option<SocketAddr>,
     options: &SocketOptions,
 ) -> Result<bool> {
-    tune::prepare(fd, options)?;
+    tune::prepare(fd, target.is_ipv6(), options)?;
     tune::tcp(fd, options);
     if let Some(source) = source {
         net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
@@ -177,22 +179,22 @@ fn connect_tcp(
     net::connect(fd, &SockAddr::from(target))
 }
 
-/// How a connect ended, for a descriptor that became writable.
+/// How a connect ended, for a descriptor that became writable: the peer.
 ///
 /// TCP lets a socket connect to itself: when nobody listens at a local port that the system
 /// then picks as our own. That is no peer; it counts as refused.
-fn finish_connect(fd: BorrowedFd<'_>) -> Result<()> {
+fn finish_connect(fd: BorrowedFd<'_>) -> Result<SockAddr> {
     net::take_error(fd)?;
     let peer = net::peer_address(fd).map_err(|error| match error {
         Error::Os(libc::ENOTCONN) => Error::ConnectionRefused,
         error => error,
     })?;
-    if let Some(peer) = peer.to_inet()
-        && net::local_address(fd)?.to_inet() == Some(peer)
+    if let Some(inet) = peer.to_inet()
+        && net::local_address(fd)?.to_inet() == Some(inet)
     {
         return Err(Error::ConnectionRefused);
     }
-    Ok(())
+    Ok(peer)
 }
 
 /// `::ffff:a.b.c.d` as the IPv4 address it means.

@@ -20,6 +20,8 @@ use crate::sys::net::{self, SockAddr, UnixName};
 pub struct Listener {
     socket: Socket,
     endpoint: String,
+    /// Whether every connection that is accepted has `endpoint` as its local address.
+    specific: bool,
     /// Removed after the socket closed, as fields are dropped in order.
     _directory: Option<TemporaryDirectory>,
 }
@@ -115,8 +117,12 @@ impl Listener {
     }
 
     fn new(socket: Socket, directory: Option<TemporaryDirectory>) -> Result<Listener> {
-        let endpoint = endpoint(&net::local_address(socket.as_fd())?);
-        Ok(Listener { socket, endpoint, _directory: directory })
+        let address = net::local_address(socket.as_fd())?;
+        let specific = match address.to_inet() {
+            Some(inet) => inet.is_ipv4() && !inet.ip().is_unspecified(),
+            None => true,
+        };
+        Ok(Listener { socket, endpoint: endpoint(&address), specific, _directory: directory })
     }
 
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards.
@@ -151,7 +157,8 @@ impl Listener {
         if inet.is_some() {
             tune::accepted(fd.as_fd(), options);
         }
-        Ok(Some(Stream::new(fd)))
+        let local = self.specific.then(|| self.endpoint.clone());
+        Ok(Some(Stream::new(fd, Some(peer), local)))
     }
 }
 
@@ -173,7 +180,7 @@ impl AsFd for Socket {
 fn listen_tcp(at: SocketAddr, options: &SocketOptions) -> BindResult {
     let address = SockAddr::from(at);
     let fd = net::stream_socket(&address)?;
-    tune::prepare(fd.as_fd(), options)
+    tune::prepare(fd.as_fd(), at.is_ipv6(), options)
         .and_then(|()| net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1))
         .and_then(|()| net::bind(fd.as_fd(), &address))
         .and_then(|()| net::listen(fd.as_fd(), options.backlog))

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::ipc;
+use crate::error::Result;
 use crate::sys::net::{self, SockAddr};
 
 /// A connection, of tcp or ipc: non-blocking and tuned. Read and write it with
@@ -10,28 +11,39 @@ use crate::sys::net::{self, SockAddr};
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
+    /// The peer's address, if it is known.
+    peer: Option<SockAddr>,
+    /// Our end as an endpoint, if that is known.
+    local: Option<String>,
 }
 
 impl Stream {
-    pub(super) fn new(fd: OwnedFd) -> Stream {
-        Stream { fd }
+    /// What is not known of both ends the system is asked for.
+    pub(super) fn new(fd: OwnedFd, peer: Option<SockAddr>, local: Option<String>) -> Stream {
+        Stream { fd, peer, local }
+    }
+
+    fn peer(&self) -> Result<SockAddr> {
+        self.peer.map_or_else(|| net::peer_address(self.as_fd()), Ok)
     }
 
     /// Our end as an endpoint, empty if the connection is gone. A monitor calls an accepted
     /// connection by this name.
     pub fn local_endpoint(&self) -> String {
-        net::local_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+        self.local.clone().unwrap_or_else(|| {
+            net::local_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+        })
     }
 
     /// The peer's end as an endpoint, empty if the connection is gone.
     pub fn remote_endpoint(&self) -> String {
-        net::peer_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+        self.peer().map(|address| endpoint(&address)).unwrap_or_default()
     }
 
     /// The `Peer-Address` property (zmq_msg_gets(3)): the peer's IP address, or
     /// `localhost:uid:gid:pid` for ipc. Empty if the connection is gone.
     pub fn peer_address(&self) -> String {
-        let Ok(address) = net::peer_address(self.as_fd()) else { return String::new() };
+        let Ok(address) = self.peer() else { return String::new() };
         if let Some(inet) = address.to_inet() {
             return net::host_text(&inet);
         }

@@ -10,15 +10,17 @@ use crate::sys::net;
 /// libzmq: an unknown interface is ENODEV. The rest are wishes the system may decline.
 ///
 /// Unix domain sockets keep what the system gives them, as with libzmq.
-pub(super) fn prepare(fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
+pub(super) fn prepare(fd: BorrowedFd<'_>, v6: bool, options: &SocketOptions) -> Result<()> {
     if options.sndbuf >= 0 {
         let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, options.sndbuf);
     }
     if options.rcvbuf >= 0 {
         let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, options.rcvbuf);
     }
-    // An IPv6 socket talks to IPv4 peers too.
-    let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+    if v6 {
+        // An IPv6 socket talks to IPv4 peers too.
+        let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+    }
     if !options.bindtodevice.is_empty() {
         let device = options.bindtodevice.as_slice();
         net::set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device)?;

@@ -1,0 +1,347 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::wire::frame::{self, Flags};
+use crate::wire::mechanism::{Decoder, Encoder};
+use crate::wire::{HandshakeError, Malformed};
+use std::io::{Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::unix::net::UnixStream;
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+const OVERHEAD: usize = 5;
+const MARK: &[u8] = b"ABCD";
+
+/// Stands for a mechanism: turns every octet over.
+struct Toy;
+
+impl Encoder for Toy {
+    fn overhead(&self) -> usize {
+        OVERHEAD
+    }
+
+    fn encode(
+        &mut self,
+        flags: Flags,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), HandshakeError> {
+        out.extend_from_slice(MARK);
+        out.push(flags.octet());
+        out.extend(body.iter().map(|octet| !octet));
+        Ok(())
+    }
+}
+
+impl Decoder for Toy {
+    fn decode(
+        &mut self,
+        body: &mut [u8],
+    ) -> std::result::Result<(Flags, Range<usize>), HandshakeError> {
+        if body.len() < OVERHEAD || !body.starts_with(MARK) {
+            return Err(HandshakeError::MalformedCommand(Malformed::Message));
+        }
+        let flags = Flags::new(body[4] & 1 != 0, body[4] & 4 != 0);
+        body[OVERHEAD..].iter_mut().for_each(|octet| *octet = !*octet);
+        Ok((flags, OVERHEAD..body.len()))
+    }
+}
+
+fn connection(fd: impl Into<OwnedFd>, encrypted: bool) -> Connection {
+    let metadata = Metadata::default();
+    let mut made =
+        Connection::bare(fd.into(), Framing::V2, false, u64::MAX, metadata, String::new());
+    if encrypted {
+        made.tx.encrypt(Box::new(Toy));
+        made.rx.decrypt(Box::new(Toy));
+    }
+    made
+}
+
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (one, listener.accept().unwrap().0)
+}
+
+fn body(number: usize, len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at / 251 + at * 7 + number) as u8).collect()
+}
+
+/// Lengths around every limit that there is, in an order that has runs of long ones.
+fn lengths(numbers: &mut Numbers, count: usize) -> Vec<usize> {
+    const SOME: [usize; 14] = [
+        0, 1, 40, 255, 256, 5000, 16_384, 16_385, 40_000, 65_527, 65_536, 70_000, 300_000,
+        1_200_000,
+    ];
+    let mut all = Vec::new();
+    while all.len() < count {
+        let len = SOME[numbers.below(SOME.len())];
+        let times = 1 + numbers.below(4);
+        let between = numbers.below(3);
+        for _ in 0..times {
+            all.push(len);
+            all.extend((0..between).map(|_| 20));
+        }
+    }
+    all
+}
+
+/// Reads like an application that does whatever it likes, until as many messages came.
+fn read_all(reader: &mut Connection, expected: &[(Vec<u8>, bool)], numbers: &mut Numbers) {
+    let mut pool = BufferPool::default();
+    let mut buffer = vec![MaybeUninit::<u8>::uninit(); 2_000_000];
+    let mut expected = expected.iter().enumerate();
+    let mut next = expected.next();
+    let mut idle = 0;
+    while let Some((number, (wanted, more))) = next {
+        let mut msg = Msg::new();
+        let room = [0, 100, 50_000, 2_000_000][numbers.below(4)];
+        let way = numbers.below(3);
+        let (taken, bytes) = match way {
+            0 => (reader.take_into(&mut buffer[..room], &mut pool), None),
+            1 => (reader.take_into(&mut msg, &mut pool), Some(msg.data())),
+            _ => (None, None),
+        };
+        if let Some((len, goes_on)) = taken {
+            assert_eq!((len, goes_on), (wanted.len(), *more), "message {number}");
+            let bytes = bytes.map(<[u8]>::to_vec).unwrap_or_else(|| {
+                // SAFETY: `take_into` filled as much.
+                buffer[..len.min(room)].iter().map(|octet| unsafe { octet.assume_init() }).collect()
+            });
+            assert!(wanted.starts_with(&bytes), "message {number} is another one");
+            next = expected.next();
+            continue;
+        }
+        match reader.receive(&mut pool, false).unwrap() {
+            Some(msg) => {
+                assert!(
+                    msg.data() == wanted,
+                    "message {number}: {} for {}",
+                    msg.len(),
+                    wanted.len()
+                );
+                assert_eq!(msg.more(), *more, "message {number}");
+                next = expected.next();
+                idle = 0;
+            }
+            None => {
+                idle += 1;
+                assert!(idle < 10_000, "message {number} does not come");
+                wait_for(reader.fd(), libc::POLLIN);
+                reader.rx.set_ready(false);
+            }
+        }
+    }
+    assert!(reader.receive(&mut pool, false).unwrap().is_none());
+}
+
+fn wait_for(fd: RawFd, events: libc::c_short) {
+    let mut item = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one item.
+    unsafe { libc::poll(&raw mut item, 1, 5) };
+}
+
+/// Sends messages of all lengths, in pieces up to `most` bytes, and reads them at the same time.
+fn exchange<S: Write + Into<OwnedFd> + Send>(mut writer: S, reader: S, seed: u64, most: usize) {
+    let numbers = &mut Numbers(seed);
+    let mut bytes = Vec::new();
+    let mut expected: Vec<(Vec<u8>, bool)> = Vec::new();
+    let all = lengths(numbers, 60);
+    for (number, len) in all.iter().enumerate() {
+        let more = numbers.below(4) == 0 && number + 1 < all.len();
+        let body = body(number, *len);
+        frame::append_frame(&mut bytes, Flags::new(more, false), &body);
+        expected.push((body, more));
+    }
+    let mut cuts = Numbers(seed + 1);
+    let mut reader = connection(reader, false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at((1 + cuts.below(most)).min(rest.len()));
+                writer.write_all(piece).unwrap();
+                rest = behind;
+            }
+        });
+        read_all(&mut reader, &expected, numbers);
+    });
+    drop(writer);
+    wait_for(reader.fd(), libc::POLLIN);
+    reader.rx.set_ready(true);
+    let end = reader.receive(&mut BufferPool::default(), false);
+    assert!(matches!(end, Err(Error::Os(libc::ECONNRESET))));
+}
+
+#[test]
+fn frames_arrive_as_they_were_sent_however_they_are_read() {
+    for (seed, most) in [3_000, 70_000, 900_000, 20_000_000].into_iter().enumerate() {
+        let seed = seed as u64 * 100;
+        let (one, other) = tcp_pair();
+        exchange(one, other, seed, most);
+        let (one, other) = UnixStream::pair().unwrap();
+        exchange(one, other, seed + 10, most);
+    }
+}
+
+#[test]
+fn a_long_body_is_read_without_what_stands_behind_it() {
+    let (mut writer, reader) = UnixStream::pair().unwrap();
+    let mut reader = connection(reader, false);
+    let mut pool = BufferPool::default();
+    let mut buffer = vec![MaybeUninit::<u8>::uninit(); 100_000];
+    let long = body(7, 70_000);
+    let mut reads = Vec::new();
+    for _ in 0..5 {
+        let mut frame = Vec::new();
+        frame::append_frame(&mut frame, Flags::NONE, &long);
+        writer.write_all(&frame).unwrap();
+        writer.write_all(&frame[..9]).unwrap();
+        reader.rx.set_ready(false);
+        let before = pool.reads;
+        let len = reader.take_into(&mut buffer[..], &mut pool);
+        match len {
+            Some(taken) => assert_eq!(taken, (long.len(), false)),
+            None => {
+                let msg = reader.receive(&mut pool, false).unwrap().unwrap();
+                assert!(msg.data() == long);
+            }
+        }
+        reads.push(pool.reads - before);
+        // The header of a frame that comes the next time.
+        writer.write_all(&long).unwrap();
+        reader.rx.set_ready(false);
+        let before = pool.reads;
+        assert_eq!(reader.take_into(&mut buffer[..], &mut pool), Some((long.len(), false)));
+        reads.push(pool.reads - before);
+    }
+    // Once both ends of a gap have been seen a message takes one read, or two if its header does not
+    // come with the message before it.
+    assert!(reads[2..].chunks(2).all(|two| two[0] <= 2 && two[1] == 1), "{reads:?}");
+}
+
+/// What the peer has received whole, and what the queue gives back after the connection is lost.
+fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut writer = connection(ours, encrypted);
+    for number in 0..300 {
+        let bytes = body(number, len + number % 3);
+        // SAFETY: `make_owned` below replaces it.
+        let mut msg = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+        msg.set_more(number % 5 == 1);
+        if msg.more() || number % 5 == 2 || !writer.tx.push_bytes(&bytes) {
+            if msg.more() {
+                msg.make_owned().unwrap();
+            }
+            writer.tx.push(msg);
+        }
+        if number % 7 == 0 {
+            writer.push_command(b"\x04PING\0\0");
+        }
+        let empty = !writer.tx.blocked() && writer.flush().unwrap();
+        if !empty && writer.tx.borrowed() {
+            writer.tx.make_owned().unwrap();
+        }
+    }
+    assert!(writer.tx.blocked());
+    let unsent = writer.tx.take_unsent();
+    drop(writer);
+    let mut bytes = Vec::new();
+    theirs.read_to_end(&mut bytes).unwrap();
+    let (mut at, mut whole) = (0, 0);
+    while let Ok(Some(header)) = frame::parse_header(Framing::V2, &bytes[at..]) {
+        let end = at + header.frame_len() as usize;
+        let Some(frame) = bytes.get_mut(at + header.header_len..end) else { break };
+        let flags = if encrypted { Toy.decode(frame).unwrap().0 } else { header.flags };
+        whole += usize::from(!flags.command());
+        at = end;
+    }
+    (whole, unsent)
+}
+
+#[test]
+fn what_was_not_sent_as_a_whole_is_sent_again() {
+    for encrypted in [false, true] {
+        for len in [3, 50, 900, 8190, 30_000] {
+            let len = if len < 8000 { len + 4000 } else { len };
+            let (whole, unsent) = lose(encrypted, len);
+            assert!(whole > 0 && whole < 300, "{whole} of {len} bytes");
+            // A message of two parts comes back as a whole.
+            let first = if whole % 5 == 2 { whole - 1 } else { whole };
+            assert_eq!(unsent.len(), 300 - first, "{len} bytes, {whole} sent");
+            for (number, msg) in (first..).zip(&unsent) {
+                assert!(msg.data() == body(number, len + number % 3), "message {number}");
+                assert_eq!(msg.more(), number % 5 == 1, "message {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn encrypted_frames_of_all_lengths_and_kinds() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (mut writer, mut reader) = (connection(ours, true), connection(theirs, true));
+    let numbers = &mut Numbers(5);
+    let mut expected = Vec::new();
+    for (number, len) in lengths(numbers, 40).into_iter().filter(|len| *len < 100_000).enumerate() {
+        let (bytes, more) = (body(number, len), numbers.below(4) == 0);
+        let mut msg = Msg::copy_from(&bytes).unwrap();
+        msg.set_more(more);
+        if more || !writer.tx.push_bytes(&bytes) {
+            writer.tx.push(msg);
+        }
+        expected.push((bytes, more));
+    }
+    writer.tx.push(Msg::copy_from(b"the end").unwrap());
+    expected.push((b"the end".to_vec(), false));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            while !writer.flush().unwrap() {
+                wait_for(writer.fd(), libc::POLLOUT);
+                writer.tx.unblock();
+            }
+            writer
+        });
+        read_all(&mut reader, &expected, numbers);
+        drop(writer.join());
+    });
+}
+
+#[test]
+fn nothing_behind_a_frame_that_does_not_decrypt_is_delivered() {
+    for way in 0..3 {
+        let (mut writer, reader) = UnixStream::pair().unwrap();
+        let mut reader = connection(reader, true);
+        let mut pool = BufferPool::default();
+        let mut bytes = Vec::new();
+        for body in [&b"ABCD\0\xff"[..], b"ABCX\0\xff", b"ABCD\0\xfe"] {
+            frame::append_frame(&mut bytes, Flags::NONE, body);
+        }
+        writer.write_all(&bytes).unwrap();
+        assert_eq!(reader.receive(&mut pool, false).unwrap().unwrap().data(), [0]);
+        if way > 0 {
+            let mut msg = Msg::new();
+            assert_eq!(reader.take_into(&mut msg, &mut pool), None);
+        }
+        if way > 1 {
+            let mut msg = Msg::new();
+            assert_eq!(reader.take_into(&mut msg, &mut pool), None);
+        }
+        let failed = reader.receive(&mut pool, false);
+        assert_eq!(failed.map(|_| ()), Err(Error::Protocol));
+        assert_eq!(reader.rx.failure(), Some(HandshakeError::MalformedCommand(Malformed::Message)));
+    }
+}
