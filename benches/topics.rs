@@ -13,7 +13,8 @@ use std::time::Duration;
 use zmq::msg::Msg;
 use zmq::pattern::{Attach, Pattern, PipeId, PipeSet, Pub, Sub};
 
-const TOPICS: [usize; 3] = [1_000, 20_000, 200_000];
+/// What a search costs may grow with the depth of the tree and with what the cache cannot hold, no more.
+const TOPICS: [usize; 5] = [1, 100, 10_000, 200_000, 1_000_000];
 const PIPE: PipeId = 0;
 
 /// One pipe: what is to be read from it, and how often it was written to.

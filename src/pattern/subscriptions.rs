@@ -90,6 +90,12 @@ impl TopicCounts {
         Ok(())
     }
 
+    /// See [`Trie::check`].
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        self.trie.check();
+    }
+
     pub(crate) fn cancel(&mut self, topic: &[u8]) -> Cancelled {
         let Some(id) = self.trie.find(topic) else { return Cancelled::Unknown };
         let count = self.trie.value(id);
@@ -410,6 +416,12 @@ impl Subscriptions {
             }
             self.tidy(pipe as PipeId);
         }
+    }
+
+    /// See [`Trie::check`].
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        self.trie.check();
     }
 
     /// Bytes of memory held for topics.

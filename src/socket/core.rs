@@ -29,18 +29,15 @@ pub(super) const KICK: u64 = u64::MAX;
 
 /// Sends closer together than this are a burst, worth collecting.
 pub(super) const BURST: u64 = 5 * TICKS_PER_US;
-/// Besides, what a send to many connections may take itself, for each of them.
-const EACH: u64 = TICKS_PER_US / 2;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
-/// No send for this long is the end of a burst.
-const SILENCE: u64 = 2 * BURST;
-/// The longest, unless handing over to the kernel takes longer: else there would be time for
-/// nothing else.
+/// The longest, unless flushing so many takes that long, too.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
-/// The longest in any case; and for a thread that sends over many sockets in turn, which leaves
-/// handing over to the I/O thread as long as that one does it.
+/// More time for a flush does not count.
+const FLUSH_MOST: u64 = 3000 * TICKS_PER_US;
+/// The longest for a thread that sends over many sockets in turn, which leaves handing over to the
+/// I/O thread as long as that one does it.
 const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
 /// Sends closer together than this come so fast that not each needs a look at the clock.
 const RUSH: u64 = TICKS_PER_US;
@@ -109,8 +106,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
-    /// How long it took lately to hand over what was held back for several connections.
-    flush_took: u64,
+    /// How long it took to flush what had been held back for long.
+    flush_time: u64,
     /// Sends to come that need not look at the clock.
     blind: u32,
     /// How often lately the application came back to flush what it had held back, before the I/O
@@ -174,7 +171,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
-            flush_took: 0,
+            flush_time: 0,
             blind: 0,
             returns: 0,
             drained: true,
@@ -597,8 +594,7 @@ impl Core {
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
         let gap = now.wrapping_sub(self.last_send);
-        let many = self.pipes.dirty_count().saturating_sub(1) as u64;
-        let own_burst = gap < BURST + EACH * many;
+        let own_burst = gap < if self.dirty_since == 0 { BURST } else { self.pause() };
         let in_turn = turn::sends(now) && !own_burst;
         let burst = own_burst || in_turn;
         // An application with more to receive will be back, and flush when it has seen all; unless
@@ -611,6 +607,9 @@ impl Core {
         let held_long =
             if in_turn { self.has_held(now, HOLD_UTMOST) } else { self.has_held_long(now) };
         self.pipes.flush(quiet || held_long);
+        if held_long {
+            self.flush_time = ticks().wrapping_sub(now).min(FLUSH_MOST);
+        }
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 {
                 self.returns = (self.returns + 1).min(MOST_TRUST);
@@ -629,15 +628,21 @@ impl Core {
         } else {
             self.dirty_since = 0;
             self.last_send = ticks();
-            self.flush_took = if many > 0 { self.last_send.wrapping_sub(now) } else { 0 };
             turn::sent(self.last_send);
         }
         self.pump();
     }
 
+    /// Sends closer together than this are worth collecting with what is held back already: the
+    /// longer flushing that takes, the less does a moment in which others had the processor say.
+    fn pause(&self) -> u64 {
+        (BURST * self.pipes.dirty_count() as u64).clamp(BURST, HOLD_MOST / 2)
+    }
+
     fn has_held_long(&self, now: u64) -> bool {
-        let usual = (HOLD * self.pipes.dirty_count() as u64).min(HOLD_MOST);
-        self.has_held(now, usual.max(self.flush_took.min(HOLD_UTMOST)))
+        // Flushing must not take more time than there is left for filling.
+        let most = HOLD_MOST.max(2 * self.flush_time);
+        self.has_held(now, (HOLD * self.pipes.dirty_count() as u64).min(most))
     }
 
     /// Whether something has been held back for longer than that.
@@ -652,7 +657,7 @@ impl Core {
             return false;
         }
         let now = ticks();
-        let quiet = now.wrapping_sub(self.last_send) > SILENCE;
+        let quiet = now.wrapping_sub(self.last_send) > 2 * self.pause();
         if quiet || self.has_held_long(now) {
             if quiet {
                 // It may only have had to leave the processor to others for a while.

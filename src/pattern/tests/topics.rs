@@ -89,6 +89,9 @@ fn subscriptions_behave_like_a_map_of_sets() {
             }
         }
         assert_eq!(subscriptions.len(), model.len());
+        if step % 500 == 0 {
+            subscriptions.check();
+        }
     }
     (0..PIPES as u32).for_each(|pipe| subscriptions.remove_pipe(pipe, Tell::Nothing, drop));
     assert_eq!((subscriptions.len(), subscriptions.memory()), (0, 0));
@@ -127,7 +130,8 @@ fn counts_behave_like_a_multiset() {
             }
         }
         assert_eq!(counts.len(), model.len());
-        if step % 1000 == 0 {
+        if step % 500 == 0 {
+            counts.check();
             // In the order of the topics.
             let told: Vec<_> = counts.messages().map(|msg| msg.data()[1..].to_vec()).collect();
             assert!(told.iter().eq(model.keys()));
@@ -197,6 +201,44 @@ fn a_topic_of_a_mebibyte() {
         subscriptions.remove_pipe(4, Tell::Last, |msg| gone.push(msg));
         assert_eq!(gone[0].data()[1..], other[..]);
     });
+}
+
+#[test]
+fn topics_that_part_from_a_long_one_everywhere() {
+    let long: Vec<u8> = (0..20_000_u32).map(|at| (at % 251) as u8).collect();
+    let mut subscriptions = Subscriptions::default();
+    subscriptions.add(&long, 0);
+    let (mut random, mut lens) = (Random(0xb0a), BTreeSet::new());
+    for _ in 0..200 {
+        let len = random.below(long.len());
+        let mut other = long[..len].to_vec();
+        assert_eq!(subscriptions.add(&other, 1), lens.insert(len));
+        other.push(255);
+        subscriptions.add(&other, 2);
+        subscriptions.add(&[&other[..], &long[..]].concat(), 3);
+    }
+    subscriptions.check();
+    assert_eq!(found(&mut subscriptions, &long), [0, 1]);
+    for (step, &len) in lens.iter().enumerate() {
+        let mut other = long[..len].to_vec();
+        other.push(255);
+        assert_eq!(found(&mut subscriptions, &other), [1, 2]);
+        assert_eq!(subscriptions.cancel(&other, 2), Cancelled::Last);
+        if step % 2 == 0 {
+            assert_eq!(subscriptions.cancel(&long[..len], 1), Cancelled::Last);
+        }
+        if step % 20 == 0 {
+            subscriptions.check();
+        }
+    }
+    for pipe in [1, 3] {
+        let mut gone = 0;
+        subscriptions.remove_pipe(pipe, Tell::Last, |_| gone += 1);
+        assert_eq!(gone, if pipe == 1 { lens.len() / 2 } else { lens.len() });
+        subscriptions.check();
+    }
+    assert_eq!(found(&mut subscriptions, &long), [0]);
+    assert!(subscriptions.memory() < 200_000, "{} bytes left", subscriptions.memory());
 }
 
 #[test]

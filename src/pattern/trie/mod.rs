@@ -65,6 +65,36 @@ impl Trie {
         self.arena.memory() + self.leaves.capacity() * 8
     }
 
+    /// Looks at every record: whether all know each other, and no unit is lost or in use twice.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        let bytes = self.arena.bytes();
+        let (mut leaves, mut used) = (0, u32::from(self.arena.len() > 0));
+        let mut forks = Vec::from_iter((self.root != 0).then_some((self.root, 0)));
+        while let Some((at, parent)) = forks.pop() {
+            assert_eq!(record::parent(&self.arena, at), parent);
+            assert!(!is_leaf(&self.leaves, at) && !self.is_useless(at));
+            let fork = Fork::read(bytes, at);
+            assert!(at == self.root || fork.count + usize::from(fork.end != 0) > 0);
+            assert!(fork.room <= 4 || fork.room <= 2 * fork.count.max(1));
+            used += record::size(bytes, Child::Fork(at));
+            let children = (0..fork.count).map(|slot| fork.child_at(&self.arena, slot));
+            for child in children.chain((fork.end != 0).then_some(Child::Leaf(fork.end))) {
+                match child {
+                    Child::Fork(below) => forks.push((below, at)),
+                    Child::Leaf(leaf) => {
+                        assert!(is_leaf(&self.leaves, leaf));
+                        assert_eq!(record::parent(&self.arena, leaf), at);
+                        used += record::size(bytes, child);
+                        leaves += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!((leaves, self.ids().count()), (self.topics, self.topics));
+        assert_eq!(used + self.arena.free(), self.arena.len());
+    }
+
     /// Calls `found` with the value of each key that is a prefix of `topic`, shortest first,
     /// until it returns true. Returns whether it did.
     #[inline]

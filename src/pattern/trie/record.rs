@@ -143,6 +143,16 @@ pub(super) fn free_leaf(arena: &mut Arena, leaf: Block) {
     arena.give(leaf, leaf_units(len));
 }
 
+/// Units of a record.
+#[cfg(test)]
+pub(super) fn size(bytes: &[u8], child: Child) -> u32 {
+    let label = child.label(bytes).len();
+    match child {
+        Child::Leaf(_) => leaf_units(label),
+        Child::Fork(block) => fork_units(label, Fork::read(bytes, block).room),
+    }
+}
+
 /// Copies a leaf to another arena; what was its parent is then where it is.
 pub(super) fn copy_leaf(from: &mut Arena, leaf: Block, to: &mut Arena, parent: Block) -> Block {
     let bytes = from.bytes();
@@ -252,7 +262,7 @@ fn first_equal(eight: u64, byte: u8) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let differing = eight ^ (ONES * u64::from(byte));
     // The lowest bit set is right; those above may be wrong.
-    let equal = differing.wrapping_sub(ONES) & !differing & ONES << 7;
+    let equal = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
     equal.trailing_zeros() as usize / 8
 }
 
