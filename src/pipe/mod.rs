@@ -481,6 +481,15 @@ impl PipeTable {
         }
     }
 
+    /// Whether there is one connection, for which the kernel takes no more at the moment.
+    pub fn only_connection_is_blocked(&self) -> bool {
+        let connection = |p: &Option<Pipe>| match p.as_ref().map(|p| &p.kind) {
+            Some(Kind::Wire(wire)) => wire.connection.as_ref().map(|c| c.tx.blocked()),
+            _ => None,
+        };
+        self.connections == 1 && self.pipes.iter().find_map(connection) == Some(true)
+    }
+
     /// Moves with each read from the kernel.
     #[inline]
     pub fn reads(&self) -> u32 {
@@ -665,20 +674,16 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if msg.more() || !pipe.staged.is_empty() {
-            let more = msg.more();
+        if msg.more() {
             if msg.make_owned_in(&mut self.arena).is_err() {
                 self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
                 return;
             }
             pipe.staged.push(msg);
-            if more {
-                return;
-            }
-            pipe.staged.drain(..).for_each(|part| wire.put(part));
-        } else {
-            wire.put(msg);
+            return;
         }
+        pipe.staged.drain(..).for_each(|part| wire.put(part));
+        wire.put(msg);
         if wire.connection.is_some() && !std::mem::replace(&mut pipe.dirty, true) {
             self.dirty.push(id);
         }
