@@ -1,6 +1,5 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
-#[cfg(not(loom))]
 use super::kept;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -73,21 +72,6 @@ pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
         }
         header.write(Header::new(Origin::Allocated, room));
         Ok((header, header.add(1).cast()))
-    }
-}
-
-/// Models know of every block; nothing is kept there.
-#[cfg(loom)]
-mod kept {
-    pub(super) const SHORTEST: usize = usize::MAX;
-    pub(super) const LONGEST: usize = 0;
-
-    pub(super) fn take(_size: usize) -> Option<(*mut super::Header, usize)> {
-        None
-    }
-
-    pub(super) unsafe fn give(_header: *mut super::Header, _size: usize) -> bool {
-        false
     }
 }
 

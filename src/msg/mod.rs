@@ -6,14 +6,13 @@
 
 mod arena;
 mod content;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "kept_none.rs")]
 mod kept;
 mod metadata;
 mod sink;
 
 pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
-#[cfg(not(loom))]
 pub use kept::set_busy;
 pub use metadata::Metadata;
 pub use sink::Sink;

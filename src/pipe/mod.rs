@@ -609,6 +609,15 @@ impl PipeTable {
         }
     }
 
+    /// Whether there is one connection, for which the kernel takes no more at the moment.
+    pub fn only_connection_is_blocked(&self) -> bool {
+        let connection = |p: &Option<Pipe>| match p.as_ref().map(|p| &p.kind) {
+            Some(Kind::Wire(wire)) => wire.connection.as_ref().map(|c| c.tx.blocked()),
+            _ => None,
+        };
+        self.connections == 1 && self.pipes.iter().find_map(connection) == Some(true)
+    }
+
     /// Moves with each read from the kernel.
     #[inline]
     pub fn reads(&self) -> u32 {

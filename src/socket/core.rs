@@ -121,6 +121,8 @@ pub struct Core {
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
+    /// Whether it pays to wait for the kernel where a long message could be copied.
+    pub(super) catching_up: Spin,
     /// An empty list for the mailbox.
     spare_mail: Vec<Mail>,
     /// The last wait was a long one.
@@ -179,6 +181,7 @@ impl Core {
             unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
+            catching_up: Spin::new(),
             spare_mail: Vec::new(),
             rested: false,
             pumping: false,

@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 /// its set, not by ticking.
 const LONG_WAIT: Duration = Duration::from_millis(4);
 
+/// Messages of this length are better sent later than copied now.
+const WORTH_WAITING: usize = 32 * 1024;
+/// The longest that a message which could be copied waits instead.
+const CATCH_UP: Duration = Duration::from_millis(1);
+
 /// When a call must give up waiting.
 #[derive(Clone, Copy)]
 struct Deadline {
@@ -151,6 +156,9 @@ impl Socket {
             drop(msg.take());
             return Ok(());
         }
+        if msg.is_borrowed() && msg.len() >= WORTH_WAITING && timeout != 0 {
+            core = self.let_kernel_catch_up(core)?;
+        }
         msg.set_more(more);
         match core.send(msg, timeout != 0) {
             Ok(()) => {
@@ -223,6 +231,31 @@ impl Socket {
         // SAFETY: both are valid for `fits` bytes and not the same memory.
         unsafe { std::ptr::copy_nonoverlapping(msg.data().as_ptr(), to.as_mut_ptr().cast(), fits) };
         Ok(msg.len())
+    }
+
+    /// A long message of the caller's would have to be copied, because the kernel takes no more for
+    /// now: waits for a moment until it does, unless such waits have been in vain lately. Copies
+    /// are also what makes a queue so large that none of it is in the cache when its turn comes.
+    fn let_kernel_catch_up(&'static self, mut core: Guard) -> Result<Guard> {
+        if core.pattern.drops() || !core.pipes.only_connection_is_blocked() {
+            return Ok(core);
+        }
+        let generation = core.key.generation;
+        let Some(_) = core.catching_up.begin() else { return Ok(core) };
+        core.ensure_watched();
+        core.tell_others();
+        core = match self.wait(core, Some(CATCH_UP)) {
+            Ok(core) => core,
+            // That the wait was interrupted is nothing to the caller, who need not wait.
+            Err(Error::Interrupted) => self.enter_again(generation)?,
+            Err(error) => return Err(error),
+        };
+        core.pipes.flush(true);
+        core.pump();
+        self.after_wait(&mut core);
+        let caught_up = !core.pipes.only_connection_is_blocked();
+        core.catching_up.end(caught_up);
+        Ok(core)
     }
 
     #[cold]
