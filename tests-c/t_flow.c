@@ -423,8 +423,44 @@ GROUP (sent_without_further_calls)
     OK (zmq_ctx_term (ctx2));
 }
 
+/* The same over many sockets in turn, in any number, and with few messages on each. */
+GROUP (sent_in_turn_without_further_calls)
+{
+    enum { SOCKETS = 40 };
+    void *ctx = ctx_new (), *ctx2 = ctx_new (), *in = sock (ctx2, ZMQ_PULL), *out[SOCKETS];
+    char ep[EP_SIZE], body[8], seen[SOCKETS];
+    bind_any (in, "tcp", ep);
+    set_int (in, ZMQ_RCVTIMEO, 5000);
+    for (int i = 0; i < SOCKETS; i++) {
+        out[i] = sock (ctx, ZMQ_PUSH);
+        OK (zmq_connect (out[i], ep));
+        SEND (out[i], "hello", 0);
+        RECV (in, "hello");
+    }
+    for (int round = 0; round < 50; round++) {
+        int used = 1 + round * 7 % SOCKETS, each = 1 + round % 5;
+        for (int n = 0; n < each; n++)
+            for (int i = 0; i < used; i++) {
+                char message[2] = {(char) i, (char) n};
+                IS (zmq_send (out[i], message, sizeof message, 0), 2);
+            }
+        /* Each sender's in order. */
+        memset (seen, 0, sizeof seen);
+        for (int n = 0; n < each * used; n++) {
+            IS (zmq_recv (in, body, sizeof body, 0), 2);
+            CHECK (body[0] >= 0 && body[0] < used);
+            IS (body[1], seen[(int) body[0]]++);
+        }
+    }
+    for (int i = 0; i < SOCKETS; i++)
+        OK (zmq_close (out[i]));
+    OK (zmq_close (in));
+    OK (zmq_ctx_term (ctx));
+    OK (zmq_ctx_term (ctx2));
+}
+
 MAIN (ENTRY (inproc_sums_both_marks), ENTRY (multipart_counts_once), ENTRY (queue_before_the_peer), ENTRY (tcp_bounds),
       ENTRY (droppers), ENTRY (blocked_send_resumes), ENTRY (linger_zero_forgets), ENTRY (linger_waits_that_long),
       ENTRY (linger_forever_delivers), ENTRY (delivered_after_close), ENTRY (immediate_waits_for_the_connection),
       ENTRY (immediate_balances_over_the_living), ENTRY (conflate_keeps_the_last), ENTRY (timeouts),
-      ENTRY (blocked_receive_is_woken), ENTRY (sent_without_further_calls))
+      ENTRY (blocked_receive_is_woken), ENTRY (sent_without_further_calls), ENTRY (sent_in_turn_without_further_calls))

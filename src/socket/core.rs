@@ -3,6 +3,7 @@
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
 use super::spin::Spin;
+use super::turn;
 use super::zap::Question;
 use super::{Mail, Socket};
 use crate::connection::opening::Opening;
@@ -27,14 +28,20 @@ use std::time::{Duration, Instant};
 pub(super) const KICK: u64 = u64::MAX;
 
 /// Sends closer together than this are a burst, worth collecting.
-const BURST: u64 = 5 * TICKS_PER_US;
+pub(super) const BURST: u64 = 5 * TICKS_PER_US;
+/// Besides, what a send to many connections may take itself, for each of them.
+const EACH: u64 = TICKS_PER_US / 2;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
 /// No send for this long is the end of a burst.
 const SILENCE: u64 = 2 * BURST;
-/// The longest in any case.
+/// The longest, unless handing over to the kernel takes longer: else there would be time for
+/// nothing else.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
+/// The longest in any case; and for a thread that sends over many sockets in turn, which leaves
+/// handing over to the I/O thread as long as that one does it.
+const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
 /// Sends closer together than this come so fast that not each needs a look at the clock.
 const RUSH: u64 = TICKS_PER_US;
 /// Sends in a rush without a look at the clock. If the application pauses behind one of them, the
@@ -102,6 +109,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
+    /// How long it took lately to hand over what was held back for several connections.
+    flush_took: u64,
     /// Sends to come that need not look at the clock.
     blind: u32,
     /// How often lately the application came back to flush what it had held back, before the I/O
@@ -165,6 +174,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            flush_took: 0,
             blind: 0,
             returns: 0,
             drained: true,
@@ -408,6 +418,7 @@ impl Core {
     }
 
     fn flush_on_look(&mut self) {
+        turn::ends();
         self.drained = true;
         self.blind = 0;
         if self.pipes.is_dirty() {
@@ -586,7 +597,10 @@ impl Core {
         let now = ticks();
         // From the end of the last send: how long the application took, not how long we did.
         let gap = now.wrapping_sub(self.last_send);
-        let burst = gap < BURST;
+        let many = self.pipes.dirty_count().saturating_sub(1) as u64;
+        let own_burst = gap < BURST + EACH * many;
+        let in_turn = turn::sends(now) && !own_burst;
+        let burst = own_burst || in_turn;
         // An application with more to receive will be back, and flush when it has seen all; unless
         // it takes its time with each.
         let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
@@ -594,7 +608,8 @@ impl Core {
         let quiet = (!burst || self.drained) && !back_soon;
         self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
-        let held_long = self.has_held_long(now);
+        let held_long =
+            if in_turn { self.has_held(now, HOLD_UTMOST) } else { self.has_held_long(now) };
         self.pipes.flush(quiet || held_long);
         if self.pipes.is_dirty() {
             if self.dirty_since == 0 {
@@ -605,7 +620,7 @@ impl Core {
             }
             self.ensure_watched();
             self.socket.holds_back.store(true, Ordering::Relaxed);
-            if self.returns < TRUSTED
+            if (self.returns < TRUSTED || in_turn)
                 && let Some(io) = &self.io
             {
                 io.hurry();
@@ -614,12 +629,19 @@ impl Core {
         } else {
             self.dirty_since = 0;
             self.last_send = ticks();
+            self.flush_took = if many > 0 { self.last_send.wrapping_sub(now) } else { 0 };
+            turn::sent(self.last_send);
         }
         self.pump();
     }
 
     fn has_held_long(&self, now: u64) -> bool {
-        let limit = (HOLD * self.pipes.dirty_count() as u64).min(HOLD_MOST);
+        let usual = (HOLD * self.pipes.dirty_count() as u64).min(HOLD_MOST);
+        self.has_held(now, usual.max(self.flush_took.min(HOLD_UTMOST)))
+    }
+
+    /// Whether something has been held back for longer than that.
+    fn has_held(&self, now: u64, limit: u64) -> bool {
         self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > limit
     }
 

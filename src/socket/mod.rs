@@ -15,6 +15,7 @@ pub mod poll;
 mod poll_set;
 pub mod proxy;
 mod spin;
+mod turn;
 mod zap;
 
 use crate::context::Context;

@@ -34,6 +34,12 @@ const NOBODY: usize = 0;
 /// Counters of turns. Their number is what alignment leaves free in a token.
 const SLOTS: usize = 4;
 
+/// Whether the owner is inside, by its count of turns.
+#[inline]
+fn is_inside(turns: u32) -> bool {
+    turns & 1 != 0
+}
+
 /// What the mutex beneath protects besides the value.
 struct Habit {
     /// Who locked last.
@@ -123,7 +129,7 @@ impl<T> BiasedMutex<T> {
     #[inline(always)]
     fn enter(&self, owner: usize, turns: &AtomicU32) -> bool {
         let before = turns.load(Ordering::Relaxed);
-        if before % 2 != 0 {
+        if is_inside(before) {
             // Inside already (a signal handler): a deadlock, as with any mutex.
             return false;
         }
@@ -171,7 +177,7 @@ impl<T> BiasedMutex<T> {
         self.owner.store(NOBODY, Ordering::Relaxed);
         asymmetric::heavy();
         let mut looks = 0;
-        while turns.load(Ordering::Acquire) % 2 != 0 {
+        while is_inside(turns.load(Ordering::Acquire)) {
             pause(looks);
             looks += 1;
         }
@@ -192,7 +198,7 @@ impl<T> BiasedMutex<T> {
 
     /// Whether somebody is inside at the moment.
     pub fn is_locked(&self) -> bool {
-        self.owners_turns().is_some_and(|turns| turns % 2 != 0) || self.is_locked_beneath()
+        self.owners_turns().is_some_and(is_inside) || self.is_locked_beneath()
     }
 
     fn owners_turns(&self) -> Option<u32> {

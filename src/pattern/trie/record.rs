@@ -250,7 +250,7 @@ impl Fork {
 #[inline]
 fn first_equal(eight: u64, byte: u8) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    let differing = eight ^ ONES * u64::from(byte);
+    let differing = eight ^ (ONES * u64::from(byte));
     // The lowest bit set is right; those above may be wrong.
     let equal = differing.wrapping_sub(ONES) & !differing & ONES << 7;
     equal.trailing_zeros() as usize / 8
