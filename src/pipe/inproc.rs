@@ -5,7 +5,7 @@
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
 use crate::msg::{Arena, Msg, Sink};
-use crate::pattern::PipeId;
+use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
@@ -161,12 +161,12 @@ impl InprocEnd {
 
     /// See [`PipeSet::read_into`](crate::pattern::PipeSet::read_into).
     #[inline(always)]
-    pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
-        let (len, wake) = self.reader.pop_into(to)?;
+    pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<Part> {
+        let (part, wake) = self.reader.pop_into(to)?;
         if wake {
             self.tell_peer(News::Writable);
         }
-        Some(len)
+        Some(part)
     }
 
     /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
@@ -177,6 +177,16 @@ impl InprocEnd {
             || self.writer.reader_gone()
             || !self.writer.has_room()
         {
+            return false;
+        }
+        self.writer.push_bytes(bytes, 0);
+        self.publish();
+        true
+    }
+
+    /// Writes the last part of a message that has begun, if that takes no more than a copy.
+    pub(super) fn finish_with(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > BYTES_LIMIT || self.writer.conflates() || self.writer.reader_gone() {
             return false;
         }
         self.writer.push_bytes(bytes, 0);

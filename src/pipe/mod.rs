@@ -852,9 +852,9 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
-                let read = end.read_into(to).map(|len| Part { len, more: false });
+                let read = end.read_into(to);
                 if read.is_none() && self.patient && alone && end.reader.linger() {
-                    return end.read_into(to).map(|len| Part { len, more: false });
+                    return end.read_into(to);
                 }
                 return read;
             }
@@ -892,7 +892,10 @@ impl PipeSet for PipeTable {
         }
         if pipe.in_message() {
             // The last part of a message that had room when it began.
-            let Kind::Wire(wire) = &mut pipe.kind else { return false };
+            let wire = match &mut pipe.kind {
+                Kind::Wire(wire) => wire,
+                Kind::Inproc(end) => return !keep && end.finish_with(bytes),
+            };
             let put = pipe.parts.finish_with(bytes, wire);
             if put {
                 self.written(id);

@@ -26,6 +26,7 @@ mod pool;
 mod tests;
 
 use crate::msg::{Msg, Sink};
+use crate::pattern::Part;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 #[cfg(loom)]
 use crate::sync::model::Users;
@@ -698,10 +699,11 @@ impl Reader {
         }
     }
 
-    /// Gives the next frame straight to `to` if it is a message of one part whose body is in the
-    /// queue: its length, and whether the writer sleeps and must be woken by the caller. `None`: nothing has happened, see [`Reader::pop`].
+    /// Gives the next frame straight to `to` if its body is in the queue, and says whether the
+    /// writer sleeps and must be woken by the caller. `None`: nothing has happened, see
+    /// [`Reader::pop`].
     #[inline(always)]
-    pub fn pop_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(usize, bool)> {
+    pub fn pop_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(Part, bool)> {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
@@ -712,7 +714,8 @@ impl Reader {
             }
         }
         let (head, body) = shared.record(consumer);
-        if head.flags() != 0 {
+        let more = head.more();
+        if head.flags() & !crate::msg::MORE != 0 {
             return None;
         }
         if head.kind() != Head::BYTES {
@@ -721,16 +724,16 @@ impl Reader {
             }
             // SAFETY: published, so the message is initialised, and it is read once.
             let msg = unsafe { body.cast::<Msg>().read() };
-            let len = msg.len();
+            let part = Part { len: msg.len(), more };
             to.take_message(msg);
-            return Some((len, shared.advance(consumer, head)));
+            return Some((part, shared.advance(consumer, head)));
         }
         // SAFETY: published, so the body is initialised and stays as it is until we advance.
         let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), head.len()) };
-        if !to.take(bytes, false) {
+        if !to.take(bytes, more) {
             return None;
         }
-        Some((head.len(), shared.advance(consumer, head)))
+        Some((Part { len: head.len(), more }, shared.advance(consumer, head)))
     }
 
     /// Tells the writer of everything read, however little. True if it sleeps and must be woken

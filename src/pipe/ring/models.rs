@@ -193,12 +193,12 @@ fn reading_into_a_buffer_loses_nothing() {
             while next < 3 {
                 let mut buffer = [MaybeUninit::new(0u8); 16];
                 // As `zmq_recv`: what is not bytes in the queue is read the other way.
-                if let Some((len, wake)) = reader.pop_into(&mut buffer[..]) {
+                if let Some((part, wake)) = reader.pop_into(&mut buffer[..]) {
                     if wake {
                         of_reader.writable.signal();
                     }
                     // SAFETY: initialised above.
-                    assert_eq!((len, unsafe { buffer[0].assume_init() }), (8, next));
+                    assert_eq!((part.len, unsafe { buffer[0].assume_init() }), (8, next));
                 } else if let Some(msg) = read(&mut reader, &of_reader) {
                     assert_eq!(msg.data()[0], next);
                 } else {

@@ -108,6 +108,7 @@ fn bodies_of_every_size_and_kind() {
         // SAFETY: pushed at once, or owned before.
         let mut borrowed = unsafe { Msg::borrowed(bytes.as_ptr(), len) };
         assert_eq!(writer.copies(&borrowed), len <= BYTES_LIMIT);
+        borrowed.set_more(round % 2 == 0);
         if !writer.copies(&borrowed) {
             borrowed.make_owned().unwrap();
         }
@@ -118,7 +119,8 @@ fn bodies_of_every_size_and_kind() {
         assert_eq!((msg.data(), msg.more()), (&bytes[..len], round % 3 != 0));
         let mut to = [MaybeUninit::uninit(); 100];
         if len <= BYTES_LIMIT {
-            assert_eq!(reader.pop_into(&mut to[..]), Some((len, false)));
+            let part = Part { len, more: round % 2 == 0 };
+            assert_eq!(reader.pop_into(&mut to[..]), Some((part, false)));
             let fits = len.min(100);
             // SAFETY: as much was written.
             let got = unsafe { std::slice::from_raw_parts(to.as_ptr().cast::<u8>(), fits) };
@@ -128,6 +130,9 @@ fn bodies_of_every_size_and_kind() {
             assert_eq!(reader.pop().unwrap().0.data(), &bytes[..len]);
         }
         assert_eq!(reader.pop_into(&mut to[..]), None);
+        writer.push_bytes(&[], 0);
+        writer.publish();
+        assert!(reader.pop().is_some());
     }
 }
 
