@@ -14,9 +14,6 @@ mod sink;
 pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use kept::set_busy;
-/// Models keep no memory.
-#[cfg(loom)]
-pub fn set_busy(_: bool) {}
 pub use metadata::Metadata;
 pub use sink::Sink;
 

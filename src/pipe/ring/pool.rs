@@ -18,14 +18,15 @@ unsafe impl Send for Unused {}
 
 static UNUSED: Mutex<Vec<Unused>> = Mutex::new(Vec::new());
 
-/// A block of the pool, whose content is of no value.
+/// A block of the pool, whose content is of no value. None either if another thread is at the pool:
+/// to allocate takes no longer than to wait, and in a forked child that thread may not exist.
 pub(super) fn take() -> Option<*mut Block> {
-    UNUSED.lock().pop().map(|unused| unused.0)
+    UNUSED.try_lock()?.pop().map(|unused| unused.0)
 }
 
-/// Keeps a live block that nobody uses; false if there are enough.
+/// Keeps a live block that nobody uses; false if there are enough, or another thread is here.
 pub(super) fn give(block: *mut Block) -> bool {
-    let mut unused = UNUSED.lock();
+    let Some(mut unused) = UNUSED.try_lock() else { return false };
     let room = unused.len() < MOST;
     if room {
         unused.push(Unused(block));
