@@ -279,7 +279,11 @@ impl Rx {
         if !to.take(body) {
             return None;
         }
-        self.pass(header, pool);
+        let last = bytes.len() == header.header_len + len;
+        self.at += header.header_len + len;
+        if last {
+            self.retire(pool);
+        }
         Some(len)
     }
 
