@@ -35,7 +35,7 @@ const HOLD: u64 = 50 * TICKS_PER_US;
 /// The longest, unless flushing so many takes that long, too.
 const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 /// More time for a flush does not count.
-const FLUSH_MOST: u64 = 3000 * TICKS_PER_US;
+const FLUSH_MOST: u64 = 50_000 * TICKS_PER_US;
 /// The longest for a thread that sends over many sockets in turn, which leaves handing over to the
 /// I/O thread as long as that one does it.
 const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
