@@ -1,0 +1,228 @@
+//! What a pattern may do with the pipes of its socket: [`PipeSet`] for [`PipeTable`].
+
+use super::{Kind, Pipe, PipeEvent, PipeTable};
+use crate::error::Error;
+use crate::msg::{Msg, Sink};
+use crate::pattern::{Part, PipeId, PipeSet};
+
+impl PipeSet for PipeTable {
+    #[inline]
+    fn check_read(&mut self, id: PipeId) -> bool {
+        let Some(pipe) = self.get(id) else { return false };
+        if pipe.next.is_some() {
+            return true;
+        }
+        let here = match &mut pipe.kind {
+            Kind::Inproc(end) => !pipe.lingering && end.reader.has_frame(),
+            Kind::Wire(_) => self.stands_ready(id),
+        };
+        if here {
+            return true;
+        }
+        let msg = self.pull(id, true);
+        let found = msg.is_some();
+        if let Some(pipe) = self.get(id) {
+            pipe.next = msg;
+        }
+        found
+    }
+
+    #[inline]
+    fn read(&mut self, id: PipeId) -> Option<Msg> {
+        let pipe = self.get(id)?;
+        if let Some(msg) = pipe.next.take() {
+            return Some(msg);
+        }
+        self.pull(id, self.with_metadata)
+    }
+
+    #[inline]
+    fn complete(&self, id: PipeId, frame: &mut Msg) {
+        if frame.metadata().is_none()
+            && let Some(Some(Pipe { kind: Kind::Wire(wire), .. })) = self.pipes.get(id as usize)
+            && let Some(connection) = &wire.connection
+        {
+            frame.set_metadata(Some(connection.metadata.clone()));
+        }
+    }
+
+    #[inline]
+    fn check_write(&mut self, id: PipeId) -> bool {
+        self.spread();
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if pipe.in_message() {
+            return true;
+        }
+        if pipe.ending || pipe.lingering {
+            return false;
+        }
+        let room = match &mut pipe.kind {
+            Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
+            Kind::Wire(wire) if wire.has_room() => true,
+            Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
+            Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
+        };
+        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.wants_write = true;
+        }
+        room
+    }
+
+    #[inline]
+    fn write(&mut self, id: PipeId, msg: Msg) {
+        self.spread();
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        if pipe.ending || pipe.lingering {
+            return;
+        }
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => return end.write(msg, &mut self.arena),
+        };
+        if !msg.more() {
+            pipe.parts.finish(msg, wire);
+            self.written(id);
+        } else if pipe.parts.add(msg, wire, &mut self.arena).is_err() {
+            self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
+        }
+    }
+
+    #[inline(always)]
+    fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
+        let alone = self.pipes.len() == 1;
+        let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
+        if pipe.next.is_some() || pipe.lingering || self.conflate {
+            return None;
+        }
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => {
+                let read = end.read_into(to);
+                if read.is_none() && self.patient && alone && end.reader.linger() {
+                    return end.read_into(to);
+                }
+                return read;
+            }
+        };
+        let (len, more) = wire.take_into(to, &mut self.pool)?;
+        let holds = wire.holds_data();
+        pipe.note_holding(holds, &mut self.holding);
+        Some(Part { len, more })
+    }
+
+    #[inline]
+    fn stands_ready(&mut self, id: PipeId) -> bool {
+        let alone = self.pipes.len() == 1;
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if pipe.next.is_some() || pipe.lingering || self.conflate {
+            return false;
+        }
+        match &mut pipe.kind {
+            Kind::Wire(wire) => wire.stands_ready() || !self.frugal && self.prime(id),
+            Kind::Inproc(end) => {
+                if self.patient && alone {
+                    end.reader.linger();
+                }
+                end.reader.has_frame()
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn write_bytes(&mut self, id: PipeId, bytes: &[u8], keep: bool) -> bool {
+        self.spread();
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        if pipe.ending || pipe.lingering {
+            return false;
+        }
+        if pipe.in_message() {
+            // The last part of a message that had room when it began.
+            let wire = match &mut pipe.kind {
+                Kind::Wire(wire) => wire,
+                Kind::Inproc(end) => return !keep && end.finish_with(bytes),
+            };
+            let put = pipe.parts.finish_with(bytes, wire);
+            if put {
+                self.written(id);
+            }
+            return put;
+        }
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(end) => return !keep && end.write_bytes(bytes),
+        };
+        if !wire.put_bytes(bytes, self.hasty) {
+            return false;
+        }
+        if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {
+            self.urgent.push(id);
+        }
+        pipe.mark_dirty(id, &mut self.dirty);
+        true
+    }
+
+    #[inline]
+    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        self.fan_out(ids, set, bytes)
+    }
+
+    fn write_exempt(&mut self, id: PipeId, msg: Msg) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        if pipe.ending || pipe.lingering {
+            return;
+        }
+        match &mut pipe.kind {
+            Kind::Wire(wire) => {
+                if let Some(connection) = &mut wire.connection {
+                    connection.push_subscription(msg);
+                    self.mark_dirty(id);
+                }
+            }
+            Kind::Inproc(end) => {
+                debug_assert!(!end.writer.in_message(), "a subscription inside a message");
+                end.write(msg, &mut self.arena);
+            }
+        }
+    }
+
+    fn rollback(&mut self, id: PipeId) {
+        if let Some(pipe) = self.get(id) {
+            pipe.parts.clear();
+            if let Kind::Inproc(end) = &mut pipe.kind {
+                end.writer.rollback();
+            }
+        }
+    }
+
+    fn close(&mut self, id: PipeId) {
+        let Some(pipe) = self.get(id) else { return };
+        pipe.lingering = true;
+        pipe.parts.clear();
+        pipe.next = None;
+        self.events.push_back(PipeEvent::Finished(id));
+        self.clean(id);
+        self.flush_one(id);
+    }
+
+    fn peer_routing_id(&self, id: PipeId) -> &[u8] {
+        let Some(Some(pipe)) = self.pipes.get(id as usize) else { return &[] };
+        match &pipe.kind {
+            Kind::Wire(wire) => {
+                wire.connection.as_ref().map_or(&[], |c| c.peer_routing_id.as_slice())
+            }
+            Kind::Inproc(end) => &end.peer_routing_id,
+        }
+    }
+
+    fn assigned_routing_id(&self, id: PipeId) -> Option<&[u8]> {
+        self.pipes.get(id as usize)?.as_ref()?.assigned_routing_id.as_deref()
+    }
+
+    fn is_connected(&self, id: PipeId) -> bool {
+        let Some(Some(pipe)) = self.pipes.get(id as usize) else { return false };
+        match &pipe.kind {
+            Kind::Wire(wire) => wire.connection.is_some(),
+            Kind::Inproc(_) => true,
+        }
+    }
+}
