@@ -34,6 +34,27 @@ struct Kept {
 }
 
 impl Kept {
+    const fn new() -> Kept {
+        Kept { blocks: Vec::new(), bytes: 0 }
+    }
+
+    /// A block for `size` bytes, if there is one of about that size.
+    fn take(&mut self, size: usize) -> Option<Block> {
+        // The last one given is the likeliest to be in the cache.
+        let fits = |block: &Block| block.size >= size && block.size <= size + size / 4;
+        let at = self.blocks.iter().rposition(fits)?;
+        Some(self.remove(at))
+    }
+
+    fn give(&mut self, block: Block) {
+        self.bytes += block.size;
+        self.blocks.push(block);
+        while self.bytes > MOST_BYTES || self.blocks.len() > MOST_BLOCKS {
+            let oldest = self.remove(0);
+            free(oldest);
+        }
+    }
+
     fn remove(&mut self, at: usize) -> Block {
         let block = self.blocks.remove(at);
         self.bytes -= block.size;
@@ -41,7 +62,13 @@ impl Kept {
     }
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.blocks.drain(..).for_each(free);
+    }
+}
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 
 /// How many sockets have traffic.
 static BUSY: AtomicU64 = AtomicU64::new(0);
@@ -53,10 +80,10 @@ pub fn set_busy(busy: bool) {
     } else if BUSY.fetch_sub(1, Ordering::SeqCst) == 1 {
         // Not for ever: in a forked child a thread of the parent's may seem to have the lock.
         let Some(mut kept) = KEPT.try_lock_for(Duration::from_millis(10)) else { return };
-        let blocks = std::mem::take(&mut kept.blocks);
-        kept.bytes = 0;
+        let all = std::mem::replace(&mut *kept, Kept::new());
         drop(kept);
-        blocks.into_iter().for_each(free);
+        // Freed when nobody has to wait for it any more.
+        drop(all);
     }
 }
 
@@ -72,11 +99,7 @@ pub(super) fn take(size: usize) -> Option<(*mut Header, usize)> {
     }
     // Who has to wait for others is faster with malloc.
     let mut kept = KEPT.try_lock()?;
-    // The last one given is the likeliest to be in the cache.
-    let fits = |block: &Block| block.size >= size && block.size <= size + size / 4;
-    let at = kept.blocks.iter().rposition(fits)?;
-    let block = kept.remove(at);
-    Some((block.header, block.size))
+    kept.take(size).map(|block| (block.header, block.size))
 }
 
 /// Keeps a block of `size` bytes that nobody uses any more. False if it is to be freed.
@@ -89,65 +112,49 @@ pub(super) unsafe fn give(header: *mut Header, size: usize) -> bool {
     if BUSY.load(Ordering::SeqCst) == 0 {
         return false;
     }
-    kept.bytes += size;
-    kept.blocks.push(Block { header, size });
-    while kept.bytes > MOST_BYTES || kept.blocks.len() > MOST_BLOCKS {
-        let oldest = kept.remove(0);
-        free(oldest);
-    }
+    kept.give(Block { header, size });
     true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msg::Msg;
 
-    /// Lengths that no other test has.
-    const LEN: usize = 3_333_333;
-
-    fn address(msg: &mut Msg) -> usize {
-        msg.as_mut_ptr() as usize
+    fn block(size: usize) -> Block {
+        // SAFETY: malloc of a size above zero.
+        let header = unsafe { heap::malloc(size) }.cast::<Header>();
+        assert!(!header.is_null());
+        Block { header, size }
     }
 
     #[test]
-    fn blocks_are_used_again_while_there_is_traffic() {
-        set_busy(true);
-        let mut msg = Msg::with_size(LEN).unwrap();
-        let first = address(&mut msg);
-        drop(msg);
-        // Another test may have the lock for a moment; then a block is not kept.
-        let again = (0..100).any(|_| {
-            let mut one = Msg::with_size(LEN - 1000).unwrap();
-            let mut other = Msg::with_size(LEN - 1000).unwrap();
-            let same = address(&mut one) == first || address(&mut other) == first;
-            one.data_mut().fill(1);
-            other.data_mut().fill(2);
-            assert!(one.data().iter().all(|octet| *octet == 1));
-            same
+    fn the_last_block_of_about_the_size_comes_first() {
+        let mut kept = Kept::new();
+        let sizes = [100_000, 110_000, 200_000];
+        let headers = sizes.map(|size| {
+            let block = block(size);
+            let header = block.header;
+            kept.give(block);
+            header
         });
-        assert!(again);
-        let held = || KEPT.lock().blocks.iter().filter(|b| b.size >= LEN - 1000).count();
-        assert!(held() <= 2);
-        let mut small = Msg::with_size(LEN / 2).unwrap();
-        assert_ne!(address(&mut small), first);
-        set_busy(false);
-        if BUSY.load(Ordering::SeqCst) == 0 {
-            assert_eq!(held(), 0);
-        }
+        assert!(kept.take(111_000).is_none());
+        assert!(kept.take(70_000).is_none());
+        let taken = kept.take(99_000).unwrap();
+        assert_eq!((taken.header, taken.size), (headers[1], 110_000));
+        let next = kept.take(99_000).unwrap();
+        assert_eq!((next.header, next.size), (headers[0], 100_000));
+        assert_eq!(kept.bytes, 200_000);
+        free(taken);
+        free(next);
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
-        set_busy(true);
-        let many: Vec<Msg> = (0..100).map(|_| Msg::with_size(SHORTEST).unwrap()).collect();
-        drop(many);
-        let large: Vec<Msg> = (0..10).map(|_| Msg::with_size(LONGEST).unwrap()).collect();
-        drop(large);
-        let kept = KEPT.lock();
-        assert!(kept.blocks.len() <= MOST_BLOCKS && kept.bytes <= MOST_BYTES);
-        assert_eq!(kept.bytes, kept.blocks.iter().map(|block| block.size).sum::<usize>());
-        drop(kept);
-        set_busy(false);
+        let mut kept = Kept::new();
+        (0..100).for_each(|_| kept.give(block(SHORTEST)));
+        assert_eq!((kept.blocks.len(), kept.bytes), (MOST_BLOCKS, MOST_BLOCKS * SHORTEST));
+        (0..10).for_each(|_| kept.give(block(LONGEST)));
+        assert_eq!((kept.blocks.len(), kept.bytes), (2, MOST_BYTES));
+        assert!(kept.blocks.iter().all(|block| block.size == LONGEST));
     }
 }
