@@ -5,6 +5,7 @@ pub mod registry;
 use crate::error::{Error, Result};
 use crate::reactor::{IoThread, Resolver};
 use crate::sync::Signal;
+use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::thread::{self, ThreadOptions};
 use parking_lot::Mutex;
@@ -76,6 +77,9 @@ impl Context {
     /// A context with default options. Threads start with the first socket.
     pub fn new() -> Context {
         thread::count_forks();
+        // Before there are threads of ours: to register a process of one thread takes the kernel
+        // less than a microsecond, one of several some five milliseconds.
+        asymmetric::prepare();
         Context {
             options: Mutex::new(Options {
                 io_threads: 1,
