@@ -280,6 +280,7 @@ impl Core {
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
         let owner = Owner { mailbox: self.socket, generation: self.key.generation };
         let id = self.pipes.add_inproc(end, endpoint);
+        self.pipe_added_to_endpoint(endpoint);
         self.pipes.conflate = self.conflates();
         if ours {
             self.assign_routing_id(id);

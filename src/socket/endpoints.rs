@@ -36,6 +36,8 @@ pub(super) struct Endpoint {
     options: Arc<SocketOptions>,
     /// Unbound or disconnected: lives until its pipes have sent what is left.
     closing: bool,
+    /// How many pipes it has.
+    pipes: u32,
 }
 
 pub(super) enum Kind {
@@ -132,7 +134,7 @@ impl Core {
             Kind::Connecter(connecter) => connecter.options.clone(),
             _ => Arc::new(self.options.clone()),
         };
-        let endpoint = Endpoint { resolved, serial, kind, options, closing: false };
+        let endpoint = Endpoint { resolved, serial, kind, options, closing: false, pipes: 0 };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -344,14 +346,9 @@ impl Core {
         }
         self.pump();
         // Gone already if closing the pipes ended it.
-        if self.endpoint(number).is_some_and(|e| e.serial == serial) && !self.has_pipes(number) {
+        if self.endpoint(number).is_some_and(|e| e.serial == serial && e.pipes == 0) {
             self.forget_endpoint(number);
         }
-    }
-
-    fn has_pipes(&mut self, number: u32) -> bool {
-        let ids = self.pipes.ids();
-        ids.into_iter().any(|id| self.pipes.get(id).is_some_and(|p| p.endpoint == number))
     }
 
     /// Ends a pipe from our side; what was sent lingers.
@@ -404,6 +401,7 @@ impl Core {
             connecter.pipe = None;
         }
         let Some(endpoint) = self.endpoint(number) else { return };
+        endpoint.pipes = endpoint.pipes.saturating_sub(1);
         // A connecter whose pipe its pattern closed does not connect again.
         let ends = match endpoint.kind {
             Kind::Connecter(_) => endpoint.closing || !self.reconnects_without_pipe(number),
@@ -413,11 +411,14 @@ impl Core {
         if !ends {
             return;
         }
-        let others = self.pipes.ids().into_iter().any(|other| {
-            other != id && self.pipes.get(other).is_some_and(|p| p.endpoint == number)
-        });
-        if !others {
+        if self.endpoint(number).is_some_and(|e| e.pipes == 0) {
             self.forget_endpoint(number);
+        }
+    }
+
+    pub(super) fn pipe_added_to_endpoint(&mut self, number: u32) {
+        if let Some(endpoint) = self.endpoint(number) {
+            endpoint.pipes += 1;
         }
     }
 
@@ -426,6 +427,7 @@ impl Core {
     }
 
     fn add_pipe(&mut self, endpoint: u32) -> PipeId {
+        self.pipe_added_to_endpoint(endpoint);
         let conflate = self.conflates();
         self.pipes.conflate = conflate;
         let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
