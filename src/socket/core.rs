@@ -37,7 +37,7 @@ const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 /// More time for a flush does not count.
 const FLUSH_MOST: u64 = 50_000 * TICKS_PER_US;
 /// The longest for a thread that sends over many sockets in turn, which leaves handing over to the
-/// I/O thread as long as that one does it.
+/// I/O thread as long as that one does it; with very many sockets that takes longer.
 const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
 /// Sends closer together than this come so fast that not each needs a look at the clock.
 const RUSH: u64 = TICKS_PER_US;
@@ -607,8 +607,12 @@ impl Core {
         let quiet = (!burst || self.drained) && !back_soon;
         self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
-        let held_long =
-            if in_turn { self.has_held(now, HOLD_UTMOST) } else { self.has_held_long(now) };
+        let held_long = if in_turn {
+            let lag = self.io.as_ref().map_or(0, |io| io.lag() * TICKS_PER_US);
+            self.has_held(now, HOLD_UTMOST.max(2 * lag))
+        } else {
+            self.has_held_long(now)
+        };
         self.pipes.flush(quiet || held_long);
         if held_long {
             self.flush_time = ticks().wrapping_sub(now).min(FLUSH_MOST);
