@@ -237,8 +237,23 @@ impl Connection {
             if full || bytes >= GATHER_BYTES || !self.may_read()? {
                 return Ok(());
             }
-            bytes += self.read_once(pool)?;
+            let count = self.rx.fill_behind(self.fd.as_fd(), pool)?;
+            self.heard(count);
+            bytes += count;
         }
+    }
+
+    /// Cuts all that has been received: the connection is closed.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn cut_all(&mut self, pool: &mut BufferPool) -> Result<()> {
+        while let Some(body) = self.rx.cut_ahead(0, pool)? {
+            if let Some(msg) = self.command(&body)? {
+                self.rx.inject(msg);
+            }
+        }
+        Ok(())
     }
 
     /// One read if it may bring something; false if there is nothing for now.
@@ -259,10 +274,14 @@ impl Connection {
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
         let count = self.rx.fill(self.fd.as_fd(), pool)?;
-        if count > 0 {
+        self.heard(count);
+        Ok(count)
+    }
+
+    fn heard(&mut self, bytes: usize) {
+        if bytes > 0 {
             self.heard_something();
         }
-        Ok(count)
     }
 
     fn heard_something(&mut self) {

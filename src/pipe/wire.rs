@@ -139,7 +139,7 @@ impl Wire {
         let mut connection = self.connection.take()?;
         // What is wrong with bytes behind the last whole message does not matter any more.
         connection.rx.end();
-        let _ = connection.gather(0, pool);
+        let _ = connection.cut_all(pool);
         connection.rx.drop_incomplete();
         while let Ok(Some(msg)) = connection.receive(pool, true) {
             self.backlog.push_back(msg);
