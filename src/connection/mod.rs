@@ -11,6 +11,7 @@ pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -127,6 +128,16 @@ impl Connection {
     #[inline]
     pub fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Has what [`Connection::take_into`] looks at brought into the cache. There need not be a
+    /// connection: to find that out would be to wait for the cache.
+    #[inline]
+    pub fn expect_read(place: &Option<Connection>) {
+        let connection = std::ptr::from_ref(place).cast::<u8>();
+        let rx = connection.wrapping_add(std::mem::offset_of!(Connection, rx));
+        (0..rx::FRONT.div_ceil(64)).for_each(|line| prefetch(rx.wrapping_add(line * 64)));
+        prefetch(rx.wrapping_add(rx::FRONT));
     }
 
     /// Hands waiting frames to the kernel; true if none are left.

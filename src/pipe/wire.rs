@@ -5,6 +5,7 @@ use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, ticks};
+use crate::sys::prefetch::prefetch;
 use std::collections::VecDeque;
 
 /// Queues that outlive the connections under them.
@@ -254,6 +255,13 @@ impl Wire {
     #[inline]
     pub(super) fn stands_ready(&self) -> bool {
         self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+    }
+
+    /// Has what [`Wire::take_into`] looks at brought into the cache.
+    #[inline]
+    pub(super) fn expect_read(&self) {
+        prefetch(std::ptr::from_ref(&self.backlog));
+        Connection::expect_read(&self.connection);
     }
 
     /// Reads from the kernel if that may have bytes and nothing is here. False if it was not tried.
