@@ -77,6 +77,8 @@ pub struct Core {
     pub(super) pipes: PipeTable,
     pub(super) endpoints: Vec<Option<Endpoint>>,
     pub(super) openings: Vec<Option<Opening>>,
+    /// Free places among them.
+    pub(super) free_openings: Vec<u32>,
     pub(super) serial: u32,
     pub(super) last_endpoint: String,
     pub(super) monitor: Option<Monitor>,
@@ -154,6 +156,7 @@ impl Core {
             pipes: PipeTable::new(),
             endpoints: Vec::new(),
             openings: Vec::new(),
+            free_openings: Vec::new(),
             serial: 0,
             last_endpoint: String::new(),
             monitor: None,
@@ -463,6 +466,8 @@ impl Core {
                     }
                 }
             }
+            // Before there are thousands: each pipe that ends looks through what is left of them.
+            self.pump();
             if count < events.len() {
                 break;
             }

@@ -344,14 +344,11 @@ impl Core {
         }
         self.pump();
         // Gone already if closing the pipes ended it.
-        if self.endpoint(number).is_some_and(|e| e.serial == serial) && !self.has_pipes(number) {
+        if self.endpoint(number).is_some_and(|e| e.serial == serial)
+            && self.pipes.count_of(number) == 0
+        {
             self.forget_endpoint(number);
         }
-    }
-
-    fn has_pipes(&mut self, number: u32) -> bool {
-        let ids = self.pipes.ids();
-        ids.into_iter().any(|id| self.pipes.get(id).is_some_and(|p| p.endpoint == number))
     }
 
     /// Ends a pipe from our side; what was sent lingers.
@@ -413,10 +410,7 @@ impl Core {
         if !ends {
             return;
         }
-        let others = self.pipes.ids().into_iter().any(|other| {
-            other != id && self.pipes.get(other).is_some_and(|p| p.endpoint == number)
-        });
-        if !others {
+        if self.pipes.count_of(number) <= 1 {
             self.forget_endpoint(number);
         }
     }
@@ -501,16 +495,16 @@ impl Core {
             peer,
         );
         let fd = opening.fd();
-        let number = match self.openings.iter().position(Option::is_none) {
+        let number = match self.free_openings.pop() {
             Some(free) => {
-                self.openings[free] = Some(opening);
+                self.openings[free as usize] = Some(opening);
                 free
             }
             None => {
                 self.openings.push(Some(opening));
-                self.openings.len() - 1
+                (self.openings.len() - 1) as u32
             }
-        } as u32;
+        };
         let Ok(io) = self.io() else { return };
         if io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
             self.drop_opening(number);
@@ -532,10 +526,16 @@ impl Core {
     /// Closes a connection whose handshake is not over.
     pub(super) fn drop_opening(&mut self, number: u32) {
         self.drop_question(number);
-        let taken = self.openings.get_mut(number as usize).and_then(Option::take);
-        if let (Some(opening), Ok(io)) = (taken, self.io()) {
+        if let (Some(opening), Ok(io)) = (self.take_opening(number), self.io()) {
             let _ = io.remove(opening.fd());
         }
+    }
+
+    /// A handshake is over.
+    pub(super) fn take_opening(&mut self, number: u32) -> Option<Opening> {
+        let opening = self.openings.get_mut(number as usize)?.take()?;
+        self.free_openings.push(number);
+        Some(opening)
     }
 
     /// The pipe for a connection that is established: the connecter's own, or a new one. The
