@@ -254,6 +254,17 @@ impl Connection {
         }
     }
 
+    /// Drops all messages read ahead but the newest (ZMQ_CONFLATE).
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn keep_newest(&mut self, pool: &mut BufferPool) -> Result<()> {
+        for _ in 1..self.rx.gathered() {
+            while self.receive(pool, true)?.is_some_and(|part| part.more()) {}
+        }
+        Ok(())
+    }
+
     /// Cuts all that has been received: the connection is closed.
     ///
     /// # Errors

@@ -239,6 +239,25 @@ fn a_ping_between_messages_read_ahead_is_answered_once() {
 }
 
 #[test]
+fn of_messages_read_ahead_only_the_newest_need_be_kept() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let mut reader = connection(own, false);
+    let mut pool = BufferPool::default();
+    for number in 0..300 {
+        let mut bytes = Vec::new();
+        frame::append_frame(&mut bytes, Flags::NONE, &body(number, 300));
+        peer.write_all(&bytes).unwrap();
+        if number % 100 == 99 {
+            gather(&mut reader, &mut pool).unwrap();
+            reader.keep_newest(&mut pool).unwrap();
+        }
+    }
+    let msg = reader.receive(&mut pool, true).unwrap().unwrap();
+    assert_eq!(msg.data(), body(299, 300));
+    assert!(reader.receive(&mut pool, true).unwrap().is_none());
+}
+
+#[test]
 fn what_came_before_nonsense_or_the_end_is_delivered() {
     for nonsense in [&[0xff_u8][..], b""] {
         let (mut peer, own) = UnixStream::pair().unwrap();

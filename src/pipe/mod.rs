@@ -588,7 +588,10 @@ impl PipeTable {
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let limit = if self.conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
-        let result = connection.gather(limit, &mut self.pool);
+        let mut result = connection.gather(limit, &mut self.pool);
+        if self.conflate && result.is_ok() {
+            result = connection.keep_newest(&mut self.pool);
+        }
         let full = limit != 0 && connection.rx.gathered() >= limit;
         if result.is_ok()
             && connection.rx.ready()

@@ -318,13 +318,15 @@ impl Wire {
         conflate: bool,
         frugal: bool,
     ) -> (Option<Msg>, Option<Error>) {
-        if let Some(msg) = self.backlog.pop_front() {
+        let mut newest = None;
+        if conflate {
+            newest = self.backlog.drain(..).next_back();
+        } else if let Some(msg) = self.backlog.pop_front() {
             return (Some(msg), None);
         }
         let Some(connection) = &mut self.connection else {
-            return (None, None);
+            return (newest, None);
         };
-        let mut newest = None;
         for _ in 0..CONFLATED {
             match connection.receive(pool, frugal) {
                 Ok(Some(msg)) if conflate => newest = Some(msg),
