@@ -11,6 +11,7 @@ pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -129,6 +130,16 @@ impl Connection {
         self.fd.as_raw_fd()
     }
 
+    /// Has what [`Connection::take_into`] looks at brought into the cache. There need not be a
+    /// connection: to find that out would be to wait for the cache.
+    #[inline]
+    pub fn expect_read(place: &Option<Connection>) {
+        let connection = std::ptr::from_ref(place).cast::<u8>();
+        let rx = connection.wrapping_add(std::mem::offset_of!(Connection, rx));
+        (0..rx::FRONT.div_ceil(64)).for_each(|line| prefetch(rx.wrapping_add(line * 64)));
+        prefetch(rx.wrapping_add(rx::FRONT));
+    }
+
     /// Hands waiting frames to the kernel; true if none are left.
     ///
     /// # Errors
@@ -237,8 +248,34 @@ impl Connection {
             if full || bytes >= GATHER_BYTES || !self.may_read()? {
                 return Ok(());
             }
-            bytes += self.read_once(pool)?;
+            let count = self.rx.fill_behind(self.fd.as_fd(), pool)?;
+            self.heard(count);
+            bytes += count;
         }
+    }
+
+    /// Drops all messages read ahead but the newest (ZMQ_CONFLATE).
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn keep_newest(&mut self, pool: &mut BufferPool) -> Result<()> {
+        for _ in 1..self.rx.gathered() {
+            while self.receive(pool, true)?.is_some_and(|part| part.more()) {}
+        }
+        Ok(())
+    }
+
+    /// Cuts all that has been received: the connection is closed.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn cut_all(&mut self, pool: &mut BufferPool) -> Result<()> {
+        while let Some(body) = self.rx.cut_ahead(0, pool)? {
+            if let Some(msg) = self.command(&body)? {
+                self.rx.inject(msg);
+            }
+        }
+        Ok(())
     }
 
     /// One read if it may bring something; false if there is nothing for now.
@@ -259,10 +296,14 @@ impl Connection {
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
         let count = self.rx.fill(self.fd.as_fd(), pool)?;
-        if count > 0 {
+        self.heard(count);
+        Ok(count)
+    }
+
+    fn heard(&mut self, bytes: usize) {
+        if bytes > 0 {
             self.heard_something();
         }
-        Ok(count)
     }
 
     fn heard_something(&mut self) {

@@ -99,7 +99,8 @@ fn lengths(numbers: &mut Numbers, count: usize) -> Vec<usize> {
     all
 }
 
-/// Reads like an application that does whatever it likes, until as many messages came.
+/// Reads like an application that does whatever it likes, and is away now and then, until as many
+/// messages came.
 fn read_all(reader: &mut Connection, expected: &[(Vec<u8>, bool)], numbers: &mut Numbers) {
     let mut pool = BufferPool::default();
     let mut buffer = vec![MaybeUninit::<u8>::uninit(); 2_000_000];
@@ -107,6 +108,11 @@ fn read_all(reader: &mut Connection, expected: &[(Vec<u8>, bool)], numbers: &mut
     let mut next = expected.next();
     let mut idle = 0;
     while let Some((number, (wanted, more))) = next {
+        if numbers.below(8) == 0 {
+            reader.rx.set_ready(false);
+            let limit = [0, 1, 5, 1000][numbers.below(4)];
+            reader.gather(limit, &mut pool).unwrap();
+        }
         let mut msg = Msg::new();
         let room = [0, 100, 50_000, 2_000_000][numbers.below(4)];
         let way = numbers.below(3);
@@ -194,6 +200,87 @@ fn frames_arrive_as_they_were_sent_however_they_are_read() {
         exchange(one, other, seed, most);
         let (one, other) = UnixStream::pair().unwrap();
         exchange(one, other, seed + 10, most);
+    }
+}
+
+/// Everything that is here, for a reader that is away.
+fn gather(reader: &mut Connection, pool: &mut BufferPool) -> Result<()> {
+    reader.rx.set_ready(false);
+    reader.gather(0, pool)
+}
+
+#[test]
+fn a_ping_between_messages_read_ahead_is_answered_once() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let mut reader = connection(own, false);
+    let mut pool = BufferPool::default();
+    let mut bytes = Vec::new();
+    for number in 0..20 {
+        frame::append_frame(&mut bytes, Flags::NONE, &body(number, 64));
+        if number == 9 {
+            let mut ping = Vec::new();
+            command::append_ping(&mut ping, 0, b"here");
+            frame::append_frame(&mut bytes, Flags::COMMAND, &ping);
+        }
+    }
+    peer.write_all(&bytes).unwrap();
+    gather(&mut reader, &mut pool).unwrap();
+    assert_eq!(reader.rx.gathered(), 20);
+    for number in 0..20 {
+        let msg = reader.receive(&mut pool, false).unwrap().unwrap();
+        assert_eq!(msg.data(), body(number, 64), "message {number}");
+    }
+    assert!(reader.flush().unwrap());
+    let mut pong = [0; 100];
+    let len = peer.read(&mut pong).unwrap();
+    let mut wanted = Vec::new();
+    command::append_pong(&mut wanted, b"here");
+    assert_eq!(&pong[2..len], wanted);
+}
+
+#[test]
+fn of_messages_read_ahead_only_the_newest_need_be_kept() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let mut reader = connection(own, false);
+    let mut pool = BufferPool::default();
+    for number in 0..300 {
+        let mut bytes = Vec::new();
+        frame::append_frame(&mut bytes, Flags::NONE, &body(number, 300));
+        peer.write_all(&bytes).unwrap();
+        if number % 100 == 99 {
+            gather(&mut reader, &mut pool).unwrap();
+            reader.keep_newest(&mut pool).unwrap();
+        }
+    }
+    let msg = reader.receive(&mut pool, true).unwrap().unwrap();
+    assert_eq!(msg.data(), body(299, 300));
+    assert!(reader.receive(&mut pool, true).unwrap().is_none());
+}
+
+#[test]
+fn what_came_before_nonsense_or_the_end_is_delivered() {
+    for nonsense in [&[0xff_u8][..], b""] {
+        let (mut peer, own) = UnixStream::pair().unwrap();
+        let mut reader = connection(own, false);
+        let mut pool = BufferPool::default();
+        let mut bytes = Vec::new();
+        for number in 0..20 {
+            frame::append_frame(&mut bytes, Flags::new(number % 2 == 1, false), &body(number, 64));
+        }
+        bytes.extend_from_slice(nonsense);
+        peer.write_all(&bytes).unwrap();
+        drop(peer);
+        reader.rx.set_ready(true);
+        reader.gather(0, &mut pool).unwrap_err();
+        reader.rx.end();
+        let _ = reader.cut_all(&mut pool);
+        reader.rx.drop_incomplete();
+        for number in 0..19 {
+            let msg = reader.receive(&mut pool, true).unwrap().unwrap();
+            assert_eq!(msg.data(), body(number, 64), "frame {number}");
+        }
+        // The last one is a part of a message of which the rest never came.
+        assert!(!matches!(reader.receive(&mut pool, true), Ok(Some(_))));
     }
 }
 

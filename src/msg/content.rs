@@ -290,6 +290,11 @@ impl RxBuffer {
         }
     }
 
+    /// Forgets the bytes from `end` on, which no message refers to.
+    pub fn truncate(&mut self, end: usize) {
+        self.filled = self.filled.min(end);
+    }
+
     /// Whether no message refers to the buffer, so that it may be filled from the start again.
     pub fn is_unique(&self) -> bool {
         // SAFETY: the buffer holds a reference.

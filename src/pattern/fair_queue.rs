@@ -76,6 +76,9 @@ impl FairQueue {
         let part = pipes.read_into(self.pipes.current()?, to)?;
         self.more = part.more;
         if !part.more {
+            if let Some(next) = self.pipes.next_of_many() {
+                pipes.expect_reads(next);
+            }
             self.pipes.advance();
         }
         Some(part)

@@ -90,6 +90,12 @@ pub trait PipeSet {
         let _ = (id, to);
         None
     }
+    /// Says whose messages will be read next, the nearest first, if there are so many pipes that
+    /// what belongs to these is likely not to be in the cache.
+    #[inline]
+    fn expect_reads(&self, ids: [PipeId; 3]) {
+        let _ = ids;
+    }
     /// Whether a message stands ready where [`PipeSet::read_into`] finds it. False says nothing.
     #[inline]
     fn stands_ready(&mut self, id: PipeId) -> bool {

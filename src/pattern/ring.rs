@@ -6,6 +6,9 @@ use super::PipeId;
 /// Marks a number that is not in the ring.
 const ABSENT: u32 = u32::MAX;
 
+/// So many pipes are more than a cache holds what belongs to.
+const MANY: usize = 64;
+
 /// Pipes in two groups, ready ones first, and a cursor into the ready ones. Every operation
 /// takes constant time.
 #[derive(Debug, Default)]
@@ -62,6 +65,16 @@ impl Ring {
     #[inline]
     pub(crate) fn current(&self) -> Option<PipeId> {
         if self.ready == 0 { None } else { self.order.get(self.cursor).copied() }
+    }
+
+    /// Whose turn comes after the current one's, if there are very many.
+    #[inline]
+    pub(crate) fn next_of_many(&self) -> Option<[PipeId; 3]> {
+        if self.ready < MANY {
+            return None;
+        }
+        let next = self.order.get(self.cursor + 1..self.cursor + 4)?;
+        next.try_into().ok()
     }
 
     /// Passes the turn on.

@@ -179,6 +179,8 @@ pub struct PipeTable {
     arena: Arena,
     /// Established connections.
     connections: usize,
+    /// How many pipes belong to each endpoint.
+    of_endpoint: Vec<u32>,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
@@ -220,6 +222,7 @@ impl PipeTable {
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
+            of_endpoint: Vec::new(),
             set: None,
             holding: 0,
             conflate: false,
@@ -234,6 +237,11 @@ impl PipeTable {
     fn insert(&mut self, mut pipe: Pipe) -> PipeId {
         self.serial = self.serial.wrapping_add(1);
         pipe.serial = self.serial;
+        if pipe.endpoint != NO_ENDPOINT {
+            let number = pipe.endpoint as usize;
+            self.of_endpoint.resize(self.of_endpoint.len().max(number + 1), 0);
+            self.of_endpoint[number] += 1;
+        }
         if let Some(id) = self.free.pop() {
             self.pipes[id as usize] = Some(pipe);
             id
@@ -264,6 +272,11 @@ impl PipeTable {
         self.free.len() == self.pipes.len()
     }
 
+    /// How many pipes an endpoint has.
+    pub fn count_of(&self, endpoint: u32) -> u32 {
+        self.of_endpoint.get(endpoint as usize).copied().unwrap_or(0)
+    }
+
     /// The numbers of all pipes.
     pub fn ids(&self) -> Vec<PipeId> {
         let used = self.pipes.iter().enumerate().filter(|(_, p)| p.is_some());
@@ -283,6 +296,9 @@ impl PipeTable {
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
             self.free.push(id);
+            if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
+                *count -= 1;
+            }
         }
         self.events.retain(|e| {
             !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
@@ -572,7 +588,10 @@ impl PipeTable {
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let limit = if self.conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
-        let result = connection.gather(limit, &mut self.pool);
+        let mut result = connection.gather(limit, &mut self.pool);
+        if self.conflate && result.is_ok() {
+            result = connection.keep_newest(&mut self.pool);
+        }
         let full = limit != 0 && connection.rx.gathered() >= limit;
         if result.is_ok()
             && connection.rx.ready()

@@ -4,6 +4,7 @@ use super::{Kind, Pipe, PipeEvent, PipeTable};
 use crate::error::Error;
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
+use crate::sys::prefetch::prefetch;
 
 impl PipeSet for PipeTable {
     #[inline]
@@ -108,6 +109,24 @@ impl PipeSet for PipeTable {
         let holds = wire.holds_data();
         pipe.note_holding(holds, &mut self.holding);
         Some(Part { len, more })
+    }
+
+    /// Each pipe is one step nearer the next time: the pipe itself, its connection, its bytes.
+    #[inline]
+    fn expect_reads(&self, [next, second, third]: [PipeId; 3]) {
+        if let Some(pipe) = self.pipes.get(third as usize) {
+            let lines = std::ptr::from_ref(pipe).cast::<[u8; 64]>();
+            (0..size_of::<Option<Pipe>>().div_ceil(64))
+                .for_each(|line| prefetch(lines.wrapping_add(line)));
+        }
+        if let Some(Some(Pipe { kind: Kind::Wire(wire), .. })) = self.pipes.get(second as usize) {
+            wire.expect_read();
+        }
+        if let Some(Some(Pipe { kind: Kind::Wire(wire), .. })) = self.pipes.get(next as usize)
+            && let Some(connection) = &wire.connection
+        {
+            connection.rx.expect_read();
+        }
     }
 
     #[inline]

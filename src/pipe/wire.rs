@@ -5,6 +5,7 @@ use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, ticks};
+use crate::sys::prefetch::prefetch;
 use std::collections::VecDeque;
 
 /// Queues that outlive the connections under them.
@@ -139,7 +140,7 @@ impl Wire {
         let mut connection = self.connection.take()?;
         // What is wrong with bytes behind the last whole message does not matter any more.
         connection.rx.end();
-        let _ = connection.gather(0, pool);
+        let _ = connection.cut_all(pool);
         connection.rx.drop_incomplete();
         while let Ok(Some(msg)) = connection.receive(pool, true) {
             self.backlog.push_back(msg);
@@ -256,6 +257,13 @@ impl Wire {
         self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
     }
 
+    /// Has what [`Wire::take_into`] looks at brought into the cache.
+    #[inline]
+    pub(super) fn expect_read(&self) {
+        prefetch(std::ptr::from_ref(&self.backlog));
+        Connection::expect_read(&self.connection);
+    }
+
     /// Reads from the kernel if that may have bytes and nothing is here. False if it was not tried.
     ///
     /// # Errors
@@ -310,13 +318,15 @@ impl Wire {
         conflate: bool,
         frugal: bool,
     ) -> (Option<Msg>, Option<Error>) {
-        if let Some(msg) = self.backlog.pop_front() {
+        let mut newest = None;
+        if conflate {
+            newest = self.backlog.drain(..).next_back();
+        } else if let Some(msg) = self.backlog.pop_front() {
             return (Some(msg), None);
         }
         let Some(connection) = &mut self.connection else {
-            return (None, None);
+            return (newest, None);
         };
-        let mut newest = None;
         for _ in 0..CONFLATED {
             match connection.receive(pool, frugal) {
                 Ok(Some(msg)) if conflate => newest = Some(msg),

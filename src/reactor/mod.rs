@@ -7,7 +7,7 @@
 mod timers;
 
 use crate::error::Result;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, ThreadOptions};
@@ -59,6 +59,9 @@ const TICK_SOON: Duration = Duration::from_micros(50);
 /// Between other ticks.
 const TICK_LATER: Duration = Duration::from_millis(1);
 
+/// The longest between ticks that took long themselves.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// Fast ticks without anything to flush before ticks become slow again.
 const CALM_TICKS: u32 = 10;
 
@@ -90,6 +93,34 @@ fn unpack(data: u64) -> (Key, u32) {
     (key, data as u32 & MAX_TOKEN)
 }
 
+/// Rounds of ticks, one for every watched handler.
+struct Rounds {
+    /// When the last one was over.
+    ended: Instant,
+    /// How long it took.
+    took: Duration,
+    /// Rounds since one in which something waited to be flushed.
+    calm: u32,
+}
+
+impl Rounds {
+    fn new(now: Instant) -> Rounds {
+        Rounds { ended: now, took: Duration::ZERO, calm: 0 }
+    }
+
+    /// When the next one should begin, if not `pause` later than the last: with thousands of
+    /// handlers a round takes long, and the more is collected meanwhile the less does it cost.
+    fn next(&self, pause: Duration) -> Instant {
+        self.ended + (2 * self.took).min(LONGEST_PAUSE).max(pause)
+    }
+
+    fn ended(&mut self, began: Instant, now: Instant) -> Duration {
+        self.ended = now;
+        self.took = now.saturating_duration_since(began);
+        self.took
+    }
+}
+
 struct Shared {
     epoll: Epoll,
     waker: EventFd,
@@ -102,6 +133,8 @@ struct Shared {
     pace: AtomicU8,
     resolver: Resolver,
     load: AtomicU32,
+    /// How long the last round of ticks took, and the pause after it, in microseconds.
+    lag: AtomicU64,
 }
 
 /// One I/O thread.
@@ -126,6 +159,7 @@ impl IoThread {
             pace: AtomicU8::new(OFF),
             resolver,
             load: AtomicU32::new(0),
+            lag: AtomicU64::new(0),
         });
         shared.epoll.add(shared.waker.as_raw_fd(), epoll::IN, WAKER)?;
         let of_thread = shared.clone();
@@ -200,6 +234,12 @@ impl IoThread {
         }
     }
 
+    /// How far one tick of a handler was from the next lately, in microseconds, if there are so many
+    /// that it was not what the handler asked for.
+    pub fn lag(&self) -> u64 {
+        self.shared.lag.load(Ordering::Relaxed)
+    }
+
     /// Counts sockets and connections that chose this thread, to spread them evenly.
     pub fn load(&self) -> u32 {
         self.shared.load.load(Ordering::Relaxed)
@@ -234,31 +274,37 @@ impl IoThread {
 impl Shared {
     fn run(&self) {
         let mut events = [NO_EVENT; 256];
-        let mut calm = 0;
+        let mut rounds = Rounds::new(Instant::now());
         while !self.stop.load(Ordering::SeqCst) {
-            let count = self.epoll.wait(&mut events, self.timeout()).unwrap_or(0);
+            let count = self.epoll.wait(&mut events, self.timeout(&rounds)).unwrap_or(0);
             for event in &events[..count] {
                 self.dispatch(*event);
             }
-            self.run_timers();
-            if self.pace.load(Ordering::SeqCst) != OFF {
-                self.run_ticks(&mut calm);
+            let now = Instant::now();
+            self.run_timers(now);
+            if self.next_round(&rounds).is_some_and(|at| at <= now) {
+                self.run_ticks(&mut rounds, now);
             }
         }
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        let tick = match self.pace.load(Ordering::SeqCst) {
+    /// When every watched handler has its next tick; `None` if there is none.
+    fn next_round(&self, rounds: &Rounds) -> Option<Instant> {
+        match self.pace.load(Ordering::SeqCst) {
             OFF => None,
-            SLOW => Some(TICK_LATER),
-            _ => Some(TICK_SOON),
-        };
+            SLOW => Some(rounds.next(TICK_LATER)),
+            _ => Some(rounds.next(TICK_SOON)),
+        }
+    }
+
+    fn timeout(&self, rounds: &Rounds) -> Option<Duration> {
+        let round = self.next_round(rounds);
         let timer = self.timers.lock().sleep_until();
-        let timer = timer.map(|at| at.saturating_duration_since(Instant::now()));
-        match (tick, timer) {
+        let at = match (round, timer) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        }
+        };
+        at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     fn dispatch(&self, event: Event) {
@@ -285,8 +331,7 @@ impl Shared {
         }
     }
 
-    fn run_timers(&self) {
-        let now = Instant::now();
+    fn run_timers(&self, now: Instant) {
         loop {
             let due = self.timers.lock().pop_due(now);
             let Some((key, token)) = due else { break };
@@ -295,7 +340,7 @@ impl Shared {
     }
 
     /// Ticks every watched handler once and settles how often to do so.
-    fn run_ticks(&self, calm: &mut u32) {
+    fn run_ticks(&self, rounds: &mut Rounds, began: Instant) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
         let mut soon = false;
         watched.retain(|&key| {
@@ -303,13 +348,15 @@ impl Shared {
             soon |= tick == Some(Tick::Soon);
             matches!(tick, Some(Tick::Soon | Tick::Later))
         });
-        *calm = if soon { 0 } else { *calm + 1 };
+        let took = rounds.ended(began, Instant::now());
+        self.lag.store(3 * took.as_micros() as u64, Ordering::Relaxed);
+        rounds.calm = if soon { 0 } else { rounds.calm + 1 };
         let mut all = self.watched.lock();
         all.append(&mut watched);
         // Under the lock, so that `watch` either is seen here or sees this.
         if all.is_empty() {
             self.pace.store(OFF, Ordering::SeqCst);
-        } else if *calm > CALM_TICKS {
+        } else if rounds.calm > CALM_TICKS {
             // Who became dirty meanwhile calls `hurry` after it, and then sees this.
             self.pace.store(SLOW, Ordering::SeqCst);
         }

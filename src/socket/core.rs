@@ -37,7 +37,7 @@ const HOLD_MOST: u64 = 400 * TICKS_PER_US;
 /// More time for a flush does not count.
 const FLUSH_MOST: u64 = 50_000 * TICKS_PER_US;
 /// The longest for a thread that sends over many sockets in turn, which leaves handing over to the
-/// I/O thread as long as that one does it.
+/// I/O thread as long as that one does it; with very many sockets that takes longer.
 const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
 /// Sends closer together than this come so fast that not each needs a look at the clock.
 const RUSH: u64 = TICKS_PER_US;
@@ -77,6 +77,8 @@ pub struct Core {
     pub(super) pipes: PipeTable,
     pub(super) endpoints: Vec<Option<Endpoint>>,
     pub(super) openings: Vec<Option<Opening>>,
+    /// Free places among them.
+    pub(super) free_openings: Vec<u32>,
     pub(super) serial: u32,
     pub(super) last_endpoint: String,
     pub(super) monitor: Option<Monitor>,
@@ -154,6 +156,7 @@ impl Core {
             pipes: PipeTable::new(),
             endpoints: Vec::new(),
             openings: Vec::new(),
+            free_openings: Vec::new(),
             serial: 0,
             last_endpoint: String::new(),
             monitor: None,
@@ -280,7 +283,6 @@ impl Core {
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
         let owner = Owner { mailbox: self.socket, generation: self.key.generation };
         let id = self.pipes.add_inproc(end, endpoint);
-        self.pipe_added_to_endpoint(endpoint);
         self.pipes.conflate = self.conflates();
         if ours {
             self.assign_routing_id(id);
@@ -464,6 +466,8 @@ impl Core {
                     }
                 }
             }
+            // Before there are thousands: each pipe that ends looks through what is left of them.
+            self.pump();
             if count < events.len() {
                 break;
             }
@@ -608,8 +612,12 @@ impl Core {
         let quiet = (!burst || self.drained) && !back_soon;
         self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
-        let held_long =
-            if in_turn { self.has_held(now, HOLD_UTMOST) } else { self.has_held_long(now) };
+        let held_long = if in_turn {
+            let lag = self.io.as_ref().map_or(0, |io| io.lag() * TICKS_PER_US);
+            self.has_held(now, HOLD_UTMOST.max(2 * lag))
+        } else {
+            self.has_held_long(now)
+        };
         self.pipes.flush(quiet || held_long);
         if held_long {
             self.flush_time = ticks().wrapping_sub(now).min(FLUSH_MOST);

@@ -244,9 +244,7 @@ impl Core {
 
     /// A handshake succeeded: the connection goes to the set, and a pipe to the pattern.
     fn opening_done(&mut self, number: u32, established: Established, rest: &[u8]) {
-        let Some(opening) = self.openings.get_mut(number as usize).and_then(Option::take) else {
-            return;
-        };
+        let Some(opening) = self.take_opening(number) else { return };
         if let Ok(io) = self.io() {
             let _ = io.remove(opening.fd());
         }

@@ -36,8 +36,6 @@ pub(super) struct Endpoint {
     options: Arc<SocketOptions>,
     /// Unbound or disconnected: lives until its pipes have sent what is left.
     closing: bool,
-    /// How many pipes it has.
-    pipes: u32,
 }
 
 pub(super) enum Kind {
@@ -134,7 +132,7 @@ impl Core {
             Kind::Connecter(connecter) => connecter.options.clone(),
             _ => Arc::new(self.options.clone()),
         };
-        let endpoint = Endpoint { resolved, serial, kind, options, closing: false, pipes: 0 };
+        let endpoint = Endpoint { resolved, serial, kind, options, closing: false };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -346,7 +344,9 @@ impl Core {
         }
         self.pump();
         // Gone already if closing the pipes ended it.
-        if self.endpoint(number).is_some_and(|e| e.serial == serial && e.pipes == 0) {
+        if self.endpoint(number).is_some_and(|e| e.serial == serial)
+            && self.pipes.count_of(number) == 0
+        {
             self.forget_endpoint(number);
         }
     }
@@ -401,7 +401,6 @@ impl Core {
             connecter.pipe = None;
         }
         let Some(endpoint) = self.endpoint(number) else { return };
-        endpoint.pipes = endpoint.pipes.saturating_sub(1);
         // A connecter whose pipe its pattern closed does not connect again.
         let ends = match endpoint.kind {
             Kind::Connecter(_) => endpoint.closing || !self.reconnects_without_pipe(number),
@@ -411,14 +410,8 @@ impl Core {
         if !ends {
             return;
         }
-        if self.endpoint(number).is_some_and(|e| e.pipes == 0) {
+        if self.pipes.count_of(number) <= 1 {
             self.forget_endpoint(number);
-        }
-    }
-
-    pub(super) fn pipe_added_to_endpoint(&mut self, number: u32) {
-        if let Some(endpoint) = self.endpoint(number) {
-            endpoint.pipes += 1;
         }
     }
 
@@ -427,7 +420,6 @@ impl Core {
     }
 
     fn add_pipe(&mut self, endpoint: u32) -> PipeId {
-        self.pipe_added_to_endpoint(endpoint);
         let conflate = self.conflates();
         self.pipes.conflate = conflate;
         let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
@@ -503,16 +495,16 @@ impl Core {
             peer,
         );
         let fd = opening.fd();
-        let number = match self.openings.iter().position(Option::is_none) {
+        let number = match self.free_openings.pop() {
             Some(free) => {
-                self.openings[free] = Some(opening);
+                self.openings[free as usize] = Some(opening);
                 free
             }
             None => {
                 self.openings.push(Some(opening));
-                self.openings.len() - 1
+                (self.openings.len() - 1) as u32
             }
-        } as u32;
+        };
         let Ok(io) = self.io() else { return };
         if io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
             self.drop_opening(number);
@@ -534,10 +526,16 @@ impl Core {
     /// Closes a connection whose handshake is not over.
     pub(super) fn drop_opening(&mut self, number: u32) {
         self.drop_question(number);
-        let taken = self.openings.get_mut(number as usize).and_then(Option::take);
-        if let (Some(opening), Ok(io)) = (taken, self.io()) {
+        if let (Some(opening), Ok(io)) = (self.take_opening(number), self.io()) {
             let _ = io.remove(opening.fd());
         }
+    }
+
+    /// A handshake is over.
+    pub(super) fn take_opening(&mut self, number: u32) -> Option<Opening> {
+        let opening = self.openings.get_mut(number as usize)?.take()?;
+        self.free_openings.push(number);
+        Some(opening)
     }
 
     /// The pipe for a connection that is established: the connecter's own, or a new one. The

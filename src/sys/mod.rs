@@ -10,6 +10,7 @@ pub mod futex;
 pub mod membarrier;
 pub mod net;
 pub mod poll;
+pub mod prefetch;
 pub mod random;
 pub mod thread;
 

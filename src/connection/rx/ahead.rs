@@ -1,0 +1,373 @@
+//! What was received before the application asked for it.
+//!
+//! Reading ahead for an application that is away, [`Rx::gather`] leaves messages in the buffers
+//! they came in and only counts them, for the high-water mark. What does not stand there as the
+//! application may take it (commands, encrypted frames, long bodies, errors) is cut, with all in
+//! front of it, into a queue of frames.
+
+use super::{Arrived, BUFFER, BufferPool, DIRECT, Flags, Incoming, LONGEST, MOST_PARTS, Rx};
+use crate::error::{Error, Result};
+use crate::msg::{Msg, RxBuffer};
+use crate::wire::frame;
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+
+/// The part of a message that may stand in a buffer without the rest.
+const MOST_OPEN: usize = BUFFER / 4;
+
+/// Messages left where they were received.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// Buffers behind the one that frames are taken from. All but the last end with a message.
+    behind: VecDeque<Stretch>,
+    /// Messages in those.
+    messages: usize,
+    /// Those in the buffer that frames are taken from.
+    count: Count,
+}
+
+/// A buffer that waits for its turn.
+struct Stretch {
+    buffer: RxBuffer,
+    at: usize,
+    count: Count,
+}
+
+/// Whole messages between two places of a buffer.
+#[derive(Clone, Copy)]
+struct Count {
+    from: usize,
+    to: usize,
+    messages: usize,
+}
+
+impl Default for Count {
+    fn default() -> Count {
+        Count { from: usize::MAX, to: usize::MAX, messages: 0 }
+    }
+}
+
+impl Ahead {
+    /// The buffer that frames are taken from is, or will be, another one.
+    #[inline]
+    pub(super) fn forget_count(&mut self) {
+        self.count.from = usize::MAX;
+    }
+}
+
+impl Rx {
+    /// Whole messages gathered.
+    pub fn gathered(&self) -> usize {
+        self.whole + self.ahead.messages + self.counted().messages
+    }
+
+    /// Puts a message in front of all that is still in buffers, and behind what was cut from them
+    /// (the connect and disconnect notes of ZMQ_STREAM).
+    pub fn inject(&mut self, msg: Msg) {
+        self.whole += usize::from(!msg.more());
+        self.frames.push_back(msg);
+    }
+
+    /// Counts what is in the buffers until that, with the messages gathered before, makes `limit`
+    /// (0: no limit). A command on the way is returned at once; call again.
+    ///
+    /// # Errors
+    /// As [`Rx::next`].
+    pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<Option<Msg>> {
+        let counted = self.may_stand() && self.count(limit);
+        if counted && self.on_last(|rx| rx.count(limit)) {
+            return Ok(None);
+        }
+        self.cut_ahead(limit, pool)
+    }
+
+    /// Whether the next frames may wait where they are.
+    fn may_stand(&self) -> bool {
+        self.decoder.is_none()
+            && !self.raw
+            && self.arrived.is_none()
+            && self.body.is_none()
+            && self.open_parts == 0
+    }
+
+    /// Counts messages in the current buffer. False if a frame there needs more than its time.
+    fn count(&mut self, limit: usize) -> bool {
+        let Some(buffer) = &self.buffer else { return true };
+        let mut count = self.ahead.count;
+        if count.from != self.at {
+            // The application took some of them.
+            count = Count { from: self.at, to: self.at, messages: 0 };
+        }
+        let others = self.whole + self.ahead.messages;
+        // Where the next frame begins, which may be one in the middle of a message.
+        let mut at = count.to;
+        let mut plain = true;
+        while limit == 0 || others + count.messages < limit {
+            let Some(bytes) = buffer.filled().get(at..) else { break };
+            let header = match frame::parse_header(self.framing, bytes) {
+                Ok(Some(header)) => header,
+                Ok(None) => break,
+                Err(_) => {
+                    plain = false;
+                    break;
+                }
+            };
+            if header.flags.command() || header.body_len > self.max_size.min(LONGEST) {
+                plain = false;
+                break;
+            }
+            if header.frame_len() > bytes.len() as u64 {
+                plain = header.body_len <= DIRECT as u64;
+                break;
+            }
+            at += header.frame_len() as usize;
+            if !header.flags.more() {
+                count.messages += 1;
+                count.to = at;
+            }
+        }
+        plain &= buffer.filled().len() - count.to <= MOST_OPEN || self.is_full(limit, count);
+        self.ahead.count = count;
+        plain
+    }
+
+    fn is_full(&self, limit: usize, count: Count) -> bool {
+        limit != 0 && self.whole + self.ahead.messages + count.messages >= limit
+    }
+
+    /// [`Rx::fill`] behind what waits for the application.
+    ///
+    /// # Errors
+    /// As [`Rx::fill`].
+    pub fn fill_behind(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
+        if self.may_stand() && self.error.is_none() {
+            self.begin_another(pool)?;
+            self.on_last(|rx| rx.fill(fd, pool))
+        } else {
+            self.fill(fd, pool)
+        }
+    }
+
+    /// If the last buffer is used up and whole messages are in it, the rest of it goes to another.
+    fn begin_another(&mut self, pool: &mut BufferPool) -> Result<()> {
+        let current = self.counted();
+        let (buffer, count) = match (self.ahead.behind.back_mut(), &mut self.buffer) {
+            (Some(last), _) => (&mut last.buffer, last.count),
+            (None, Some(buffer)) => (buffer, current),
+            (None, None) => return Ok(()),
+        };
+        if buffer.spare().1 >= BUFFER / 4 || count.messages == 0 {
+            return Ok(());
+        }
+        let mut another = pool.take()?;
+        another.append(buffer.filled().get(count.to..).unwrap_or_default());
+        buffer.truncate(count.to);
+        let stretch = Stretch { buffer: another, at: 0, count: Count::default() };
+        self.ahead.behind.push_back(stretch);
+        Ok(())
+    }
+
+    /// Does something with the last buffer in the place of the one that frames are taken from.
+    fn on_last<R>(&mut self, act: impl FnOnce(&mut Rx) -> R) -> R {
+        let Some(last) = self.ahead.behind.pop_back() else { return act(self) };
+        let first = self.take_current();
+        // Out of sight, so that the last one has no follower when it is empty.
+        let between = std::mem::take(&mut self.ahead.behind);
+        self.set_current(last);
+        let result = act(self);
+        self.ahead.behind = between;
+        if let Some(last) = self.take_current() {
+            self.ahead.behind.push_back(last);
+        }
+        if let Some(first) = first {
+            self.set_current(first);
+        }
+        result
+    }
+
+    /// What is known of the current buffer.
+    fn counted(&self) -> Count {
+        let count = self.ahead.count;
+        if count.from == self.at { count } else { Count::default() }
+    }
+
+    fn take_current(&mut self) -> Option<Stretch> {
+        let buffer = self.buffer.take()?;
+        let count = self.counted();
+        self.ahead.forget_count();
+        self.ahead.messages += count.messages;
+        Some(Stretch { buffer, at: std::mem::take(&mut self.at), count })
+    }
+
+    fn set_current(&mut self, stretch: Stretch) {
+        self.ahead.messages -= stretch.count.messages;
+        self.ahead.count = stretch.count;
+        self.at = stretch.at;
+        self.buffer = Some(stretch.buffer);
+    }
+
+    /// Goes on with the next buffer, if there is one, after the last frame of one was taken.
+    #[inline]
+    pub(super) fn next_buffer(&mut self) {
+        if let Some(next) = self.ahead.behind.pop_front() {
+            self.set_current(next);
+        }
+    }
+
+    /// Cuts frames until `limit` messages are gathered (0: no limit) or bytes are missing. A
+    /// command on the way is returned at once; call again.
+    ///
+    /// # Errors
+    /// As [`Rx::next`].
+    pub fn cut_ahead(&mut self, limit: usize, pool: &mut BufferPool) -> Result<Option<Msg>> {
+        // A message that is being read out stays in front of what is gathered behind it only if
+        // its rest is gathered, too; the order of frames takes care of that.
+        while limit == 0 || self.whole < limit {
+            match self.frame(pool)? {
+                None => return Ok(None),
+                Some(Incoming::Part(msg)) => {
+                    self.rest_in_buffer = false;
+                    self.inject(msg);
+                }
+                Some(Incoming::Command(body)) => return Ok(Some(body)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn pop_gathered(&mut self) -> Option<Msg> {
+        if self.whole == 0 {
+            return None;
+        }
+        let msg = self.frames.pop_front()?;
+        if !msg.more() {
+            self.whole -= 1;
+            if self.frames.is_empty() {
+                self.frames.shrink_to(16);
+            }
+        }
+        Some(msg)
+    }
+
+    /// Cuts frames until a message is whole; a command on the way is returned at once.
+    pub(super) fn gather_one(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        loop {
+            if let Some(msg) = self.pop_gathered() {
+                return Ok(Some(Incoming::Part(msg)));
+            }
+            match self.frame(pool)? {
+                None => return Ok(None),
+                Some(Incoming::Part(msg)) if self.frames.is_empty() && !msg.more() => {
+                    return Ok(Some(Incoming::Part(msg)));
+                }
+                Some(Incoming::Part(msg)) => self.inject(msg),
+                command => return Ok(command),
+            }
+        }
+    }
+
+    /// The next frame that is here as a whole, decrypted if need be.
+    fn frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        let (mut msg, flags) = match self.arrived.take() {
+            Some(Arrived::Raw(msg, flags)) => self.decrypted(msg, flags)?,
+            Some(Arrived::Decrypted(msg, flags)) => (msg, flags),
+            None => match self.peek(pool)? {
+                Some(header) => self.cut(header, pool)?,
+                None => return Ok(None),
+            },
+        };
+        if flags.command() {
+            return Ok(Some(Incoming::Command(msg)));
+        }
+        // A peer that never ends its message must not fill our memory with its parts.
+        self.open_parts = if flags.more() { self.open_parts + 1 } else { 0 };
+        if self.open_parts > MOST_PARTS {
+            return Err(Error::MessageTooLong);
+        }
+        msg.set_more(flags.more());
+        Ok(Some(Incoming::Part(msg)))
+    }
+
+    /// The frame inside, if frames are encrypted.
+    fn decrypted(&mut self, mut msg: Msg, flags: Flags) -> Result<(Msg, Flags)> {
+        let Some(decoder) = &mut self.decoder else { return Ok((msg, flags)) };
+        // The flags outside are not authentic and say nothing.
+        let (inner, place) = decoder.decode(msg.data_mut()).map_err(|error| {
+            self.failure = Some(error);
+            Error::Protocol
+        })?;
+        msg.narrow(place);
+        Ok((msg, inner))
+    }
+
+    /// Drops the parts of a message that will never be whole.
+    pub fn drop_incomplete(&mut self) {
+        let keep = self.frames.iter().rposition(|m| !m.more()).map_or(0, |last| last + 1);
+        self.frames.truncate(keep);
+        self.body = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Framing;
+    use crate::wire::frame::append_frame;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    const MESSAGES: usize = 10_000;
+
+    fn read_ahead(rx: &mut Rx, from: &UnixStream, limit: usize, pool: &mut BufferPool) {
+        rx.set_ready(false);
+        loop {
+            assert!(rx.gather(limit, pool).expect("all is well").is_none());
+            if rx.gathered() == limit || !rx.ready() {
+                return;
+            }
+            rx.fill_behind(from.as_fd(), pool).expect("readable");
+        }
+    }
+
+    #[test]
+    fn messages_are_counted_and_stay_in_their_buffers() {
+        let (mut writer, reader) = UnixStream::pair().expect("a pair");
+        reader.set_nonblocking(true).expect("not blocking");
+        let body = |number: usize| [&number.to_le_bytes()[..], &[7; 60][..number % 60]].concat();
+        let writing = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            for number in 0..MESSAGES {
+                append_frame(&mut bytes, Flags::new(number % 10 == 0, false), &body(number));
+            }
+            writer.write_all(&bytes).expect("the reader reads");
+            writer
+        });
+        let mut pool = BufferPool::default();
+        let mut rx = Rx::new(Framing::V2, false, u64::MAX);
+        // Each tenth is a part of what comes next.
+        let messages = MESSAGES - MESSAGES / 10;
+        let mut taken = 0;
+        for limit in [1, 100, 3000, messages] {
+            while rx.gathered() < limit.min(messages - taken * 9 / 10) {
+                read_ahead(&mut rx, &reader, limit, &mut pool);
+                assert!(rx.gathered() <= limit);
+                assert!(rx.frames.is_empty() && rx.stands_ready() || rx.gathered() == 0);
+            }
+            for _ in 0..limit.min(50) / 10 * 10 {
+                let mut msg = Msg::new();
+                let frame = rx.take_into(&mut msg, &mut pool).expect("it was counted");
+                assert_eq!((msg.data(), frame.1), (&body(taken)[..], taken.is_multiple_of(10)));
+                taken += 1;
+            }
+        }
+        while taken < MESSAGES {
+            let mut msg = Msg::new();
+            rx.take_into(&mut msg, &mut pool).expect("it was counted");
+            assert_eq!(msg.data(), body(taken));
+            taken += 1;
+        }
+        assert!(!rx.holds_data() && rx.gathered() == 0 && rx.ahead.messages == 0);
+        drop(writing.join());
+    }
+}
