@@ -241,7 +241,9 @@ impl Socket {
             return Ok(core);
         }
         let generation = core.key.generation;
-        let Some(_) = core.catching_up.begin() else { return Ok(core) };
+        if !core.catching_up.pays() {
+            return Ok(core);
+        }
         core.ensure_watched();
         core.tell_others();
         core = match self.wait(core, Some(CATCH_UP)) {
