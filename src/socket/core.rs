@@ -121,7 +121,9 @@ pub struct Core {
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
-    /// Whether it pays to wait for the kernel where a long message could be copied.
+    /// The same of waits for the kernel to take more of a long message.
+    pub(super) spin_out: Spin,
+    /// Whether it pays to wait for that at all, where the message could be copied.
     pub(super) catching_up: Spin,
     /// An empty list for the mailbox.
     spare_mail: Vec<Mail>,
@@ -181,6 +183,7 @@ impl Core {
             unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
+            spin_out: Spin::new(),
             catching_up: Spin::new(),
             spare_mail: Vec::new(),
             rested: false,
@@ -417,7 +420,7 @@ impl Core {
         }
     }
 
-    fn flush_on_look(&mut self) {
+    pub(super) fn flush_on_look(&mut self) {
         turn::ends();
         self.drained = true;
         self.blind = 0;
@@ -689,6 +692,8 @@ impl Core {
     /// zmq_close(3): everything the application could see goes; what is to be sent lingers.
     pub(super) fn begin_close(&mut self) {
         self.process_mail();
+        // Whoever waits for the kernel to take it returns without looking at it again.
+        self.pipes.own_lent();
         self.closing = true;
         for mail in self.socket.close_mailbox() {
             // A peer's end that is dropped tells the peer.
