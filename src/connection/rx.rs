@@ -9,6 +9,7 @@ pub use super::buffers::BufferPool;
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
+use crate::sys::clock::ticks;
 use crate::sys::net;
 use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header, Scan};
@@ -614,6 +615,7 @@ impl Rx {
         let (to, room) = buffer.spare();
         let room = room.min(self.gap.limit());
         pool.reads = pool.reads.wrapping_add(1);
+        pool.read_at = ticks();
         // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
         let result = unsafe { net::recv_raw(fd, to, room) };
         let count = self.judge(result, room);

@@ -666,6 +666,13 @@ impl PipeTable {
         self.pool.reads
     }
 
+    /// When the kernel was last read from for anything but a long body, in
+    /// [`ticks`](crate::sys::clock::ticks).
+    #[inline]
+    pub fn read_at(&self) -> u64 {
+        self.pool.read_at
+    }
+
     /// Moves with each of those reads for a long body.
     #[inline]
     pub fn long_reads(&self) -> u32 {

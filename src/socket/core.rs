@@ -52,7 +52,7 @@ const MOST_TRUST: u32 = 4 * TRUSTED;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
-const LATELY: u64 = 50 * TICKS_PER_US;
+const LATELY: u64 = 200 * TICKS_PER_US;
 /// An application that left its connections alone for this long is away.
 const AWAY: Duration = Duration::from_millis(1);
 /// The same for one that only seemed to be away, again and again: it had to wait for a processor.
@@ -106,6 +106,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
+    /// The most connections that had something held back since then.
+    dirty_most: usize,
     /// How long it took to flush what had been held back for long.
     flush_time: u64,
     /// Sends to come that need not look at the clock.
@@ -175,6 +177,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            dirty_most: 0,
             flush_time: 0,
             blind: 0,
             returns: 0,
@@ -435,7 +438,10 @@ impl Core {
     /// polls, looks.
     pub(super) fn has_just_looked(&mut self) -> bool {
         let received = std::mem::take(&mut self.unlooked) > 0;
-        let just = received && ticks().wrapping_sub(self.last_look) < LATELY;
+        // A read from the only connection was a look at it.
+        let only = self.pipes.connections() == 1;
+        let looked = if only { self.pipes.read_at() } else { self.last_look };
+        let just = received && ticks().wrapping_sub(looked) < LATELY;
         if just {
             self.flush_on_look();
             self.pump();
@@ -610,6 +616,8 @@ impl Core {
         let quiet = (!burst || self.drained) && !back_soon;
         self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
+        let most = if self.dirty_since == 0 { 0 } else { self.dirty_most };
+        self.dirty_most = most.max(self.pipes.dirty_count());
         let held_long =
             if in_turn { self.has_held(now, HOLD_UTMOST) } else { self.has_held_long(now) };
         self.pipes.flush(quiet || held_long);
@@ -648,7 +656,8 @@ impl Core {
     fn has_held_long(&self, now: u64) -> bool {
         // Flushing must not take more time than there is left for filling.
         let most = HOLD_MOST.max(2 * self.flush_time);
-        self.has_held(now, (HOLD * self.pipes.dirty_count() as u64).min(most))
+        // Those that are left when most have been flushed are the next to be full.
+        self.has_held(now, (HOLD * self.dirty_most as u64).min(most))
     }
 
     /// Whether something has been held back for longer than that.
