@@ -83,6 +83,8 @@ pub struct Core {
     /// Put to the ZAP handler, not answered yet.
     pub(super) questions: Vec<Question>,
     io: Option<Arc<IoThread>>,
+    /// What wakes a thread that sleeps on the set, which has to keep it for as long.
+    pub(super) kick: Option<Arc<EventFd>>,
     /// ZMQ_FD: the set, and a descriptor for news that do not come from the kernel.
     pub(super) descriptor: Option<Epoll>,
     /// ZMQ_RCVMORE.
@@ -163,6 +165,7 @@ impl Core {
             monitor: None,
             questions: Vec::new(),
             io: None,
+            kick: None,
             descriptor: None,
             receive_more: false,
             closing: false,
@@ -238,7 +241,8 @@ impl Core {
             let watch = if self.attended { 0 } else { epoll::IN };
             io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
         }
-        self.socket.signal.set_kick(Some(kick));
+        self.socket.signal.set_kick(Some(kick.clone()));
+        self.kick = Some(kick);
         self.pipes.set = Some(set.clone());
         Ok(set)
     }

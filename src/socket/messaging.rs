@@ -499,6 +499,7 @@ impl Socket {
         core.attend();
         let set =
             if core.led || core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
+        let kick = set.as_ref().and(core.kick.clone());
         if set.is_some() {
             core.led = true;
             self.signal.with_kick();
@@ -517,6 +518,7 @@ impl Socket {
                 Some(set) => set.wait(&mut events, timeout),
                 None => self.signal.sleep(ticket, timeout).map(|_: Woken| 0),
             };
+            drop(kick);
             let long = began.elapsed() > LONG_WAIT;
             self.signal.leave();
             if set.is_some() {
