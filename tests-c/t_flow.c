@@ -505,6 +505,73 @@ GROUP (long_messages_do_not_wait_for_the_reader)
     free (got);
 }
 
+enum { LENT_COUNT = 40, LENT_SIZE = 1500000 };
+struct lent { void *socket; int whole; };
+
+static void fill_lent (char *body, int number)
+{
+    for (int i = 0; i < LENT_SIZE; i += 4096)
+        body[i] = (char) (number + i / 4096);
+    body[LENT_SIZE - 1] = (char) number;
+}
+
+static void *read_lent (void *arg)
+{
+    struct lent *lent = arg;
+    char *got = malloc (LENT_SIZE), *want = calloc (1, LENT_SIZE);
+    CHECK (got && want);
+    for (;;) {
+        int size = zmq_recv (lent->socket, got, LENT_SIZE, 0);
+        if (size == 4)
+            break;
+        if (size == 1)
+            continue;
+        IS (size, LENT_SIZE);
+        /* The number of a message is its first byte. */
+        fill_lent (want, got[0]);
+        CHECK (!memcmp (got, want, LENT_SIZE));
+        if (++lent->whole % 7 == 0)
+            sleep_ms (15);
+    }
+    free (got);
+    free (want);
+    return NULL;
+}
+
+/* What zmq_send was given is the caller's again when it returns, however slow the reader is: messages many times as
+ * long as what the kernel takes at once, and a close behind them. */
+GROUP (long_messages_are_the_callers_again)
+{
+    static const char *const transports[] = {"tcp", "ipc"};
+    char *body = calloc (1, LENT_SIZE);
+    CHECK (body);
+    for (int t = 0; t < 2; t++) {
+        void *ctx = ctx_new (), *ctx2 = ctx_new (), *out = sock (ctx, ZMQ_PUSH);
+        struct lent lent = {sock (ctx2, ZMQ_PULL), 0};
+        char ep[EP_SIZE];
+        pthread_t reader;
+        set_int (lent.socket, ZMQ_RCVHWM, 1);
+        set_int (out, ZMQ_LINGER, -1);
+        bind_any (lent.socket, transports[t], ep);
+        OK (zmq_connect (out, ep));
+        SEND (out, "-", 0);
+        OK (pthread_create (&reader, NULL, read_lent, &lent));
+        for (int i = 0; i < LENT_COUNT; i++) {
+            fill_lent (body, i);
+            IS (zmq_send (out, body, LENT_SIZE, 0), LENT_SIZE);
+            memset (body, 0, LENT_SIZE);
+        }
+        SEND (out, "last", 0);
+        OK (zmq_close (out));
+        OK (pthread_join (reader, NULL));
+        IS (lent.whole, LENT_COUNT);
+        OK (zmq_close (lent.socket));
+        OK (zmq_ctx_term (ctx));
+        OK (zmq_ctx_term (ctx2));
+    }
+    free (body);
+}
+
 /* A long message that comes in pieces is not there before the last of them, whatever was tried meanwhile. */
 GROUP (long_message_in_pieces)
 {
@@ -549,4 +616,5 @@ MAIN (ENTRY (inproc_sums_both_marks), ENTRY (multipart_counts_once), ENTRY (queu
       ENTRY (linger_forever_delivers), ENTRY (delivered_after_close), ENTRY (immediate_waits_for_the_connection),
       ENTRY (immediate_balances_over_the_living), ENTRY (conflate_keeps_the_last), ENTRY (timeouts),
       ENTRY (blocked_receive_is_woken), ENTRY (sent_without_further_calls), ENTRY (sent_in_turn_without_further_calls),
-      ENTRY (long_messages_do_not_wait_for_the_reader), ENTRY (long_message_in_pieces))
+      ENTRY (long_messages_do_not_wait_for_the_reader), ENTRY (long_messages_are_the_callers_again),
+      ENTRY (long_message_in_pieces))

@@ -45,11 +45,9 @@ static void finish (void *ctx, pthread_t thread, proxy_t *p)
     OK (zmq_ctx_term (ctx));
 }
 
-static void *echo_worker (void *arg)
+static void *echo_worker (void *rep)
 {
-    void **a = (void **) arg, *rep = sock (a[0], ZMQ_REP);
     char buf[64];
-    OK (zmq_connect (rep, (char *) a[1]));
     for (;;) {
         int n = zmq_recv (rep, buf, sizeof buf, 0);
         if (n == -1 || zmq_send (rep, buf, n, 0) == -1)
@@ -65,13 +63,16 @@ static void request_reply (int device, int front_type, int back_type, const char
     void *ctx = ctx_new (), *reqs[3];
     proxy_t p = {sock (ctx, front_type), sock (ctx, back_type), NULL, NULL, device, 0, 0};
     char front[EP_SIZE], back[EP_SIZE], body[32];
-    void *worker_args[2] = {ctx, back};
     pthread_t thread, workers[2];
     bind_any (p.front, transport, front);
     bind_any (p.back, transport, back);
     pthread_create (&thread, NULL, run_proxy, &p);
-    for (int w = 0; w < 2; w++)
-        pthread_create (&workers[w], NULL, echo_worker, worker_args);
+    for (int w = 0; w < 2; w++) {
+        /* Not by the worker: one can have done all the work before the other begins. */
+        void *rep = sock (ctx, ZMQ_REP);
+        OK (zmq_connect (rep, back));
+        pthread_create (&workers[w], NULL, echo_worker, rep);
+    }
     for (int c = 0; c < 3; c++) {
         reqs[c] = sock (ctx, ZMQ_REQ);
         OK (zmq_connect (reqs[c], front));

@@ -329,7 +329,83 @@ GROUP (a_socket_per_thread)
     OK (zmq_ctx_term (ctx));
 }
 
+/* The socket is closed, or its context ends, or another thread sends, while a thread waits for the kernel to take a long
+ * message: what was sent of it comes as it was. */
+enum { LENT_SIZE = 1500000 };
+
+/* Receives a long message, or whatever the other thread sent. Whether anything came. */
+static int receive_lent (void *in, char *got)
+{
+    int size = zmq_recv (in, got, LENT_SIZE, 0);
+    if (size > 1) {
+        IS (size, LENT_SIZE);
+        CHECK (got[0] == 7 && got[LENT_SIZE / 2] == 7 && got[LENT_SIZE - 1] == 7);
+    }
+    return size > 0;
+}
+
+static void *send_between (void *s)
+{
+    while (zmq_send (s, "-", 1, 0) == 1)
+        sleep_ms (1);
+    CHECK (errno == ETERM || errno == ENOTSOCK);
+    return NULL;
+}
+
+static void *send_until_it_ends (void *s)
+{
+    char *body = malloc (LENT_SIZE);
+    CHECK (body);
+    for (;;) {
+        memset (body, 7, LENT_SIZE);
+        int sent = zmq_send (s, body, LENT_SIZE, 0);
+        memset (body, 0, LENT_SIZE);
+        if (sent == LENT_SIZE)
+            continue;
+        CHECK (errno == ETERM || errno == ENOTSOCK);
+        free (body);
+        return NULL;
+    }
+}
+
+GROUP (ending_while_a_long_message_goes)
+{
+    char *got = malloc (LENT_SIZE);
+    CHECK (got);
+    for (int round = 0; round < 20; round++) {
+        void *ctx = ctx_new (), *ctx2 = ctx_new (), *out = sock (ctx, ZMQ_PUSH), *in = sock (ctx2, ZMQ_PULL);
+        char ep[EP_SIZE];
+        pthread_t sender, other;
+        set_int (out, ZMQ_SNDHWM, 4);
+        set_int (out, ZMQ_LINGER, round % 4 < 2 ? 0 : 200);
+        bind_any (in, "ipc", ep);
+        OK (zmq_connect (out, ep));
+        OK (pthread_create (&sender, NULL, send_until_it_ends, out));
+        if (round % 3 == 2)
+            OK (pthread_create (&other, NULL, send_between, out));
+        for (int i = 0; i <= round; i++)
+            CHECK (receive_lent (in, got));
+        if (round % 2)
+            OK (zmq_ctx_shutdown (ctx));
+        else
+            OK (zmq_close (out));
+        OK (pthread_join (sender, NULL));
+        if (round % 3 == 2)
+            OK (pthread_join (other, NULL));
+        set_int (in, ZMQ_RCVTIMEO, 50);
+        while (receive_lent (in, got))
+            ;
+        if (round % 2)
+            OK (zmq_close (out));
+        OK (zmq_close (in));
+        OK (zmq_ctx_term (ctx));
+        OK (zmq_ctx_term (ctx2));
+    }
+    free (got);
+}
+
 #undef WATCHDOG
 #define WATCHDOG 15
 MAIN (ENTRY (push_from_all), ENTRY (push_in_runs), ENTRY (dealer_from_all), ENTRY (pub_from_all), ENTRY (pull_by_all),
-      ENTRY (everything_from_all), ENTRY (closed_under_their_hands), ENTRY (handed_over), ENTRY (a_socket_per_thread))
+      ENTRY (everything_from_all), ENTRY (closed_under_their_hands), ENTRY (ending_while_a_long_message_goes),
+      ENTRY (handed_over), ENTRY (a_socket_per_thread))

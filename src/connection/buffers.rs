@@ -22,6 +22,8 @@ pub struct BufferPool {
     pub reads: u32,
     /// Those of them for long bodies.
     pub long_reads: u32,
+    /// When the last of the others was, in [`ticks`](crate::sys::clock::ticks).
+    pub read_at: u64,
 }
 
 impl BufferPool {

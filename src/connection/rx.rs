@@ -11,6 +11,7 @@ pub use super::buffers::BufferPool;
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
+use crate::sys::clock::ticks;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::HandshakeError;
@@ -544,6 +545,7 @@ impl Rx {
         let (to, room) = buffer.spare();
         let room = room.min(self.gap.limit());
         pool.reads = pool.reads.wrapping_add(1);
+        pool.read_at = ticks();
         // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
         let result = unsafe { net::recv_raw(fd, to, room) };
         let count = self.judge(result, room);

@@ -21,6 +21,9 @@ pub const COPY_LIMIT: usize = 8 * 1024;
 /// Chunks handed to the kernel in one call.
 const GATHER: usize = 16;
 
+/// No more are if they have this many bytes: it seldom takes more.
+const GATHER_BYTES: usize = 256 * 1024;
+
 /// An idle connection keeps no more buffer than this.
 const IDLE_CAPACITY: usize = 512;
 
@@ -426,6 +429,9 @@ impl TxQueue {
                     wanted += rest.len();
                     count += 1;
                 }
+                if wanted >= GATHER_BYTES {
+                    break;
+                }
             }
             match net::send_vectored(fd, &vectors[..count]) {
                 Ok(sent) => {
@@ -478,6 +484,7 @@ impl TxQueue {
         }
         if keep == self.chunks.len() {
             // All sent: the last chunk becomes the empty first one.
+            self.borrowed = false;
             self.drop_chunks(keep - 1);
             let chunk = &mut self.chunks[0];
             chunk.body = None;

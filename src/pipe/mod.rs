@@ -196,6 +196,9 @@ pub struct PipeTable {
     pub hasty: bool,
     /// Whether the running call would rather wait than fail.
     pub patient: bool,
+    /// Whether bodies that belong to the caller of the running send call may stay in a queue: it
+    /// will not return before they are sent, or copied by [`PipeTable::own_lent`].
+    pub lent: bool,
     serial: u32,
 }
 
@@ -230,6 +233,7 @@ impl PipeTable {
             frugal: false,
             hasty: false,
             patient: false,
+            lent: false,
             serial: 0,
         }
     }
@@ -495,9 +499,9 @@ impl PipeTable {
     fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
-        let mut result = wire.flush();
+        let mut result = wire.flush(self.lent);
         while result == Ok(true) && wire.send_newest() {
-            result = wire.flush();
+            result = wire.flush(self.lent);
         }
         self.flushed(id, result);
     }
@@ -506,7 +510,7 @@ impl PipeTable {
     #[cold]
     fn has_room_after_flush(&mut self, id: PipeId) -> bool {
         let Some(wire) = self.get(id).and_then(Pipe::wire) else { return false };
-        let result = wire.flush();
+        let result = wire.flush(false);
         let room = wire.has_room();
         self.flushed(id, result);
         room
@@ -629,19 +633,63 @@ impl PipeTable {
         }
     }
 
+    /// The connection, if there is one only.
+    fn only_connection(&mut self) -> Option<(PipeId, &mut Connection)> {
+        if self.connections != 1 {
+            return None;
+        }
+        let pipes = self.pipes.iter_mut().enumerate();
+        let mut found = pipes.filter_map(|(id, pipe)| Some((id, pipe.as_mut()?.connection()?)));
+        found.next().map(|(id, connection)| (id as PipeId, connection))
+    }
+
     /// Whether there is one connection, for which the kernel takes no more at the moment.
-    pub fn only_connection_is_blocked(&self) -> bool {
-        let connection = |p: &Option<Pipe>| match p.as_ref().map(|p| &p.kind) {
-            Some(Kind::Wire(wire)) => wire.connection.as_ref().map(|c| c.tx.blocked()),
-            _ => None,
-        };
-        self.connections == 1 && self.pipes.iter().find_map(connection) == Some(true)
+    pub fn only_connection_is_blocked(&mut self) -> bool {
+        self.only_connection().is_some_and(|(_, connection)| connection.tx.blocked())
+    }
+
+    /// Bytes that wait for the kernel, if there is one connection.
+    pub fn only_connection_owes(&mut self) -> usize {
+        self.only_connection().map_or(0, |(_, connection)| connection.tx.bytes())
+    }
+
+    /// For a socket with one connection: try again to hand over without asking the set first.
+    pub fn expect_room_on_only_connection(&mut self) {
+        if let Some((id, connection)) = self.only_connection() {
+            connection.tx.unblock();
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Whether there is one connection, and in its queue a body that belongs to the caller of a
+    /// send call.
+    pub fn only_connection_is_lent(&mut self) -> bool {
+        self.only_connection().is_some_and(|(_, connection)| connection.tx.borrowed())
+    }
+
+    /// Copies what belongs to callers of send calls and was left in a queue.
+    pub fn own_lent(&mut self) {
+        for (id, pipe) in self.pipes.iter_mut().enumerate() {
+            if let Some(connection) = pipe.as_mut().and_then(Pipe::connection)
+                && connection.tx.borrowed()
+                && let Err(error) = connection.tx.make_owned()
+            {
+                self.events.push_back(PipeEvent::Lost(id as PipeId, error));
+            }
+        }
     }
 
     /// Moves with each read from the kernel.
     #[inline]
     pub fn reads(&self) -> u32 {
         self.pool.reads
+    }
+
+    /// When the kernel was last read from for anything but a long body, in
+    /// [`ticks`](crate::sys::clock::ticks).
+    #[inline]
+    pub fn read_at(&self) -> u64 {
+        self.pool.read_at
     }
 
     /// Moves with each of those reads for a long body.

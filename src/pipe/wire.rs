@@ -179,11 +179,11 @@ impl Wire {
     }
 
     /// Hands what is queued to the kernel; true if nothing is left. What belongs to the caller of
-    /// the running send call and is left is copied.
-    pub(super) fn flush(&mut self) -> Result<bool> {
+    /// a send call and is left is copied, unless that caller waits for it (`lent`).
+    pub(super) fn flush(&mut self, lent: bool) -> Result<bool> {
         let Some(connection) = &mut self.connection else { return Ok(true) };
         let empty = !connection.tx.blocked() && connection.flush()?;
-        if !empty && connection.tx.borrowed() {
+        if !empty && !lent && connection.tx.borrowed() {
             connection.tx.make_owned()?;
         }
         Ok(empty)

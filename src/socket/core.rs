@@ -52,7 +52,7 @@ const MOST_TRUST: u32 = 4 * TRUSTED;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
-const LATELY: u64 = 50 * TICKS_PER_US;
+const LATELY: u64 = 200 * TICKS_PER_US;
 /// An application that left its connections alone for this long is away.
 const AWAY: Duration = Duration::from_millis(1);
 /// The same for one that only seemed to be away, again and again: it had to wait for a processor.
@@ -85,6 +85,8 @@ pub struct Core {
     /// Put to the ZAP handler, not answered yet.
     pub(super) questions: Vec<Question>,
     io: Option<Arc<IoThread>>,
+    /// What wakes a thread that sleeps on the set, which has to keep it for as long.
+    pub(super) kick: Option<Arc<EventFd>>,
     /// ZMQ_FD: the set, and a descriptor for news that do not come from the kernel.
     pub(super) descriptor: Option<Epoll>,
     /// ZMQ_RCVMORE.
@@ -108,6 +110,8 @@ pub struct Core {
     last_look: u64,
     last_send: u64,
     dirty_since: u64,
+    /// The most connections that had something held back since then.
+    dirty_most: usize,
     /// How long it took to flush what had been held back for long.
     flush_time: u64,
     /// Sends to come that need not look at the clock.
@@ -123,7 +127,9 @@ pub struct Core {
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
     pub(super) spin: Spin,
-    /// Whether it pays to wait for the kernel where a long message could be copied.
+    /// The same of waits for the kernel to take more of a long message.
+    pub(super) spin_out: Spin,
+    /// Whether it pays to wait for that at all, where the message could be copied.
     pub(super) catching_up: Spin,
     /// An empty list for the mailbox.
     spare_mail: Vec<Mail>,
@@ -162,6 +168,7 @@ impl Core {
             monitor: None,
             questions: Vec::new(),
             io: None,
+            kick: None,
             descriptor: None,
             receive_more: false,
             closing: false,
@@ -176,6 +183,7 @@ impl Core {
             last_look: 0,
             last_send: 0,
             dirty_since: 0,
+            dirty_most: 0,
             flush_time: 0,
             blind: 0,
             returns: 0,
@@ -184,6 +192,7 @@ impl Core {
             unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
+            spin_out: Spin::new(),
             catching_up: Spin::new(),
             spare_mail: Vec::new(),
             rested: false,
@@ -235,7 +244,8 @@ impl Core {
             let watch = if self.attended { 0 } else { epoll::IN };
             io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
         }
-        self.socket.signal.set_kick(Some(kick));
+        self.socket.signal.set_kick(Some(kick.clone()));
+        self.kick = Some(kick);
         self.pipes.set = Some(set.clone());
         Ok(set)
     }
@@ -420,7 +430,7 @@ impl Core {
         }
     }
 
-    fn flush_on_look(&mut self) {
+    pub(super) fn flush_on_look(&mut self) {
         turn::ends();
         self.drained = true;
         self.blind = 0;
@@ -435,7 +445,10 @@ impl Core {
     /// polls, looks.
     pub(super) fn has_just_looked(&mut self) -> bool {
         let received = std::mem::take(&mut self.unlooked) > 0;
-        let just = received && ticks().wrapping_sub(self.last_look) < LATELY;
+        // A read from the only connection was a look at it.
+        let only = self.pipes.connections() == 1;
+        let looked = if only { self.pipes.read_at() } else { self.last_look };
+        let just = received && ticks().wrapping_sub(looked) < LATELY;
         if just {
             self.flush_on_look();
             self.pump();
@@ -612,6 +625,8 @@ impl Core {
         let quiet = (!burst || self.drained) && !back_soon;
         self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
         self.drained = false;
+        let most = if self.dirty_since == 0 { 0 } else { self.dirty_most };
+        self.dirty_most = most.max(self.pipes.dirty_count());
         let held_long = if in_turn {
             let lag = self.io.as_ref().map_or(0, |io| io.lag() * TICKS_PER_US);
             self.has_held(now, HOLD_UTMOST.max(2 * lag))
@@ -654,7 +669,8 @@ impl Core {
     fn has_held_long(&self, now: u64) -> bool {
         // Flushing must not take more time than there is left for filling.
         let most = HOLD_MOST.max(2 * self.flush_time);
-        self.has_held(now, (HOLD * self.pipes.dirty_count() as u64).min(most))
+        // Those that are left when most have been flushed are the next to be full.
+        self.has_held(now, (HOLD * self.dirty_most as u64).min(most))
     }
 
     /// Whether something has been held back for longer than that.
@@ -698,6 +714,8 @@ impl Core {
     /// zmq_close(3): everything the application could see goes; what is to be sent lingers.
     pub(super) fn begin_close(&mut self) {
         self.process_mail();
+        // Whoever waits for the kernel to take it returns without looking at it again.
+        self.pipes.own_lent();
         self.closing = true;
         for mail in self.socket.close_mailbox() {
             // A peer's end that is dropped tells the peer.

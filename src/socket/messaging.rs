@@ -1,7 +1,7 @@
 //! Sending, receiving, and waiting for either.
 
 use super::core::{Core, KICK};
-use super::{Guard, Socket};
+use super::{Guard, Socket, spin};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Pattern, PipeId};
@@ -18,6 +18,8 @@ const LONG_WAIT: Duration = Duration::from_millis(4);
 const WORTH_WAITING: usize = 32 * 1024;
 /// The longest that a message which could be copied waits instead.
 const CATCH_UP: Duration = Duration::from_millis(1);
+/// The same where the receiver has to wait for a processor.
+const CATCH_UP_IN_CROWD: Duration = Duration::from_millis(4);
 
 /// When a call must give up waiting.
 #[derive(Clone, Copy)]
@@ -72,6 +74,7 @@ impl Core {
     pub(super) fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
         self.process_mail();
         self.pipes.patient = will_wait;
+        let long_reads = self.pipes.long_reads();
         match self.receive_now(with_metadata) {
             Err(Error::Again) => {}
             other => {
@@ -82,6 +85,13 @@ impl Core {
             }
         }
         if !will_wait && self.has_just_looked() {
+            return Err(Error::Again);
+        }
+        // A piece of a long body came, and the rest is still to come: the kernel has no more now.
+        if will_wait && self.pipes.connections() == 1 && self.pipes.long_reads() != long_reads {
+            self.flush_on_look();
+            self.attend();
+            self.pump();
             return Err(Error::Again);
         }
         self.look(will_wait);
@@ -129,6 +139,25 @@ impl Core {
         Some(part.len)
     }
 
+    /// Does something for a caller that will wait for what it has lent.
+    fn lending(&mut self, call: impl FnOnce(&mut Core)) {
+        /// Also after a panic: the next caller may not wait.
+        struct Over<'a>(&'a mut Core);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.pipes.lent = false;
+            }
+        }
+        self.pipes.lent = !self.pattern.drops();
+        call(Over(self).0);
+    }
+
+    /// Hands over what waits, for a caller that waits for what it has lent.
+    fn flush_lent(&mut self) {
+        self.lending(|core| core.pipes.flush(true));
+        self.pump();
+    }
+
     /// Looks at the kernel on behalf of a caller that found no room.
     pub(super) fn look_for_room(&mut self, will_wait: bool) {
         self.look(will_wait);
@@ -156,11 +185,13 @@ impl Socket {
             drop(msg.take());
             return Ok(());
         }
-        if msg.is_borrowed() && msg.len() >= WORTH_WAITING && timeout != 0 {
+        let lends = msg.is_borrowed() && msg.len() >= WORTH_WAITING && timeout != 0;
+        if lends {
             core = self.let_kernel_catch_up(core)?;
         }
         msg.set_more(more);
         match core.send(msg, timeout != 0) {
+            Ok(()) if lends && !more => self.after_lending(core),
             Ok(()) => {
                 // Nothing of a message leaves before its last part; raw sockets know no parts.
                 if !more || core.pattern.is_raw() {
@@ -237,24 +268,81 @@ impl Socket {
     /// now: waits for a moment until it does, unless such waits have been in vain lately. Copies
     /// are also what makes a queue so large that none of it is in the cache when its turn comes.
     fn let_kernel_catch_up(&'static self, mut core: Guard) -> Result<Guard> {
-        if core.pattern.drops() || !core.pipes.only_connection_is_blocked() {
+        if core.pattern.drops()
+            || !core.pipes.only_connection_is_blocked()
+            || !core.catching_up.pays()
+        {
             return Ok(core);
         }
+        self.catch_up(core)
+    }
+
+    /// After a long message of the caller's: what the kernel has not taken of it is copied, if
+    /// waiting for the kernel does not help.
+    fn after_lending(&'static self, mut core: Guard) -> Result<()> {
         let generation = core.key.generation;
-        let Some(_) = core.catching_up.begin() else { return Ok(core) };
-        core.ensure_watched();
-        core.tell_others();
-        core = match self.wait(core, Some(CATCH_UP)) {
-            Ok(core) => core,
-            // That the wait was interrupted is nothing to the caller, who need not wait.
-            Err(Error::Interrupted) => self.enter_again(generation)?,
-            Err(error) => return Err(error),
-        };
-        core.pipes.flush(true);
+        core.lending(Core::after_send);
+        if core.pipes.only_connection_is_lent() && core.catching_up.pays() {
+            core = match self.catch_up(core) {
+                Ok(core) => core,
+                // The message is sent, whatever else happened.
+                Err(_) => match self.lock_for_reactor(generation) {
+                    Some(core) => core,
+                    None => return Ok(()),
+                },
+            };
+        }
+        core.pipes.own_lent();
         core.pump();
+        core.tell_others();
+        self.finish_if_done(core);
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken all that the only connection has for it, but not for long.
+    fn catch_up(&'static self, mut core: Guard) -> Result<Guard> {
+        let generation = core.key.generation;
+        let patience = if spin::is_crowded() { CATCH_UP_IN_CROWD } else { CATCH_UP };
+        let until = Instant::now() + patience;
+        let mut looking = core.spin_out.begin();
+        while core.pipes.only_connection_is_blocked() {
+            core.ensure_watched();
+            core.tell_others();
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            if let Some(look) = &mut looking {
+                drop(core);
+                let go_on = look.pause();
+                core = self.enter_again(generation)?;
+                core.pipes.expect_room_on_only_connection();
+                let before = core.pipes.only_connection_owes();
+                core.flush_lent();
+                if core.pipes.only_connection_owes() < before {
+                    core.spin_out.end(true);
+                    looking = core.spin_out.begin();
+                } else if !go_on {
+                    core.spin_out.end(false);
+                    looking = None;
+                }
+                continue;
+            }
+            core = match self.wait(core, Some(left)) {
+                // That the wait was interrupted is nothing to the caller, who need not wait.
+                Err(Error::Interrupted) => self.enter_again(generation)?,
+                other => other?,
+            };
+            core.flush_lent();
+            looking = core.spin_out.begin();
+        }
         self.after_wait(&mut core);
         let caught_up = !core.pipes.only_connection_is_blocked();
         core.catching_up.end(caught_up);
+        if !caught_up {
+            // We do not look after the rest, so the I/O thread has to.
+            core.unattend();
+        }
         Ok(core)
     }
 
@@ -265,12 +353,35 @@ impl Socket {
         msg: &mut Msg,
         mut deadline: Deadline,
     ) -> Result<()> {
+        let generation = core.key.generation;
+        let mut looking = if core.pipes.connections() == 1 { core.spin_out.begin() } else { None };
         loop {
             let left = deadline.left();
             core.ensure_watched();
             core.tell_others();
-            core = self.wait(core, left?)?;
-            match core.send(msg, true) {
+            let left = left?;
+            if let Some(look) = &mut looking {
+                drop(core);
+                let go_on = look.pause();
+                core = self.enter_again(generation)?;
+                let before = core.pipes.only_connection_owes();
+                core.pipes.expect_room_on_only_connection();
+                core.flush_on_look();
+                if core.pipes.only_connection_owes() < before {
+                    core.spin_out.end(true);
+                    looking = core.spin_out.begin();
+                } else if !go_on {
+                    core.spin_out.end(false);
+                    looking = None;
+                }
+            } else {
+                core = self.wait(core, left)?;
+                core.flush_on_look();
+                looking = if core.pipes.connections() == 1 { core.spin_out.begin() } else { None };
+            }
+            core.process_mail();
+            core.pump();
+            match core.send_now(msg) {
                 Ok(()) => {
                     core.after_send();
                     self.after_wait(&mut core);
@@ -341,6 +452,7 @@ impl Socket {
             }
             // Others had the lock meanwhile, so sleeping before another look would miss what they
             // left for us.
+            let long_reads = core.pipes.long_reads();
             match core.receive(true, with_metadata) {
                 Ok(msg) => {
                     if looking.is_some() {
@@ -349,6 +461,14 @@ impl Socket {
                     core.receive_more = msg.more();
                     self.after_wait(&mut core);
                     return Ok(msg);
+                }
+                Err(Error::Again) if core.pipes.long_reads() != long_reads => {
+                    // A piece of a long body: the next one is another wait.
+                    if looking.is_some() {
+                        core.spin.end(true);
+                    }
+                    looking = core.spin.begin();
+                    continue;
                 }
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
@@ -379,6 +499,7 @@ impl Socket {
         core.attend();
         let set =
             if core.led || core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
+        let kick = set.as_ref().and(core.kick.clone());
         if set.is_some() {
             core.led = true;
             self.signal.with_kick();
@@ -397,6 +518,7 @@ impl Socket {
                 Some(set) => set.wait(&mut events, timeout),
                 None => self.signal.sleep(ticket, timeout).map(|_: Woken| 0),
             };
+            drop(kick);
             let long = began.elapsed() > LONG_WAIT;
             self.signal.leave();
             if set.is_some() {

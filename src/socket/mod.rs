@@ -319,9 +319,9 @@ impl Socket {
         let mut core = self.lock_live()?;
         self.magic.store(DEAD, Ordering::SeqCst);
         core.begin_close();
-        self.finish_if_done(core);
-        // Threads blocked on the socket learn that it is closed.
+        // Threads blocked on the socket learn that it is closed, before what wakes them is gone.
         self.signal.notify();
+        self.finish_if_done(core);
         Ok(())
     }
 

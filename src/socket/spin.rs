@@ -3,9 +3,12 @@
 //! Waking a sleeping thread costs far more than a message does, so a wait that will be short is
 //! better spent looking again, as long as that pays. Whether it does is learnt per socket from what
 //! happened: looking that ended in sleep is soon given up, and tried again now and then. Between
-//! looks the processor is offered to others, so a peer on the same core gets to answer; if others
-//! take it for long, the machine is busy and looking again stops. Nor do more threads look at once
-//! than can be of use: a hundred would only offer the processors to each other.
+//! looks the processor is offered to others, so a peer on the same core gets to answer. Nor do more
+//! threads look at once than can be of use: a hundred would only offer the processors to each other.
+//!
+//! Who offers the processor on a machine that has other work to do loses it for a time slice, some
+//! milliseconds, where who sleeps is woken at once. So after that no thread of the process looks
+//! again for a while ([`Crowd`]).
 
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
@@ -22,12 +25,67 @@ const MOST_CREDIT: i32 = 4;
 /// Waits without looking before it is tried again, at most.
 const LONGEST_PAUSE: u32 = 256;
 
+/// One that took this long was a time slice of somebody's. A peer that answers what has collected
+/// takes less, and offering it the processor costs less than sleeping does.
+const SLICE: u64 = 400 * TICKS_PER_US;
+/// How long nobody looks after the first such yield; four times as long after each further one.
+const CROWDED: u64 = 2000 * TICKS_PER_US;
+/// The longest is this many times four of those: half a second.
+const MOST_CROWDED: u64 = 4;
+/// So many short yields take one of those back.
+const CALM_YIELDS: u64 = 64;
+
 /// Threads of the process that are looking, more or less.
 static LOOKING: AtomicU64 = AtomicU64::new(0);
+
+static CROWD: Crowd = Crowd::new();
 
 /// So many may. Two that wait for each other in turn look both for a moment.
 fn most_looking() -> u64 {
     2 * processors().max(2) as u64
+}
+
+/// What yields have told about the other work of the machine. Threads change it without care for
+/// each other: they all find out the same.
+struct Crowd {
+    /// Long yields lately.
+    level: AtomicU64,
+    /// Short ones since.
+    calm: AtomicU64,
+    /// When looking is worth a try, in [`ticks`].
+    until: AtomicU64,
+}
+
+impl Crowd {
+    const fn new() -> Crowd {
+        Crowd { level: AtomicU64::new(0), calm: AtomicU64::new(0), until: AtomicU64::new(0) }
+    }
+
+    fn is_here(&self, now: u64) -> bool {
+        // As a difference, generously: the counters of processors may not quite agree.
+        let left = self.until.load(Ordering::Relaxed).wrapping_sub(now);
+        left <= 2 * (CROWDED << (2 * MOST_CROWDED))
+    }
+
+    fn yielded(&self, before: u64, after: u64) {
+        let level = self.level.load(Ordering::Relaxed);
+        if after.wrapping_sub(before) > SLICE {
+            self.until.store(after.wrapping_add(CROWDED << (2 * level)), Ordering::Relaxed);
+            self.level.store((level + 1).min(MOST_CROWDED), Ordering::Relaxed);
+            self.calm.store(0, Ordering::Relaxed);
+        } else if level > 0 {
+            let calm = self.calm.load(Ordering::Relaxed) + 1;
+            self.calm.store(calm % CALM_YIELDS, Ordering::Relaxed);
+            if calm >= CALM_YIELDS {
+                self.level.store(level - 1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Whether the machine has other work to do, as far as is known.
+pub(super) fn is_crowded() -> bool {
+    CROWD.is_here(ticks())
 }
 
 /// What a socket has learnt about its waits.
@@ -49,15 +107,16 @@ impl Spin {
 
     /// Whether this wait should begin with looking again.
     pub(super) fn begin(&mut self) -> Option<Looking> {
-        if !self.pays() || LOOKING.load(Ordering::Relaxed) >= most_looking() {
+        let now = ticks();
+        if CROWD.is_here(now) || !self.pays() || LOOKING.load(Ordering::Relaxed) >= most_looking() {
             return None;
         }
         LOOKING.fetch_add(1, Ordering::Relaxed);
-        Some(Looking { until: ticks() + BUDGET })
+        Some(Looking { until: now + BUDGET })
     }
 
-    /// Whether looking again is worth a try this time.
-    fn pays(&mut self) -> bool {
+    /// Whether looking again, or what else is learnt about, is worth a try this time.
+    pub(super) fn pays(&mut self) -> bool {
         if self.credit <= 0 {
             if self.pause_left > 0 {
                 self.pause_left -= 1;
@@ -113,7 +172,8 @@ impl Looking {
         let before = ticks();
         std::thread::yield_now();
         let after = ticks();
-        if after - before > BUSY {
+        CROWD.yielded(before, after);
+        if after.wrapping_sub(before) > BUSY {
             self.until = 0;
             // One more look: what we wait for may have come meanwhile.
             return true;
@@ -125,6 +185,29 @@ impl Looking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_busy_machine_is_asked_ever_less_until_yields_are_short_again() {
+        let crowd = Crowd::new();
+        let (mut now, mut asked) = (1_000_000_000_000, 0);
+        for _ in 0..10_000 {
+            if !crowd.is_here(now) {
+                asked += 1;
+                crowd.yielded(now, now.wrapping_add(2 * SLICE));
+            }
+            now = now.wrapping_add(100 * TICKS_PER_US);
+        }
+        assert!((5..10).contains(&asked), "{asked} long yields in a second");
+        while crowd.is_here(now) {
+            now = now.wrapping_add(CROWDED);
+        }
+        for _ in 0..MOST_CROWDED * CALM_YIELDS {
+            crowd.yielded(now, now.wrapping_add(TICKS_PER_US));
+            assert!(!crowd.is_here(now));
+        }
+        crowd.yielded(now, now.wrapping_add(2 * SLICE));
+        assert!(!crowd.is_here(now.wrapping_add(2 * CROWDED)), "it has calmed down");
+    }
 
     #[test]
     fn looking_is_given_up_and_tried_again_ever_less() {

@@ -361,6 +361,10 @@ pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
 
 /// Like [`send`] for several pieces at once. Only the first 1024 (IOV_MAX) are looked at.
 pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize> {
+    // Describing pieces costs more than a short message's bytes do.
+    if let [only] = pieces {
+        return send(fd, only);
+    }
     let count = pieces.len().min(libc::UIO_MAXIOV as usize);
     // SAFETY: msghdr is plain data for which all zeros is a value.
     let mut message: libc::msghdr = unsafe { zeroed() };
