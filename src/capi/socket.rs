@@ -162,7 +162,7 @@ pub unsafe extern "C" fn zmq_send_const(
             return Err(Error::Fault);
         }
         // SAFETY: valid for ever by the caller's promise.
-        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None)? };
+        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None) };
         socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
         Ok(size(len))
     })
