@@ -64,6 +64,12 @@ impl Ring {
         if self.ready == 0 { None } else { self.order.get(self.cursor).copied() }
     }
 
+    /// The ready pipe, if there is one only.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<PipeId> {
+        if self.ready == 1 { self.current() } else { None }
+    }
+
     /// Passes the turn on.
     #[inline]
     pub(crate) fn advance(&mut self) {

@@ -169,6 +169,41 @@ impl InprocEnd {
         Some(part)
     }
 
+    /// Writes a message of one part, if there is room and the body is short. Only for the end of a
+    /// [straight](super::PipeTable::straight_out) pipe, and where barriers
+    /// [are free](crate::sync::asymmetric::is_free).
+    #[inline(always)]
+    pub fn write_straight(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > BYTES_LIMIT || !self.writer.has_room() {
+            return false;
+        }
+        self.writer.push_bytes_alone(bytes);
+        self.publish_freely();
+        true
+    }
+
+    /// The same with a message that owns its body, which is empty afterwards.
+    #[inline(always)]
+    pub fn write_msg_straight(&mut self, msg: &mut Msg) -> bool {
+        if !self.writer.has_room() {
+            return false;
+        }
+        self.writer.push_alone(msg);
+        self.publish_freely();
+        true
+    }
+
+    /// Reads a message of one part, if one stands ready. Only for the end of a
+    /// [straight](super::PipeTable::straight_in) pipe.
+    #[inline(always)]
+    pub fn read_straight<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
+        let (len, wake) = self.reader.pop_alone(to)?;
+        if wake {
+            self.tell_peer(News::Writable);
+        }
+        Some(len)
+    }
+
     /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
     #[inline(always)]
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> bool {
@@ -213,6 +248,13 @@ impl InprocEnd {
     #[inline(always)]
     fn publish(&mut self) {
         if self.writer.publish() {
+            self.tell_peer(News::Readable);
+        }
+    }
+
+    #[inline(always)]
+    fn publish_freely(&mut self) {
+        if self.writer.publish_freely() {
             self.tell_peer(News::Readable);
         }
     }

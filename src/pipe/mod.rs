@@ -179,6 +179,8 @@ pub struct PipeTable {
     arena: Arena,
     /// Established connections.
     connections: usize,
+    /// Pipes to other sockets of the process.
+    inprocs: usize,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
@@ -220,6 +222,7 @@ impl PipeTable {
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
+            inprocs: 0,
             set: None,
             holding: 0,
             conflate: false,
@@ -250,7 +253,30 @@ impl PipeTable {
 
     /// A new pipe to another socket.
     pub fn add_inproc(&mut self, end: InprocEnd, endpoint: u32) -> PipeId {
+        self.inprocs += 1;
         self.insert(Pipe::new(Kind::Inproc(end), endpoint))
+    }
+
+    /// Whether there are pipes to other sockets of the process.
+    #[inline]
+    pub fn has_inproc(&self) -> bool {
+        self.inprocs != 0
+    }
+
+    /// The end of a pipe to another socket, if there is nothing to consider before writing to it but
+    /// whether there is room.
+    pub fn straight_out(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let pipe = self.get(id).filter(|p| !p.ending && !p.lingering)?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        (!end.writer.conflates() && !end.writer.in_message()).then_some(end)
+    }
+
+    /// The end of a pipe from another socket, if what stands in its queue comes next.
+    pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let conflate = self.conflate;
+        let pipe = self.get(id).filter(|p| !conflate && !p.lingering && p.next.is_none())?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        Some(end)
     }
 
     /// The pipe with this number.
@@ -282,6 +308,7 @@ impl PipeTable {
         self.clean(id);
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
+            self.inprocs -= usize::from(matches!(pipe.kind, Kind::Inproc(_)));
             self.free.push(id);
         }
         self.events.retain(|e| {

@@ -3,7 +3,7 @@
 use super::core::{Core, KICK};
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
-use crate::msg::{Msg, Sink};
+use crate::msg::{Msg, Over, Sink, Slot};
 use crate::pattern::{Pattern, PipeId};
 use crate::sys::epoll::NO_EVENT;
 use crate::sys::futex::Woken;
@@ -282,17 +282,70 @@ impl Socket {
         }
     }
 
-    /// Receives one part of a message (zmq_msg_recv(3)).
+    /// Receives one part of a message.
     ///
     /// # Errors
     /// As zmq_msg_recv(3).
     #[inline]
     pub fn receive(&'static self, dont_wait: bool) -> Result<Msg> {
         let mut msg = Msg::new();
-        if self.enter()?.receive_into(&mut msg, dont_wait).is_some() {
-            return Ok(msg);
+        self.receive_msg(&mut msg, dont_wait)?;
+        Ok(msg)
+    }
+
+    /// Receives one part of a message in the place of another (zmq_msg_recv(3)). On an error `msg`
+    /// is unchanged.
+    ///
+    /// # Errors
+    /// As zmq_msg_recv(3).
+    #[inline]
+    pub fn receive_msg(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        if self.has_lanes()
+            && let Some(mut over) = Over::new(msg)
+            && self.receive_straight(&mut over).is_some()
+        {
+            over.finish();
+            return Ok(());
         }
-        self.receive_part(dont_wait, true)
+        self.receive_msg_anyhow(msg, dont_wait)
+    }
+
+    #[inline(never)]
+    fn receive_msg_anyhow(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        // Not under the lock: what frees the body may be the application's.
+        let foreign = if msg.is_ours() { None } else { Some(msg.take()) };
+        let result = self.receive_slot(msg, dont_wait);
+        if result.is_err()
+            && let Some(foreign) = foreign
+        {
+            *msg = foreign;
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn receive_slot(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        let mut slot = Slot::new(msg);
+        let result = match self.enter() {
+            Ok(mut core) => match core.receive_into(&mut slot, dont_wait) {
+                Some(_) => return Ok(()),
+                None => {
+                    drop(core);
+                    self.receive_part(dont_wait, true)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(msg) => {
+                slot.take_message(msg);
+                Ok(())
+            }
+            Err(error) => {
+                slot.restore();
+                Err(error)
+            }
+        }
     }
 
     /// `with_metadata`: with the properties of the connection the message came from.

@@ -74,6 +74,11 @@ impl Head {
         (self.0 >> 32) as u8
     }
 
+    /// Whether it is of this kind and without flags.
+    fn is_plain(self, kind: u64) -> bool {
+        self.0 >> 32 == kind << 8
+    }
+
     fn more(self) -> bool {
         self.flags() & crate::msg::MORE != 0
     }
@@ -402,6 +407,50 @@ impl Writer {
         }
     }
 
+    /// [`Writer::push_bytes`] of a message of one part, none having begun.
+    #[inline(always)]
+    pub fn push_bytes_alone(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
+        let head = Head::new(Head::BYTES, 0, bytes.len());
+        // SAFETY: the record has room for its head and the bytes.
+        unsafe {
+            let record = self.reserve_alone(1 + bytes.len().div_ceil(8));
+            record.write(head.0);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), record.add(1).cast::<u8>(), bytes.len());
+        }
+    }
+
+    /// [`Writer::push`] of a message of one part that owns its body, none having begun. It is empty
+    /// afterwards. Not for a queue that conflates.
+    #[inline(always)]
+    pub fn push_alone(&mut self, msg: &mut Msg) {
+        debug_assert!(!msg.is_borrowed() && !msg.more() && self.0.latest.is_none());
+        let head = Head::new(Head::MESSAGE, msg.flags(), 0);
+        // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
+        unsafe {
+            let record = self.reserve_alone(1 + MSG_WORDS);
+            record.write(head.0);
+            msg.move_to(record.add(1).cast::<Msg>());
+        }
+    }
+
+    /// The place for a record of so many words that is a message of its own, none having begun.
+    #[inline(always)]
+    fn reserve_alone(&mut self, words: usize) -> *mut u64 {
+        // SAFETY: the only Writer.
+        let producer = unsafe { &mut *self.0.producer.0.get() };
+        debug_assert!(producer.begin.is_none());
+        if producer.index + words > BLOCK {
+            self.0.change_block(producer);
+        }
+        // SAFETY: the words up to the end of the block are the writer's until published.
+        let record = unsafe { Block::at(producer.block, producer.index) };
+        producer.index += words;
+        producer.position += words as u64;
+        producer.messages += 1;
+        record
+    }
+
     /// Whether the queue keeps the newest message only.
     #[inline]
     pub fn conflates(&self) -> bool {
@@ -469,17 +518,27 @@ impl Writer {
     /// Makes everything pushed visible. True if the reader sleeps and must be woken by the caller.
     #[inline(always)]
     pub fn publish(&mut self) -> bool {
+        self.publish_with(asymmetric::light)
+    }
+
+    /// [`Writer::publish`] where barriers [are free](asymmetric::is_free).
+    #[inline(always)]
+    pub fn publish_freely(&mut self) -> bool {
+        self.publish_with(asymmetric::free)
+    }
+
+    #[inline(always)]
+    fn publish_with(&mut self, barrier: impl FnOnce()) -> bool {
         let shared = &*self.0;
         // SAFETY: the only Writer.
         let position = unsafe { (*shared.producer.0.get()).position };
         if shared.quick.load(Ordering::Relaxed) {
             shared.published.0.store(position, Ordering::Release);
-            asymmetric::light();
+            barrier();
         } else {
             shared.published.0.store(position, Ordering::SeqCst);
         }
-        shared.reader_asleep.load(Ordering::SeqCst)
-            && shared.reader_asleep.swap(false, Ordering::SeqCst)
+        shared.reader_asleep.load(Ordering::SeqCst) && shared.wake_reader()
     }
 
     /// Says that nothing more will be written.
@@ -524,6 +583,12 @@ impl Shared {
             return true;
         }
         false
+    }
+
+    /// True for the one who is to wake the reader.
+    #[cold]
+    fn wake_reader(&self) -> bool {
+        self.reader_asleep.swap(false, Ordering::SeqCst)
     }
 
     /// Goes on in another block: one the reader is done with, or a new one.
@@ -603,6 +668,17 @@ impl Shared {
         }
         consumer.messages += 1;
         // Half of it, rounded up.
+        let enough = self.high_water_mark.load(Ordering::Relaxed).div_ceil(2);
+        consumer.messages - consumer.acknowledged >= enough && self.acknowledge(consumer)
+    }
+
+    /// A record of so many words was read that was a message of its own. True if the writer sleeps
+    /// and must be woken.
+    #[inline(always)]
+    fn advance_alone(&self, consumer: &mut Consumer, words: usize) -> bool {
+        consumer.at.index += words;
+        consumer.at.position += words as u64;
+        consumer.messages += 1;
         let enough = self.high_water_mark.load(Ordering::Relaxed).div_ceil(2);
         consumer.messages - consumer.acknowledged >= enough && self.acknowledge(consumer)
     }
@@ -734,6 +810,38 @@ impl Reader {
             return None;
         }
         Some((Part { len: head.len(), more }, shared.advance(consumer, head)))
+    }
+
+    /// Gives the next message to `to` if it is one of a single part that can go there straight, and
+    /// says how long it is, and whether the writer sleeps and must be woken by the caller. `None`:
+    /// nothing has happened, see [`Reader::pop`].
+    #[inline(always)]
+    pub fn pop_alone<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(usize, bool)> {
+        let shared = &*self.0;
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &mut *shared.consumer.0.get() };
+        if consumer.at.position == consumer.visible {
+            consumer.visible = shared.published.0.load(Ordering::Acquire);
+            if consumer.at.position == consumer.visible {
+                return None;
+            }
+        }
+        let (head, body) = shared.record(consumer);
+        if head.is_plain(Head::BYTES) {
+            let len = head.len();
+            // SAFETY: published, so the body is initialised and stays as it is until we advance.
+            let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), len) };
+            if !to.take(bytes, false) {
+                return None;
+            }
+            return Some((len, shared.advance_alone(consumer, 1 + len.div_ceil(8))));
+        }
+        if !S::TAKES_MESSAGES || !head.is_plain(Head::MESSAGE) {
+            return None;
+        }
+        // SAFETY: published, so the message is initialised, and it is read once.
+        let len = unsafe { to.take_message_at(body.cast::<Msg>()) };
+        Some((len, shared.advance_alone(consumer, 1 + MSG_WORDS)))
     }
 
     /// Tells the writer of everything read, however little. True if it sleeps and must be woken
