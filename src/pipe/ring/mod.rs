@@ -39,6 +39,16 @@ use std::ptr;
 
 /// How long a reader lingers at most, in [`ticks`].
 const LINGER: u64 = TICKS_PER_US;
+/// How long it then lets messages gather at most, see [`Shared::gather`].
+const GATHER: u64 = 3 * TICKS_PER_US;
+/// As many messages gathered are worth it.
+const GATHERED: u64 = 4;
+/// Words that are enough.
+const ENOUGH: u64 = 8 * 1024;
+/// Looks at an empty queue without lingering before it is tried again, at most.
+const LINGER_PAUSE: u32 = 1024;
+/// The same for gathering, which costs an answer that somebody waits for more.
+const GATHER_PAUSE: u32 = 16 * 1024;
 /// Words of 8 bytes in a block: with the link they fill 4 KiB. In a model, one `Msg` and the end.
 const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 511 };
 /// The longest body that is copied into the queue, in bytes.
@@ -264,6 +274,9 @@ struct Consumer {
     /// What `quick` says.
     quick: bool,
     patience: Patience,
+    gathering: Patience,
+    /// [`Consumer::messages`] when the last gathering began, if it is not known yet what came of it.
+    gathered_from: Option<u64>,
 }
 
 struct Shared {
@@ -317,7 +330,9 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         spare: 0,
         slept_at: 0,
         quick: false,
-        patience: Patience::new(),
+        patience: Patience::new(LINGER_PAUSE),
+        gathering: Patience::new(GATHER_PAUSE),
+        gathered_from: None,
     };
     let shared = Arc::new(Shared {
         producer: Apart(UnsafeCell::new(producer)),
@@ -905,6 +920,9 @@ impl Shared {
         if processors() == 1 || !consumer.patience.has_any() {
             return;
         }
+        if let Some(from) = consumer.gathered_from.take() {
+            consumer.gathering.learn(consumer.messages - from > GATHERED);
+        }
         let until = ticks() + LINGER;
         while consumer.at.position == consumer.visible && ticks() < until {
             // Not too eager: each look takes the counter's cache line from the writer.
@@ -913,6 +931,26 @@ impl Shared {
             }
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
-        consumer.patience.learn(consumer.at.position != consumer.visible);
+        let found = consumer.at.position != consumer.visible;
+        consumer.patience.learn(found);
+        if found && consumer.gathering.has_any() {
+            self.gather(consumer);
+        }
+    }
+
+    /// Lets more messages come behind the first. A reader that is faster than its writer would else
+    /// be at its heels: each would wait for the cache lines that the other has just used.
+    fn gather(&self, consumer: &mut Consumer) {
+        consumer.gathered_from = Some(consumer.messages);
+        let until = ticks() + GATHER;
+        while ticks() < until
+            && consumer.visible - consumer.at.position < ENOUGH
+            && !self.writer_asleep.load(Ordering::Relaxed)
+        {
+            for _ in 0..16 {
+                std::hint::spin_loop();
+            }
+            consumer.visible = self.published.0.load(Ordering::Acquire);
+        }
     }
 }
