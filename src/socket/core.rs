@@ -2,7 +2,7 @@
 
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
-use super::spin::Spin;
+use super::spin::{Learnt, Spin};
 use super::turn;
 use super::zap::Question;
 use super::{Mail, Socket};
@@ -122,7 +122,7 @@ pub struct Core {
     pub(super) changed: bool,
     pub(super) spin: Spin,
     /// Whether it pays to wait for the kernel where a long message could be copied.
-    pub(super) catching_up: Spin,
+    pub(super) catching_up: Learnt,
     /// An empty list for the mailbox.
     spare_mail: Vec<Mail>,
     /// The last wait was a long one.
@@ -181,7 +181,7 @@ impl Core {
             unlooked_from: 0,
             changed: false,
             spin: Spin::new(),
-            catching_up: Spin::new(),
+            catching_up: Learnt::new(),
             spare_mail: Vec::new(),
             rested: false,
             pumping: false,

@@ -241,7 +241,9 @@ impl Socket {
             return Ok(core);
         }
         let generation = core.key.generation;
-        let Some(_) = core.catching_up.begin() else { return Ok(core) };
+        if !core.catching_up.pays() {
+            return Ok(core);
+        }
         core.ensure_watched();
         core.tell_others();
         core = match self.wait(core, Some(CATCH_UP)) {
@@ -254,7 +256,7 @@ impl Socket {
         core.pump();
         self.after_wait(&mut core);
         let caught_up = !core.pipes.only_connection_is_blocked();
-        core.catching_up.end(caught_up);
+        core.catching_up.learn(caught_up);
         Ok(core)
     }
 
@@ -373,7 +375,12 @@ impl Socket {
         with_metadata: bool,
     ) -> Result<Msg> {
         let generation = core.key.generation;
-        let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin() };
+        let mut looking = if deadline.milliseconds == 0 {
+            None
+        } else {
+            let local = core.pipes.connections() == 0;
+            core.spin.begin(local)
+        };
         loop {
             let left = deadline.left();
             if left.is_err() {
@@ -383,11 +390,8 @@ impl Socket {
             let left = left?;
             let mut give_up = false;
             if let Some(look) = &mut looking {
-                let local = core.pipes.connections() == 0;
                 drop(core);
-                if !(local && look.glance(|| self.has_mail())) {
-                    give_up = !look.pause();
-                }
+                give_up = !look.wait(|| self.has_mail());
                 core = self.enter_again(generation)?;
             } else {
                 core = self.wait(core, left)?;
@@ -396,8 +400,8 @@ impl Socket {
             // left for us.
             match core.receive(true, with_metadata) {
                 Ok(msg) => {
-                    if looking.is_some() {
-                        core.spin.end(true);
+                    if let Some(look) = &looking {
+                        core.spin.end(look, true);
                     }
                     core.receive_more = msg.more();
                     self.after_wait(&mut core);
@@ -406,9 +410,8 @@ impl Socket {
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
             }
-            if give_up {
-                looking = None;
-                core.spin.end(false);
+            if give_up && let Some(look) = looking.take() {
+                core.spin.end(&look, false);
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 const BUDGET: u64 = 25 * TICKS_PER_US;
 /// A yield that took longer means that others have work to do.
 const BUSY: u64 = 60 * TICKS_PER_US;
+/// How many times as long as others had the processor then it is not offered again.
+const RARELY: u64 = 64;
 /// How long to watch for news from another thread before the processor is offered to others.
 const GLANCE: u64 = 3 * TICKS_PER_US;
 /// Successes that are remembered.
@@ -30,34 +32,20 @@ fn most_looking() -> u64 {
     2 * processors().max(2) as u64
 }
 
-/// What a socket has learnt about its waits.
-pub(super) struct Spin {
+/// What was learnt about something that is done while waiting.
+pub(super) struct Learnt {
     credit: i32,
     pause: u32,
     pause_left: u32,
 }
 
-/// One wait that began with looking again.
-pub(super) struct Looking {
-    until: u64,
-}
-
-impl Spin {
-    pub(super) fn new() -> Spin {
-        Spin { credit: 1, pause: 1, pause_left: 0 }
+impl Learnt {
+    pub(super) fn new() -> Learnt {
+        Learnt { credit: 1, pause: 1, pause_left: 0 }
     }
 
-    /// Whether this wait should begin with looking again.
-    pub(super) fn begin(&mut self) -> Option<Looking> {
-        if !self.pays() || LOOKING.load(Ordering::Relaxed) >= most_looking() {
-            return None;
-        }
-        LOOKING.fetch_add(1, Ordering::Relaxed);
-        Some(Looking { until: ticks() + BUDGET })
-    }
-
-    /// Whether looking again is worth a try this time.
-    fn pays(&mut self) -> bool {
+    /// Whether it is worth a try this time.
+    pub(super) fn pays(&mut self) -> bool {
         if self.credit <= 0 {
             if self.pause_left > 0 {
                 self.pause_left -= 1;
@@ -68,8 +56,8 @@ impl Spin {
         true
     }
 
-    /// Learns whether looking again was enough.
-    pub(super) fn end(&mut self, found: bool) {
+    /// Learns whether it was enough.
+    pub(super) fn learn(&mut self, found: bool) {
         if found {
             self.credit = (self.credit + 1).min(MOST_CREDIT);
             self.pause = 1;
@@ -83,6 +71,69 @@ impl Spin {
     }
 }
 
+/// What a socket has learnt about its waits.
+pub(super) struct Spin {
+    /// Offering the processor.
+    yields: Learnt,
+    /// Watching for news: worth nothing if the other thread has to share our processor.
+    glances: Learnt,
+    /// When the processor may be offered again at the earliest, in [`ticks`].
+    not_before: u64,
+}
+
+/// One wait that began with looking again.
+pub(super) struct Looking {
+    until: u64,
+    glances: bool,
+    yields: bool,
+    /// What was done last.
+    glanced: bool,
+    yielded: bool,
+    /// How long others had the processor, if that was too long.
+    lost: u64,
+}
+
+impl Spin {
+    pub(super) fn new() -> Spin {
+        Spin { yields: Learnt::new(), glances: Learnt::new(), not_before: 0 }
+    }
+
+    /// Whether this wait should begin with looking again; `local`: news come from other threads of
+    /// this process.
+    pub(super) fn begin(&mut self, local: bool) -> Option<Looking> {
+        if LOOKING.load(Ordering::Relaxed) >= most_looking() {
+            return None;
+        }
+        let glances = local && processors() > 1 && self.glances.pays();
+        let yields = self.yields.pays();
+        if !glances && !yields {
+            return None;
+        }
+        let now = ticks();
+        let yields = yields && now >= self.not_before;
+        if !glances && !yields {
+            return None;
+        }
+        LOOKING.fetch_add(1, Ordering::Relaxed);
+        let until = now + BUDGET;
+        Some(Looking { until, glances, yields, glanced: false, yielded: false, lost: 0 })
+    }
+
+    /// Learns from a wait that began with looking again: whether that was enough, and what it cost.
+    pub(super) fn end(&mut self, looking: &Looking, found: bool) {
+        if looking.glances {
+            self.glances.learn(found && looking.glanced);
+        }
+        if looking.yielded {
+            self.yields.learn(found);
+        }
+        if looking.lost > 0 {
+            // A thread that sleeps and is woken goes before one that offers the processor.
+            self.not_before = ticks() + RARELY * looking.lost;
+        }
+    }
+}
+
 impl Drop for Looking {
     fn drop(&mut self) {
         LOOKING.fetch_sub(1, Ordering::Relaxed);
@@ -90,12 +141,14 @@ impl Drop for Looking {
 }
 
 impl Looking {
-    /// Waits a moment for `news`, which another thread of this process gives, without a system
-    /// call. Worth nothing if the other thread has to share our processor.
-    pub(super) fn glance(&self, news: impl Fn() -> bool) -> bool {
-        if processors() == 1 {
-            return false;
-        }
+    /// Waits for a moment: for `news`, which another thread of this process gives, without a system
+    /// call; then by letting others run. False if it is time to sleep.
+    pub(super) fn wait(&mut self, news: impl Fn() -> bool) -> bool {
+        self.glanced = self.glances && self.glance(news);
+        self.glanced || self.yields && self.pause()
+    }
+
+    fn glance(&self, news: impl Fn() -> bool) -> bool {
         let until = self.until.min(ticks() + GLANCE);
         while ticks() < until {
             for _ in 0..8 {
@@ -110,11 +163,13 @@ impl Looking {
 
     /// Lets others run for a moment; false if it is time to sleep.
     pub(super) fn pause(&mut self) -> bool {
+        self.yielded = true;
         let before = ticks();
         std::thread::yield_now();
         let after = ticks();
         if after - before > BUSY {
             self.until = 0;
+            self.lost = after - before;
             // One more look: what we wait for may have come meanwhile.
             return true;
         }
@@ -128,20 +183,20 @@ mod tests {
 
     #[test]
     fn looking_is_given_up_and_tried_again_ever_less() {
-        let mut spin = Spin::new();
+        let mut looking = Learnt::new();
         let mut looked = 0;
         for _ in 0..1000 {
-            if spin.pays() {
+            if looking.pays() {
                 looked += 1;
-                spin.end(false);
+                looking.learn(false);
             }
         }
         assert!((5..15).contains(&looked), "{looked} looks in 1000 futile waits");
-        while !spin.pays() {}
-        spin.end(true);
+        while !looking.pays() {}
+        looking.learn(true);
         assert!((0..100).all(|_| {
-            let looks = spin.pays();
-            spin.end(true);
+            let looks = looking.pays();
+            looking.learn(true);
             looks
         }));
     }
