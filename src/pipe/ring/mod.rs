@@ -121,23 +121,30 @@ impl Block {
     /// # Safety
     /// It is live, and nobody uses it any more.
     unsafe fn give(block: *mut Block) {
-        if !pool::give(block) {
-            // SAFETY: made by `allocate`, and the caller's alone.
-            drop(unsafe { Box::from_raw(block) });
-        }
+        // SAFETY: passed on; made by `take`.
+        unsafe { pool::give(block) };
     }
 
     fn allocate() -> *mut Block {
         let block: Box<MaybeUninit<Block>> = Box::new_uninit();
         let block = Box::into_raw(block).cast::<Block>();
-        // SAFETY: freshly allocated; the words need no value before records are written.
+        // SAFETY: freshly allocated.
+        unsafe { Block::init(block) };
+        block
+    }
+
+    /// Makes a block of memory.
+    ///
+    /// # Safety
+    /// It is large enough, aligned, and the caller's.
+    unsafe fn init(block: *mut Block) {
+        // SAFETY: by contract; the words need no value before records are written.
         unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
         #[cfg(loom)]
         // SAFETY: as above.
         unsafe {
             ptr::addr_of_mut!((*block).users).write(Users::default())
         };
-        block
     }
 
     /// The address of a word.
@@ -162,8 +169,11 @@ mod pool {
         None
     }
 
-    pub(super) fn give(_: *mut super::Block) -> bool {
-        false
+    /// # Safety
+    /// The block came from `Block::allocate`, and nobody uses it any more.
+    pub(super) unsafe fn give(block: *mut super::Block) {
+        // SAFETY: by contract.
+        drop(unsafe { Box::from_raw(block) });
     }
 }
 
