@@ -278,8 +278,9 @@ unsafe extern "C" fn receive_anyhow(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
     // SAFETY: the caller's promise.
+    let found = unsafe { (socket(s), message_mut(msg)) };
     if flags & SNDMORE == 0
-        && let (Ok(socket), Ok(msg)) = unsafe { (socket(s), message_mut(msg)) }
+        && let (Ok(socket), Ok(msg)) = found
         && socket.has_lanes()
     {
         let length = msg.len();

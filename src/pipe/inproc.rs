@@ -4,6 +4,7 @@
 //! never taken: what it must know goes through its [`Mailbox`].
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
+use super::{Kind, PipeTable};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -270,6 +271,36 @@ impl InprocEnd {
     /// Whether the other end has a socket (false: it waits for a `bind`).
     pub fn peer_is_there(&self) -> bool {
         self.sides[1 - self.side].owner.get().is_some()
+    }
+}
+
+impl PipeTable {
+    /// Whether there are pipes to other sockets of the process.
+    pub fn has_inproc(&mut self) -> bool {
+        self.had_inproc = self.inprocs != 0;
+        self.had_inproc
+    }
+
+    /// Whether there may be some, or were when [`PipeTable::has_inproc`] was asked last.
+    #[inline]
+    pub fn may_have_inproc(&self) -> bool {
+        self.had_inproc
+    }
+
+    /// The end of a pipe to another socket, if there is nothing to consider before writing to it but
+    /// whether there is room.
+    pub fn straight_out(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let pipe = self.get(id).filter(|p| !p.ending && !p.lingering)?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        (!end.writer.conflates() && !end.writer.in_message()).then_some(end)
+    }
+
+    /// The end of a pipe from another socket, if what stands in its queue comes next.
+    pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let conflate = self.conflate;
+        let pipe = self.get(id).filter(|p| !conflate && !p.lingering && p.next.is_none())?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        Some(end)
     }
 }
 

@@ -181,6 +181,8 @@ pub struct PipeTable {
     connections: usize,
     /// Pipes to other sockets of the process.
     inprocs: usize,
+    /// There were some when [`PipeTable::has_inproc`] was asked last, or came since.
+    had_inproc: bool,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
@@ -223,6 +225,7 @@ impl PipeTable {
             arena: Arena::default(),
             connections: 0,
             inprocs: 0,
+            had_inproc: false,
             set: None,
             holding: 0,
             conflate: false,
@@ -254,29 +257,8 @@ impl PipeTable {
     /// A new pipe to another socket.
     pub fn add_inproc(&mut self, end: InprocEnd, endpoint: u32) -> PipeId {
         self.inprocs += 1;
+        self.had_inproc = true;
         self.insert(Pipe::new(Kind::Inproc(end), endpoint))
-    }
-
-    /// Whether there are pipes to other sockets of the process.
-    #[inline]
-    pub fn has_inproc(&self) -> bool {
-        self.inprocs != 0
-    }
-
-    /// The end of a pipe to another socket, if there is nothing to consider before writing to it but
-    /// whether there is room.
-    pub fn straight_out(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
-        let pipe = self.get(id).filter(|p| !p.ending && !p.lingering)?;
-        let Kind::Inproc(end) = &mut pipe.kind else { return None };
-        (!end.writer.conflates() && !end.writer.in_message()).then_some(end)
-    }
-
-    /// The end of a pipe from another socket, if what stands in its queue comes next.
-    pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
-        let conflate = self.conflate;
-        let pipe = self.get(id).filter(|p| !conflate && !p.lingering && p.next.is_none())?;
-        let Kind::Inproc(end) = &mut pipe.kind else { return None };
-        Some(end)
     }
 
     /// The pipe with this number.
@@ -417,6 +399,15 @@ impl PipeTable {
     #[inline]
     pub fn has_input(&self) -> bool {
         self.holding > 0
+    }
+
+    /// The same for pipes to other sockets of the process, too, if it takes no search.
+    pub fn has_more(&self) -> bool {
+        let only = match self.pipes.as_slice() {
+            [Some(Pipe { kind: Kind::Inproc(end), .. })] => Some(end),
+            _ => None,
+        };
+        self.has_input() || only.is_some_and(|end| end.reader.knows_more())
     }
 
     /// Whether every connection has something to be read, as far as is known without asking the

@@ -37,8 +37,15 @@ impl Lanes {
 }
 
 impl Core {
-    /// Where the straight ways lead, if there are any.
-    pub(super) fn lanes(&mut self) -> Lanes {
+    /// Where the straight ways lead now. The socket knows then whether there are any.
+    #[inline(never)]
+    pub(super) fn set_lanes(&mut self) -> Lanes {
+        let lanes = if self.pipes.has_inproc() { self.lanes() } else { Lanes::default() };
+        self.socket.has_lanes.store(lanes.any(), Ordering::Relaxed);
+        lanes
+    }
+
+    fn lanes(&mut self) -> Lanes {
         if self.closing
             || self.changed
             || self.receive_more

@@ -401,7 +401,8 @@ impl Socket {
             match core.receive(true, with_metadata) {
                 Ok(msg) => {
                     if let Some(look) = &looking {
-                        core.spin.end(look, true);
+                        let more = core.pipes.has_more();
+                        core.spin.end(look, true, more);
                     }
                     core.receive_more = msg.more();
                     self.after_wait(&mut core);
@@ -411,7 +412,7 @@ impl Socket {
                 Err(error) => return Err(error),
             }
             if give_up && let Some(look) = looking.take() {
-                core.spin.end(&look, false);
+                core.spin.end(&look, false, false);
             }
         }
     }

@@ -114,9 +114,13 @@ impl Guard {
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        let lanes = if self.pipes.has_inproc() { self.lanes() } else { Lanes::default() };
-        self.socket.has_lanes.store(lanes.any(), Ordering::Relaxed);
-        self.place.lanes = lanes;
+        // SAFETY: as in `deref`. No reference to the guard itself is handed on: it would have to be
+        // in memory.
+        let core = unsafe { self.core.as_mut() };
+        if core.pipes.may_have_inproc() {
+            let lanes = core.set_lanes();
+            self.place.lanes = lanes;
+        }
     }
 }
 

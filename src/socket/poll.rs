@@ -116,14 +116,15 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
             let go_on = look.pause();
             let found = check(items, set, true, false)?;
             if found > 0 {
-                with_spin(|spin| spin.end(&look, true));
+                // How much there is nobody knows here.
+                with_spin(|spin| spin.end(&look, true, true));
                 return Ok(found);
             }
             if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
                 break;
             }
         }
-        with_spin(|spin| spin.end(&look, false));
+        with_spin(|spin| spin.end(&look, false, false));
     }
     sleep(items, set, deadline, sockets)
 }

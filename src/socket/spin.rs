@@ -119,15 +119,16 @@ impl Spin {
         Some(Looking { until, glances, yields, glanced: false, yielded: false, lost: 0 })
     }
 
-    /// Learns from a wait that began with looking again: whether that was enough, and what it cost.
-    pub(super) fn end(&mut self, looking: &Looking, found: bool) {
+    /// Learns from a wait that began with looking again: whether that was enough, and whether there is
+    /// `more` than what was waited for. If so, those who had the processor so long worked for us.
+    pub(super) fn end(&mut self, looking: &Looking, found: bool, more: bool) {
         if looking.glances {
             self.glances.learn(found && looking.glanced);
         }
         if looking.yielded {
             self.yields.learn(found);
         }
-        if looking.lost > 0 {
+        if looking.lost > 0 && !more {
             // A thread that sleeps and is woken goes before one that offers the processor.
             self.not_before = ticks() + RARELY * looking.lost;
         }

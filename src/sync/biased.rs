@@ -320,6 +320,10 @@ mod tests {
         }
         assert_eq!(mutex.owner.load(Ordering::Relaxed) & !(SLOTS - 1), thread::token());
         assert!(!mutex.is_locked());
+        if asymmetric::is_free() {
+            let guard = mutex.lock_as_owner();
+            assert!(guard.is_some_and(|guard| *guard == 100 && mutex.lock_as_owner().is_none()));
+        }
         let guard = mutex.lock();
         assert!(matches!(guard.entered, Entered::Owner(_)) && mutex.is_locked());
         drop(guard);
@@ -327,6 +331,7 @@ mod tests {
             scope.spawn(|| *mutex.lock() += 1);
         });
         assert_eq!(mutex.owner.load(Ordering::Relaxed), NOBODY);
+        assert!(mutex.lock_as_owner().is_none());
         assert_eq!(*mutex.lock(), 101);
     }
 

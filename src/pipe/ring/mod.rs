@@ -17,10 +17,11 @@
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
 
+mod block;
 #[cfg(all(test, loom))]
 mod models;
 mod patience;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "pool_none.rs")]
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -28,13 +29,12 @@ mod tests;
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-#[cfg(loom)]
-use crate::sync::model::Users;
 use crate::sync::{Arc, Mutex, asymmetric};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
+use block::{Block, Head, Walk};
 use patience::Patience;
 use std::cell::UnsafeCell;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::size_of;
 use std::ptr;
 
 /// How long a reader lingers at most, in [`ticks`].
@@ -62,121 +62,6 @@ const UNLIMITED: u64 = u64::MAX / 2;
 /// Messages read without sleeping after which the writer may be quick.
 const AWAKE: u64 = if cfg!(loom) { 1 } else { 256 };
 
-/// The first word of a record: the length of its body, the flags of its frame, and its kind.
-#[derive(Clone, Copy)]
-struct Head(u64);
-
-impl Head {
-    const BYTES: u64 = 1;
-    const MESSAGE: u64 = 2;
-    /// Nothing more in this block.
-    const END: u64 = 3;
-
-    fn new(kind: u64, flags: u8, len: usize) -> Head {
-        Head(len as u64 | u64::from(flags) << 32 | kind << 40)
-    }
-
-    fn kind(self) -> u64 {
-        self.0 >> 40
-    }
-
-    fn flags(self) -> u8 {
-        (self.0 >> 32) as u8
-    }
-
-    /// Whether it is of this kind and without flags.
-    fn is_plain(self, kind: u64) -> bool {
-        self.0 >> 32 == kind << 8
-    }
-
-    fn more(self) -> bool {
-        self.flags() & crate::msg::MORE != 0
-    }
-
-    fn len(self) -> usize {
-        self.0 as u32 as usize
-    }
-
-    /// Words of the whole record.
-    fn words(self) -> usize {
-        1 + if self.kind() == Head::BYTES { self.len().div_ceil(8) } else { MSG_WORDS }
-    }
-}
-
-struct Block {
-    next: AtomicPtr<Block>,
-    words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
-    #[cfg(loom)]
-    users: Users<BLOCK>,
-}
-
-impl Block {
-    /// A block with nothing in it that matters, from the pool or new.
-    fn take() -> *mut Block {
-        pool::take().unwrap_or_else(Block::allocate)
-    }
-
-    /// Gives a block back.
-    ///
-    /// # Safety
-    /// It is live, and nobody uses it any more.
-    unsafe fn give(block: *mut Block) {
-        // SAFETY: passed on; made by `take`.
-        unsafe { pool::give(block) };
-    }
-
-    fn allocate() -> *mut Block {
-        let block: Box<MaybeUninit<Block>> = Box::new_uninit();
-        let block = Box::into_raw(block).cast::<Block>();
-        // SAFETY: freshly allocated.
-        unsafe { Block::init(block) };
-        block
-    }
-
-    /// Makes a block of memory.
-    ///
-    /// # Safety
-    /// It is large enough, aligned, and the caller's.
-    unsafe fn init(block: *mut Block) {
-        // SAFETY: by contract; the words need no value before records are written.
-        unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
-        #[cfg(loom)]
-        // SAFETY: as above.
-        unsafe {
-            ptr::addr_of_mut!((*block).users).write(Users::default())
-        };
-    }
-
-    /// The address of a word.
-    ///
-    /// # Safety
-    /// `block` is live and `index` at most [`BLOCK`].
-    unsafe fn at(block: *mut Block, index: usize) -> *mut u64 {
-        #[cfg(loom)]
-        // SAFETY: live by contract.
-        unsafe {
-            (*block).users.enter(index)
-        };
-        // SAFETY: no reference to the words is made, so both sides may use their own.
-        unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
-    }
-}
-
-/// In a model every block is allocated, so that each is seen to be freed.
-#[cfg(loom)]
-mod pool {
-    pub(super) fn take() -> Option<*mut super::Block> {
-        None
-    }
-
-    /// # Safety
-    /// The block came from `Block::allocate`, and nobody uses it any more.
-    pub(super) unsafe fn give(block: *mut super::Block) {
-        // SAFETY: by contract.
-        drop(unsafe { Box::from_raw(block) });
-    }
-}
-
 /// Keeps what the two sides write on different cache lines.
 #[repr(align(128))]
 struct Apart<T>(T);
@@ -202,71 +87,6 @@ struct Mark {
     block: *mut Block,
     index: usize,
     position: u64,
-}
-
-/// A way through the records of the blocks.
-struct Walk {
-    block: *mut Block,
-    index: usize,
-    /// Words passed.
-    position: u64,
-}
-
-impl Walk {
-    /// The record here, or behind the end of the block, and its body. `leave` gets blocks that are
-    /// left behind.
-    ///
-    /// # Safety
-    /// There is a record before the writer's position, and the caller may read it.
-    #[inline(always)]
-    unsafe fn record(&mut self, leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
-        // SAFETY: passed on.
-        unsafe { self.record_here().unwrap_or_else(|| self.record_behind(leave)) }
-    }
-
-    /// The record here, unless it is behind the end of the block.
-    ///
-    /// # Safety
-    /// As for [`Walk::record`].
-    #[inline(always)]
-    unsafe fn record_here(&self) -> Option<(Head, *mut u64)> {
-        if self.index >= BLOCK {
-            return None;
-        }
-        // SAFETY: what stands here is the head of a record, and its body behind it.
-        unsafe {
-            let record = Block::at(self.block, self.index);
-            let head = Head(record.read());
-            (head.kind() != Head::END).then(|| (head, record.add(1)))
-        }
-    }
-
-    /// The record at the start of the next block.
-    ///
-    /// # Safety
-    /// As for [`Walk::record`].
-    #[cold]
-    unsafe fn record_behind(&mut self, mut leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
-        loop {
-            let old = self.block;
-            self.position += (BLOCK - self.index) as u64;
-            self.index = 0;
-            // SAFETY: the writer linked the next block before it wrote the record there.
-            self.block = unsafe { (*old).next.load(Ordering::Acquire) };
-            leave(old);
-            // SAFETY: passed on.
-            if let Some(found) = unsafe { self.record_here() } {
-                return found;
-            }
-        }
-    }
-
-    /// Goes behind the record.
-    #[inline]
-    fn pass(&mut self, head: Head) {
-        self.index += head.words();
-        self.position += head.words() as u64;
-    }
 }
 
 struct Consumer {
@@ -768,6 +588,13 @@ impl Reader {
                 shared.linger(consumer);
             }
         }
+        consumer.at.position != consumer.visible
+    }
+
+    /// Whether there is something to pop for sure.
+    pub fn knows_more(&self) -> bool {
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &*self.0.consumer.0.get() };
         consumer.at.position != consumer.visible
     }
 
