@@ -281,6 +281,11 @@ impl PipeTable {
         self.had_inproc
     }
 
+    /// From now on until another comes, [`PipeTable::may_have_inproc`] says no.
+    pub fn forget_inproc(&mut self) {
+        self.had_inproc = false;
+    }
+
     /// Whether there may be some, or were when [`PipeTable::has_inproc`] was asked last.
     #[inline]
     pub fn may_have_inproc(&self) -> bool {

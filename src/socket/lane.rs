@@ -15,6 +15,7 @@ use crate::sync::asymmetric;
 use crate::sync::atomic::Ordering;
 use crate::sync::biased::OwnersGuard;
 use crate::sys::thread;
+use crate::types::SocketType;
 use std::ptr::NonNull;
 
 /// The ends of the pipes that the next message goes to and comes from, if nothing else has to be
@@ -40,13 +41,25 @@ impl Core {
     /// Where the straight ways lead now. The socket knows then whether there are any.
     #[inline(never)]
     pub(super) fn set_lanes(&mut self) -> Lanes {
-        let lanes = if self.pipes.has_inproc() { self.lanes() } else { Lanes::default() };
+        use SocketType::{Dealer, Pair, Pull, Push};
+        let lanes = if !matches!(self.socket_type, Dealer | Pair | Pull | Push) {
+            // Nor will there be any: no need to ask again.
+            self.pipes.forget_inproc();
+            Lanes::default()
+        } else if self.pipes.has_inproc() {
+            self.lanes()
+        } else {
+            Lanes::default()
+        };
         self.socket.has_lanes.store(lanes.any(), Ordering::Relaxed);
         lanes
     }
 
     fn lanes(&mut self) -> Lanes {
-        if self.closing
+        let send = self.pattern.sends_straight_to();
+        let receive = self.pattern.receives_straight_from();
+        if send.is_none() && receive.is_none()
+            || self.closing
             || self.changed
             || self.receive_more
             || self.pipes.connections() != 0
@@ -56,8 +69,6 @@ impl Core {
         {
             return Lanes::default();
         }
-        let send = self.pattern.sends_straight_to();
-        let receive = self.pattern.receives_straight_from();
         Lanes {
             send: send.and_then(|id| self.pipes.straight_out(id)).map(NonNull::from),
             receive: receive.and_then(|id| self.pipes.straight_in(id)).map(NonNull::from),
