@@ -65,7 +65,8 @@ pub unsafe extern "C" fn zmq_msg_init_data(
         }
         let free = free_fn.map(|function| ForeignFree { function, hint });
         // SAFETY: C keeps `data` valid until it is freed, and gives room for a message.
-        unsafe { store(place, Msg::foreign(data.cast(), size, free)) }
+        unsafe { Msg::write_foreign(place, data.cast(), size, free) };
+        Ok(0)
     })
 }
 
@@ -101,7 +102,9 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     // SAFETY: as in `zmq_msg_move`; a message copied to itself stays what it is.
     guard(|| unsafe {
         message(dest)?;
-        let copy = message_mut(src)?.share();
+        let src = message_mut(src)?;
+        src.make_shareable()?;
+        let copy = src.share();
         *message_mut(dest)? = copy;
         Ok(0)
     })

@@ -1,6 +1,6 @@
 //! Sockets: zmq_socket(3), zmq_bind(3), zmq_send(3) and their kin.
 
-use super::ffi::{guard, message_mut, string};
+use super::ffi::{fail, guard, message_mut, string};
 use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -10,6 +10,9 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use zeroize::Zeroizing;
+
+/// The longest body that is copied on the straight way through a socket.
+const STRAIGHT_LIMIT: usize = crate::pipe::ring::BYTES_LIMIT;
 
 const DONTWAIT: c_int = 1;
 const SNDMORE: c_int = 2;
@@ -134,9 +137,48 @@ pub unsafe extern "C" fn zmq_send(
     len: usize,
     flags: c_int,
 ) -> c_int {
+    // Two functions, of which the one does not have the registers of the other to save.
+    // SAFETY: the caller's promise.
+    match unsafe { socket(s) } {
+        // SAFETY: as above.
+        Ok(socket) if socket.has_lanes() => unsafe { send_straight(socket, buf, len, flags) },
+        // SAFETY: as above.
+        Ok(socket) => unsafe { send_anyhow(socket, buf, len, flags) },
+        Err(error) => fail(error),
+    }
+}
+
+/// # Safety
+/// As for `zmq_send`.
+#[inline(never)]
+unsafe extern "C" fn send_straight(
+    socket: &'static Socket,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    // Nothing here panics.
+    if !buf.is_null() && len.wrapping_sub(1) < STRAIGHT_LIMIT && flags & SNDMORE == 0 {
+        // SAFETY: the caller's buffer stays valid during this call.
+        let bytes = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
+        if socket.send_straight(bytes) {
+            return len as c_int;
+        }
+    }
+    // SAFETY: passed on.
+    unsafe { send_anyhow(socket, buf, len, flags) }
+}
+
+/// # Safety
+/// As for `zmq_send`.
+#[inline(never)]
+unsafe extern "C" fn send_anyhow(
+    socket: &'static Socket,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
     guard(|| {
-        // SAFETY: the caller's promise.
-        let socket = unsafe { socket(s)? };
         if buf.is_null() && len != 0 {
             return Err(Error::Fault);
         }
@@ -162,7 +204,7 @@ pub unsafe extern "C" fn zmq_send_const(
             return Err(Error::Fault);
         }
         // SAFETY: valid for ever by the caller's promise.
-        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None)? };
+        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None) };
         socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
         Ok(size(len))
     })
@@ -177,9 +219,47 @@ pub unsafe extern "C" fn zmq_recv(
     len: usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: the caller's promise.
+    match unsafe { socket(s) } {
+        // SAFETY: as above.
+        Ok(socket) if socket.has_lanes() => unsafe { receive_straight(socket, buf, len, flags) },
+        // SAFETY: as above.
+        Ok(socket) => unsafe { receive_anyhow(socket, buf, len, flags) },
+        Err(error) => fail(error),
+    }
+}
+
+/// # Safety
+/// As for `zmq_recv`.
+#[inline(never)]
+unsafe extern "C" fn receive_straight(
+    socket: &'static Socket,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    // Nothing here panics.
+    if !buf.is_null() {
+        // SAFETY: the caller gives `len` writable bytes, initialised or not.
+        let to = unsafe { std::slice::from_raw_parts_mut(buf.cast::<MaybeUninit<u8>>(), len) };
+        if let Some(received) = socket.receive_straight(to) {
+            return received as c_int;
+        }
+    }
+    // SAFETY: passed on.
+    unsafe { receive_anyhow(socket, buf, len, flags) }
+}
+
+/// # Safety
+/// As for `zmq_recv`.
+#[inline(never)]
+unsafe extern "C" fn receive_anyhow(
+    socket: &'static Socket,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
     guard(|| {
-        // SAFETY: the caller's promise.
-        let socket = unsafe { socket(s)? };
         let to = if buf.is_null() || len == 0 {
             &mut []
         } else {
@@ -197,6 +277,25 @@ pub unsafe extern "C" fn zmq_recv(
 /// Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let found = unsafe { (socket(s), message_mut(msg)) };
+    if flags & SNDMORE == 0
+        && let (Ok(socket), Ok(msg)) = found
+        && socket.has_lanes()
+    {
+        let length = msg.len();
+        if socket.send_msg_straight(msg) {
+            return size(length);
+        }
+    }
+    // SAFETY: passed on.
+    unsafe { msg_send_anyhow(msg, s, flags) }
+}
+
+/// # Safety
+/// As for `zmq_msg_send`.
+#[inline(never)]
+unsafe extern "C" fn msg_send_anyhow(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
     guard(|| {
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
@@ -213,7 +312,7 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags
     guard(|| {
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
-        *msg = socket.receive(flags & DONTWAIT != 0)?;
+        socket.receive_msg(msg, flags & DONTWAIT != 0)?;
         msg.unpin();
         Ok(size(msg.len()))
     })

@@ -21,6 +21,18 @@ pub struct ForeignFree {
     pub hint: *mut c_void,
 }
 
+impl ForeignFree {
+    /// Gives the memory at `data` back.
+    ///
+    /// # Safety
+    /// It belongs to nobody any more.
+    #[inline]
+    pub(super) unsafe fn call(self, data: *mut u8) {
+        // SAFETY: what the application asked for, for the memory that it lent.
+        unsafe { (self.function)(data.cast(), self.hint) };
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Allocated,
@@ -56,9 +68,19 @@ struct Foreign {
     free: ForeignFree,
 }
 
+/// Blocks for bodies are multiples of this, as malloc's are.
+const ROUND: usize = 16;
+
+/// Whether bodies of these lengths need blocks of the same size.
+#[inline]
+pub(super) fn same_size(one: usize, other: usize) -> bool {
+    one.div_ceil(ROUND) == other.div_ceil(ROUND)
+}
+
 /// A body of `size` bytes right behind its header, in one allocation.
 pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
-    let total = size.checked_add(size_of::<Header>()).ok_or(Error::NoMemory)?;
+    let rounded = size.checked_next_multiple_of(ROUND).ok_or(Error::NoMemory)?;
+    let total = rounded.checked_add(size_of::<Header>()).ok_or(Error::NoMemory)?;
     let again = if size < kept::SHORTEST { None } else { kept::take(size) };
     // SAFETY: malloc is aligned for Header (16 bytes) and the block is large enough for it; so is
     // one that was kept.
@@ -152,6 +174,20 @@ pub(super) unsafe fn is_unique(header: *mut Header) -> bool {
     unsafe { (*header).references.load(Ordering::Acquire) == 1 }
 }
 
+/// Whether the body at `data` is a block from [`allocate`] that nobody shares.
+///
+/// # Safety
+/// `header` must be live.
+#[inline]
+pub(super) unsafe fn is_own_block(header: *mut Header, data: *mut u8) -> bool {
+    // SAFETY: live by contract; the address behind it is only compared.
+    unsafe {
+        (*header).origin == Origin::Allocated
+            && data == header.wrapping_add(1).cast()
+            && is_unique(header)
+    }
+}
+
 /// Whether the body is a slice of a receive buffer.
 ///
 /// # Safety
@@ -200,7 +236,7 @@ unsafe fn free(header: *mut Header) {
             Origin::Foreign => {
                 let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
                 heap::free(header.cast());
-                (free.function)(data.cast(), free.hint);
+                free.call(data);
             }
             Origin::Long | Origin::RxBuffer => {
                 let room = (*header).room as usize;

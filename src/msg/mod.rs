@@ -15,11 +15,11 @@ pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use kept::set_busy;
 pub use metadata::Metadata;
-pub use sink::Sink;
+pub use sink::{Over, Sink, Slot};
 
 use crate::error::Result;
 use content::Header;
-use std::mem::size_of;
+use std::mem::{MaybeUninit, offset_of, size_of};
 use std::ptr;
 use std::sync::Arc;
 
@@ -50,6 +50,9 @@ enum Kind {
     Constant = 0xa3,
     /// The body belongs to the caller of the running send call, see [`Msg::borrowed`].
     Borrowed = 0xa4,
+    /// The body is memory of the application that no other message uses: how it is given back is
+    /// in `body.lent`. A header is made when the message is shared.
+    Lent = 0xa5,
 }
 
 #[derive(Clone, Copy)]
@@ -60,12 +63,26 @@ struct Long {
     header: *mut Header,
 }
 
+/// Begins like [`Long`].
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Lent {
+    data: *mut u8,
+    len: usize,
+    /// Where the memory begins; `data` may be [narrowed](Msg::narrow).
+    base: *mut u8,
+    free: ForeignFree,
+}
+
 #[derive(Clone, Copy)]
 #[repr(C)]
 union Body {
     inline: [u8; INLINE_MAX],
     long: Long,
+    lent: Lent,
 }
+
+const _: () = assert!(size_of::<Lent>() <= INLINE_MAX);
 
 /// One frame. Same size and alignment as `zmq_msg_t`, which holds exactly this.
 #[repr(C, align(8))]
@@ -81,6 +98,25 @@ pub struct Msg {
 }
 
 const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+const _: () = assert!(offset_of!(Msg, metadata) == 8 * (WORDS - 3));
+const _: () = assert!(offset_of!(Msg, routing_id) == 8 * (WORDS - 1));
+
+/// Words of 8 bytes in a message.
+const WORDS: usize = size_of::<Msg>() / size_of::<u64>();
+
+/// Copies a message word by word: most of it was written that way a moment ago, and wider reads would
+/// wait until that has reached the cache.
+///
+/// # Safety
+/// Both are valid for a message.
+#[inline(always)]
+unsafe fn copy_words(from: *const Msg, to: *mut Msg) {
+    let (from, to) = (from.cast::<MaybeUninit<u64>>(), to.cast::<MaybeUninit<u64>>());
+    for at in 0..WORDS {
+        // SAFETY: by contract. Volatile keeps the compiler from making it one wide copy.
+        unsafe { to.add(at).write(from.add(at).read_volatile()) };
+    }
+}
 
 // SAFETY: long bodies are reference counted atomically and never written while shared; a
 // borrowed body is only used during the call that lends it.
@@ -91,6 +127,52 @@ unsafe impl Sync for Msg {}
 impl Msg {
     const fn from_body(body: Body, kind: Kind, inline_len: u8, flags: u8) -> Msg {
         Msg { body, metadata: None, group: 0, routing_id: 0, inline_len, flags, kind, magic: MAGIC }
+    }
+
+    /// The last word of a message, in one piece: a processor that reads as one word what was written
+    /// in several waits for all of them to reach the cache.
+    const fn tail(kind: Kind) -> u64 {
+        u64::from_ne_bytes([0, 0, 0, 0, 0, 0, kind as u8, MAGIC])
+    }
+
+    /// Moves the message to `to` and leaves an empty one, word by word as it was written.
+    ///
+    /// # Safety
+    /// `to` is valid for a message, and what it holds is none that has to be dropped.
+    #[inline(always)]
+    pub(crate) unsafe fn move_to(&mut self, to: *mut Msg) {
+        // SAFETY: both by contract, and not the same memory. What is left is an empty message: its
+        // inline bytes may be any.
+        unsafe {
+            copy_words(self, to);
+            let words = ptr::from_mut(self).cast::<u64>();
+            words.add(WORDS - 3).write(0);
+            words.add(WORDS - 2).write(0);
+            words.add(WORDS - 1).write(Msg::tail(Kind::Inline));
+        }
+    }
+
+    /// Writes what [`Msg::foreign`] gives to `place`, whose content is not dropped.
+    ///
+    /// # Safety
+    /// As for [`Msg::foreign`]; `place` is valid for a message.
+    #[inline]
+    pub unsafe fn write_foreign(
+        place: *mut Msg,
+        data: *mut u8,
+        len: usize,
+        free: Option<ForeignFree>,
+    ) {
+        // SAFETY: by contract.
+        unsafe {
+            let Some(free) = free else { return place.write(Msg::foreign(data, len, None)) };
+            let lent = Lent { data, len, base: data, free };
+            ptr::addr_of_mut!((*place).body).cast::<Lent>().write(lent);
+            let words = place.cast::<u64>();
+            words.add(WORDS - 3).write(0);
+            words.add(WORDS - 2).write(0);
+            words.add(WORDS - 1).write(Msg::tail(Kind::Lent));
+        }
     }
 
     /// An empty message.
@@ -125,20 +207,77 @@ impl Msg {
         Ok(msg)
     }
 
+    /// Makes this a message with a copy of `bytes`, without properties, in the memory it has if that
+    /// is of the same size.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory) if a body cannot be allocated; the message is
+    /// unchanged then.
+    #[inline]
+    fn refill(&mut self, bytes: &[u8]) -> Result<()> {
+        let len = bytes.len();
+        if len <= INLINE_MAX {
+            *self = Msg::new();
+            self.inline_len = len as u8;
+        } else if self.has_place_for(len) {
+            self.body.long.len = len;
+            self.metadata = None;
+            (self.group, self.routing_id, self.flags) = (0, 0, 0);
+        } else {
+            *self = Msg::with_size(len)?;
+        }
+        // SAFETY: inline, or a body of its own of `len` bytes, and not the caller's.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.as_mut_ptr(), len) };
+        Ok(())
+    }
+
+    /// Whether the body is a block of its own, nobody else's, for bodies of `len` bytes.
+    #[inline]
+    fn has_place_for(&self, len: usize) -> bool {
+        self.kind == Kind::Counted
+            // SAFETY: kind Counted uses `long` and has a live header.
+            && unsafe {
+                content::same_size(self.body.long.len, len)
+                    && content::is_own_block(self.body.long.header, self.body.long.data)
+            }
+    }
+
     /// A message over memory of the application; `free` (if any) is called exactly once, when the
     /// last message that uses the memory is gone (zmq_msg_init_data(3)).
     ///
     /// # Safety
     /// `data` must be valid for `len` bytes until `free` is called, for ever if there is none.
+    #[inline]
+    pub unsafe fn foreign(data: *mut u8, len: usize, free: Option<ForeignFree>) -> Msg {
+        match free {
+            None => {
+                let long = Long { data, len, header: ptr::null_mut() };
+                Msg::from_body(Body { long }, Kind::Constant, 0, 0)
+            }
+            Some(free) => {
+                let lent = Lent { data, len, base: data, free };
+                Msg::from_body(Body { lent }, Kind::Lent, 0, 0)
+            }
+        }
+    }
+
+    /// Makes sure that [`Msg::share`] needs no memory.
     ///
     /// # Errors
-    /// [`NoMemory`](crate::error::Error::NoMemory); `free` is not called then.
-    pub unsafe fn foreign(data: *mut u8, len: usize, free: Option<ForeignFree>) -> Result<Msg> {
-        let (header, kind) = match free {
-            None => (ptr::null_mut(), Kind::Constant),
-            Some(free) => (content::foreign(data, free)?, Kind::Counted),
-        };
-        Ok(Msg::from_body(Body { long: Long { data, len, header } }, kind, 0, 0))
+    /// [`NoMemory`](crate::error::Error::NoMemory); the message is unchanged then.
+    #[inline]
+    pub fn make_shareable(&mut self) -> Result<()> {
+        if self.kind == Kind::Lent { self.make_counted() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn make_counted(&mut self) -> Result<()> {
+        // SAFETY: the caller saw that the kind is Lent.
+        let Lent { data, len, base, free } = unsafe { self.body.lent };
+        let header = content::foreign(base, free)?;
+        self.body = Body { long: Long { data, len, header } };
+        self.kind = Kind::Counted;
+        Ok(())
     }
 
     /// A message that refers to the caller's buffer without owning it.
@@ -203,7 +342,7 @@ impl Msg {
             self.data_mut().copy_within(place, 0);
             self.inline_len = len as u8;
         } else {
-            // SAFETY: every kind but Inline uses `long`, and the range is inside the body. The
+            // SAFETY: every kind but Inline uses `long`, or begins like it, and the range is inside the body. The
             // header stays where it is.
             unsafe {
                 self.body.long.data = self.body.long.data.add(place.start);
@@ -282,7 +421,7 @@ impl Msg {
         unsafe {
             let kind = *bytes.add(std::mem::offset_of!(Msg, kind));
             let magic = *bytes.add(std::mem::offset_of!(Msg, magic));
-            magic == MAGIC && (Kind::Inline as u8..=Kind::Borrowed as u8).contains(&kind)
+            magic == MAGIC && (Kind::Inline as u8..=Kind::Lent as u8).contains(&kind)
         }
     }
 
@@ -349,7 +488,7 @@ impl Msg {
     pub fn data_mut(&mut self) -> &mut [u8] {
         let len = self.len();
         match self.kind {
-            Kind::Inline => {}
+            Kind::Inline | Kind::Lent => {}
             // SAFETY: kind Counted has a live header.
             Kind::Counted => unsafe {
                 assert!(content::is_unique(self.body.long.header), "writing to a shared body");
@@ -379,6 +518,23 @@ impl Msg {
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.kind, Kind::Inline | Kind::Borrowed)
+    }
+
+    /// Whether there is nothing to do when the message is dropped.
+    #[inline]
+    fn is_plain_value(&self) -> bool {
+        self.kind == Kind::Inline && self.metadata.is_none()
+    }
+
+    /// Whether no memory of the application is involved.
+    #[inline]
+    pub fn is_ours(&self) -> bool {
+        match self.kind {
+            // SAFETY: kind Counted has a live header.
+            Kind::Counted => unsafe { content::is_ours(self.body.long.header) },
+            Kind::Lent => false,
+            Kind::Inline | Kind::Constant | Kind::Borrowed => true,
+        }
     }
 
     /// Whether a copy of the bytes is as good as the message: it has no properties, and the body
@@ -431,9 +587,15 @@ impl Msg {
     }
 
     /// Another message with the same content; long bodies are shared, not copied
-    /// (zmq_msg_copy(3)).
+    /// (zmq_msg_copy(3)). Without memory, which takes one that [may need it](Msg::make_shareable),
+    /// the content of the other is lost; its MORE flag must not be.
     #[inline]
     pub fn share(&mut self) -> Msg {
+        if self.make_shareable().is_err() {
+            let mut empty = Msg::new();
+            empty.set_flags(self.flags());
+            return empty;
+        }
         if self.kind == Kind::Counted {
             self.flags |= SHARED;
             // SAFETY: kind Counted has a live header.
@@ -491,9 +653,12 @@ impl Default for Msg {
 impl Drop for Msg {
     #[inline]
     fn drop(&mut self) {
-        if self.kind == Kind::Counted {
+        match self.kind {
             // SAFETY: kind Counted holds one reference to a live header.
-            unsafe { content::release(self.body.long.header) };
+            Kind::Counted => unsafe { content::release(self.body.long.header) },
+            // SAFETY: kind Lent is the only user of the memory.
+            Kind::Lent => unsafe { self.body.lent.free.call(self.body.lent.base) },
+            Kind::Inline | Kind::Constant | Kind::Borrowed => {}
         }
     }
 }

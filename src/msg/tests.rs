@@ -27,7 +27,7 @@ fn foreign_memory_is_freed_once() {
     let mut bytes = [7u8; 100];
     let free = ForeignFree { function: count, hint: 5 as *mut c_void };
     // SAFETY: `bytes` outlives the message.
-    let mut msg = unsafe { Msg::foreign(bytes.as_mut_ptr(), 100, Some(free)) }.unwrap();
+    let mut msg = unsafe { Msg::foreign(bytes.as_mut_ptr(), 100, Some(free)) };
     let copy = msg.share();
     drop(msg);
     assert_eq!(FREED.load(Ordering::SeqCst), 0);
@@ -77,4 +77,69 @@ fn closed_memory_is_not_live() {
 #[test]
 fn impossible_sizes_are_refused() {
     assert_eq!(Msg::with_size(usize::MAX).unwrap_err(), crate::error::Error::NoMemory);
+}
+
+#[test]
+fn received_messages_use_the_memory_of_the_last_one() {
+    let mut msg = Msg::copy_from(&[1; 100]).unwrap();
+    let place = msg.as_mut_ptr();
+    assert!(Sink::take(&mut msg, &[2; 98], true));
+    assert!(msg.data() == [2; 98] && msg.more() && msg.as_mut_ptr() == place);
+    assert!(Sink::take(&mut msg, &[3; 112], false), "blocks have multiples of 16 bytes");
+    assert!(msg.data() == [3; 112] && !msg.more() && msg.as_mut_ptr() == place);
+    let copy = msg.share();
+    assert!(Sink::take(&mut msg, &[4; 112], false));
+    assert!(msg.data() == [4; 112] && copy.data() == [3; 112], "shared memory stays as it is");
+    msg.narrow(1..110);
+    assert!(Sink::take(&mut msg, &[5; 112], false) && msg.data() == [5; 112]);
+    assert!(Sink::take(&mut msg, &[6; 9], false) && msg.data() == [6; 9]);
+    assert!(Sink::take(&mut msg, &[7; 100], false) && msg.data() == [7; 100]);
+}
+
+#[test]
+fn a_slot_keeps_or_replaces_the_connection() {
+    let (one, other) = (Arc::new(Metadata::default()), Arc::new(Metadata::default()));
+    let mut msg = Msg::new();
+    for metadata in [&one, &one, &other] {
+        let mut slot = Slot::new(&mut msg);
+        assert!(slot.take(&[1; 64], false));
+        slot.came_from(metadata);
+        assert!(Arc::ptr_eq(msg.metadata().unwrap(), metadata));
+    }
+    assert_eq!((Arc::strong_count(&one), Arc::strong_count(&other)), (1, 2));
+    Slot::new(&mut msg).restore();
+    assert_eq!(Arc::strong_count(&other), 2);
+    assert!(Slot::new(&mut msg).take(&[2; 64], false));
+    assert!(msg.metadata().is_none() && Arc::strong_count(&other) == 1);
+}
+
+#[test]
+fn what_is_received_over_is_freed_afterwards() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+    unsafe extern "C" fn count(_: *mut c_void, _: *mut c_void) {
+        FREED.fetch_add(1, Ordering::SeqCst);
+    }
+    let free = ForeignFree { function: count, hint: std::ptr::null_mut() };
+    let mut bytes = [7u8; 50];
+    let data = bytes.as_mut_ptr();
+    // SAFETY: `bytes` outlives the messages.
+    let (mut msg, mut next) =
+        unsafe { (Msg::foreign(data, 50, Some(free)), Msg::foreign(data, 40, Some(free))) };
+    let mut over = Over::new(&mut msg).unwrap();
+    assert!(!over.take(&[1; 9], false), "the old message would be lost");
+    let mut moved = std::mem::MaybeUninit::uninit();
+    // SAFETY: room for a message, which is taken once.
+    unsafe {
+        next.move_to(moved.as_mut_ptr());
+        assert_eq!(over.take_message_at(moved.as_ptr()), 40);
+    }
+    assert!(next.is_empty() && next.metadata().is_none());
+    assert_eq!(FREED.load(Ordering::SeqCst), 0);
+    over.finish();
+    assert_eq!(FREED.load(Ordering::SeqCst), 1);
+    assert_eq!(msg.data(), [7; 40]);
+    let copy = msg.share();
+    assert!(Over::new(&mut msg).is_none(), "shared memory of the application takes more");
+    drop((msg, copy));
+    assert_eq!(FREED.load(Ordering::SeqCst), 2);
 }

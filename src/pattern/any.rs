@@ -160,6 +160,14 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }
 
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        each!(self, pattern => pattern.sends_straight_to())
+    }
+
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        each!(self, pattern => pattern.receives_straight_from())
+    }
+
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         each!(self, pattern => pattern.has_in(pipes))

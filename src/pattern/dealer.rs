@@ -78,6 +78,14 @@ impl Pattern for Dealer {
         self.out.send_bytes(pipes, bytes, keep)
     }
 
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        self.out.only()
+    }
+
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        self.queue.only()
+    }
+
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.queue.has_in(pipes)

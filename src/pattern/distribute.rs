@@ -80,7 +80,7 @@ impl Distribute {
     /// Writes a frame to the chosen pipes. A long body, or one of a message in parts, is shared.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] if a borrowed body cannot be copied; nothing was written then.
+    /// [`Error::NoMemory`] if a borrowed body cannot be copied, or a lent one shared; nothing was written then.
     #[inline]
     pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         let more = msg.more();
@@ -89,6 +89,9 @@ impl Distribute {
             if !others.is_empty() && (parts || msg.len() > SHARE_ABOVE) {
                 // One copy for all of them, not one in each pipe.
                 msg.make_owned().map_err(|_| Error::NoMemory)?;
+            }
+            if !others.is_empty() {
+                msg.make_shareable()?;
             }
             for &id in others {
                 pipes.write(id, msg.share());

@@ -84,6 +84,12 @@ impl FairQueue {
         Some(part)
     }
 
+    /// The pipe of the next message, if no other is ready.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<PipeId> {
+        if self.more { None } else { self.pipes.only() }
+    }
+
     /// The pipe whose message comes next, if that stands ready; see [`PipeSet::stands_ready`].
     #[inline]
     pub(crate) fn ready<P: PipeSet>(&self, pipes: &mut P) -> Option<PipeId> {

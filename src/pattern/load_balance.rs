@@ -91,6 +91,12 @@ impl LoadBalance {
         sent
     }
 
+    /// The pipe for the next message, if no other is ready.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<PipeId> {
+        if self.more || self.dropping { None } else { self.pipes.only() }
+    }
+
     /// Whether a frame would be accepted now.
     #[inline]
     pub(crate) fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {

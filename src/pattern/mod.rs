@@ -193,6 +193,15 @@ pub trait Pattern {
         let _ = (pipes, bytes, keep);
         false
     }
+    /// The pipe that [`Pattern::send_bytes`] would use, if it is the only one there is to choose, and
+    /// would be so afterwards: sending a message of one part changes nothing here.
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        None
+    }
+    /// The same for [`Pattern::recv_into`] of a message of one part.
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        None
+    }
     /// Whether `recv` would deliver now (POLLIN). May move messages internally (prefetch).
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool;
     /// Whether `send` would be accepted now (POLLOUT).

@@ -89,6 +89,14 @@ impl Pattern for Pair {
             && self.pipe.is_some_and(|id| pipes.write_bytes(id, bytes, keep))
     }
 
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        if self.sending || self.dropping { None } else { self.pipe }
+    }
+
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        if self.reading { None } else { self.pipe }
+    }
+
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.pipe.is_some_and(|id| pipes.check_read(id))

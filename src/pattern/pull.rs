@@ -52,6 +52,10 @@ impl Pattern for Pull {
         self.queue.recv_into(pipes, to)
     }
 
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        self.queue.only()
+    }
+
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.queue.has_in(pipes)

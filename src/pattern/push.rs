@@ -49,6 +49,10 @@ impl Pattern for Push {
         self.out.send_bytes(pipes, bytes, keep)
     }
 
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        self.out.only()
+    }
+
     fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         false
     }

@@ -77,6 +77,12 @@ impl Ring {
         next.try_into().ok()
     }
 
+    /// The ready pipe, if there is one only.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<PipeId> {
+        if self.ready == 1 { self.current() } else { None }
+    }
+
     /// Passes the turn on.
     #[inline]
     pub(crate) fn advance(&mut self) {

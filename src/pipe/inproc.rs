@@ -4,6 +4,7 @@
 //! never taken: what it must know goes through its [`Mailbox`].
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
+use super::{Kind, PipeTable};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -169,6 +170,41 @@ impl InprocEnd {
         Some(part)
     }
 
+    /// Writes a message of one part, if there is room and the body is short. Only for the end of a
+    /// [straight](super::PipeTable::straight_out) pipe, and where barriers
+    /// [are free](crate::sync::asymmetric::is_free).
+    #[inline(always)]
+    pub fn write_straight(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > BYTES_LIMIT || !self.writer.has_room() {
+            return false;
+        }
+        self.writer.push_bytes_alone(bytes);
+        self.publish_freely();
+        true
+    }
+
+    /// The same with a message that owns its body, which is empty afterwards.
+    #[inline(always)]
+    pub fn write_msg_straight(&mut self, msg: &mut Msg) -> bool {
+        if !self.writer.has_room() {
+            return false;
+        }
+        self.writer.push_alone(msg);
+        self.publish_freely();
+        true
+    }
+
+    /// Reads a message of one part, if one stands ready. Only for the end of a
+    /// [straight](super::PipeTable::straight_in) pipe.
+    #[inline(always)]
+    pub fn read_straight<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
+        let (len, wake) = self.reader.pop_alone(to)?;
+        if wake {
+            self.tell_peer(News::Writable);
+        }
+        Some(len)
+    }
+
     /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
     #[inline(always)]
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> bool {
@@ -217,6 +253,13 @@ impl InprocEnd {
         }
     }
 
+    #[inline(always)]
+    fn publish_freely(&mut self) {
+        if self.writer.publish_freely() {
+            self.tell_peer(News::Readable);
+        }
+    }
+
     #[cold]
     fn tell_peer(&self, news: fn(PipeId) -> News) {
         let peer = &self.sides[1 - self.side];
@@ -228,6 +271,41 @@ impl InprocEnd {
     /// Whether the other end has a socket (false: it waits for a `bind`).
     pub fn peer_is_there(&self) -> bool {
         self.sides[1 - self.side].owner.get().is_some()
+    }
+}
+
+impl PipeTable {
+    /// Whether there are pipes to other sockets of the process.
+    pub fn has_inproc(&mut self) -> bool {
+        self.had_inproc = self.inprocs != 0;
+        self.had_inproc
+    }
+
+    /// From now on until another comes, [`PipeTable::may_have_inproc`] says no.
+    pub fn forget_inproc(&mut self) {
+        self.had_inproc = false;
+    }
+
+    /// Whether there may be some, or were when [`PipeTable::has_inproc`] was asked last.
+    #[inline]
+    pub fn may_have_inproc(&self) -> bool {
+        self.had_inproc
+    }
+
+    /// The end of a pipe to another socket, if there is nothing to consider before writing to it but
+    /// whether there is room.
+    pub fn straight_out(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let pipe = self.get(id).filter(|p| !p.ending && !p.lingering)?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        (!end.writer.conflates() && !end.writer.in_message()).then_some(end)
+    }
+
+    /// The end of a pipe from another socket, if what stands in its queue comes next.
+    pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
+        let conflate = self.conflate;
+        let pipe = self.get(id).filter(|p| !conflate && !p.lingering && p.next.is_none())?;
+        let Kind::Inproc(end) = &mut pipe.kind else { return None };
+        Some(end)
     }
 }
 

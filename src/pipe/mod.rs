@@ -181,6 +181,10 @@ pub struct PipeTable {
     connections: usize,
     /// How many pipes belong to each endpoint.
     of_endpoint: Vec<u32>,
+    /// Pipes to other sockets of the process.
+    inprocs: usize,
+    /// There were some when [`PipeTable::has_inproc`] was asked last, or came since.
+    had_inproc: bool,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
@@ -226,6 +230,8 @@ impl PipeTable {
             arena: Arena::default(),
             connections: 0,
             of_endpoint: Vec::new(),
+            inprocs: 0,
+            had_inproc: false,
             set: None,
             holding: 0,
             conflate: false,
@@ -262,6 +268,8 @@ impl PipeTable {
 
     /// A new pipe to another socket.
     pub fn add_inproc(&mut self, end: InprocEnd, endpoint: u32) -> PipeId {
+        self.inprocs += 1;
+        self.had_inproc = true;
         self.insert(Pipe::new(Kind::Inproc(end), endpoint))
     }
 
@@ -299,6 +307,7 @@ impl PipeTable {
         self.clean(id);
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
+            self.inprocs -= usize::from(matches!(pipe.kind, Kind::Inproc(_)));
             self.free.push(id);
             if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
                 *count -= 1;
@@ -410,6 +419,15 @@ impl PipeTable {
     #[inline]
     pub fn has_input(&self) -> bool {
         self.holding > 0
+    }
+
+    /// The same for pipes to other sockets of the process, too, if it takes no search.
+    pub fn has_more(&self) -> bool {
+        let only = match self.pipes.as_slice() {
+            [Some(Pipe { kind: Kind::Inproc(end), .. })] => Some(end),
+            _ => None,
+        };
+        self.has_input() || only.is_some_and(|end| end.reader.knows_more())
     }
 
     /// Whether every connection has something to be read, as far as is known without asking the

@@ -2,7 +2,7 @@
 
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
-use super::spin::Spin;
+use super::spin::{Learnt, Spin};
 use super::turn;
 use super::zap::Question;
 use super::{Mail, Socket};
@@ -130,7 +130,7 @@ pub struct Core {
     /// The same of waits for the kernel to take more of a long message.
     pub(super) spin_out: Spin,
     /// Whether it pays to wait for that at all, where the message could be copied.
-    pub(super) catching_up: Spin,
+    pub(super) catching_up: Learnt,
     /// An empty list for the mailbox.
     spare_mail: Vec<Mail>,
     /// The last wait was a long one.
@@ -193,7 +193,7 @@ impl Core {
             changed: false,
             spin: Spin::new(),
             spin_out: Spin::new(),
-            catching_up: Spin::new(),
+            catching_up: Learnt::new(),
             spare_mail: Vec::new(),
             rested: false,
             pumping: false,

@@ -3,7 +3,7 @@
 use super::core::{Core, KICK};
 use super::{Guard, Socket, spin};
 use crate::error::{Error, Result};
-use crate::msg::{Msg, Sink};
+use crate::msg::{Msg, Over, Sink, Slot};
 use crate::pattern::{Pattern, PipeId};
 use crate::sys::epoll::NO_EVENT;
 use crate::sys::futex::Woken;
@@ -304,7 +304,7 @@ impl Socket {
         let generation = core.key.generation;
         let patience = if spin::is_crowded() { CATCH_UP_IN_CROWD } else { CATCH_UP };
         let until = Instant::now() + patience;
-        let mut looking = core.spin_out.begin();
+        let mut looking = core.spin_out.begin(false);
         while core.pipes.only_connection_is_blocked() {
             core.ensure_watched();
             core.tell_others();
@@ -320,10 +320,10 @@ impl Socket {
                 let before = core.pipes.only_connection_owes();
                 core.flush_lent();
                 if core.pipes.only_connection_owes() < before {
-                    core.spin_out.end(true);
-                    looking = core.spin_out.begin();
+                    core.spin_out.end(look, true, false);
+                    looking = core.spin_out.begin(false);
                 } else if !go_on {
-                    core.spin_out.end(false);
+                    core.spin_out.end(look, false, false);
                     looking = None;
                 }
                 continue;
@@ -334,11 +334,11 @@ impl Socket {
                 other => other?,
             };
             core.flush_lent();
-            looking = core.spin_out.begin();
+            looking = core.spin_out.begin(false);
         }
         self.after_wait(&mut core);
         let caught_up = !core.pipes.only_connection_is_blocked();
-        core.catching_up.end(caught_up);
+        core.catching_up.learn(caught_up);
         if !caught_up {
             // We do not look after the rest, so the I/O thread has to.
             core.unattend();
@@ -354,7 +354,8 @@ impl Socket {
         mut deadline: Deadline,
     ) -> Result<()> {
         let generation = core.key.generation;
-        let mut looking = if core.pipes.connections() == 1 { core.spin_out.begin() } else { None };
+        let mut looking =
+            if core.pipes.connections() == 1 { core.spin_out.begin(false) } else { None };
         loop {
             let left = deadline.left();
             core.ensure_watched();
@@ -368,16 +369,17 @@ impl Socket {
                 core.pipes.expect_room_on_only_connection();
                 core.flush_on_look();
                 if core.pipes.only_connection_owes() < before {
-                    core.spin_out.end(true);
-                    looking = core.spin_out.begin();
+                    core.spin_out.end(look, true, false);
+                    looking = core.spin_out.begin(false);
                 } else if !go_on {
-                    core.spin_out.end(false);
+                    core.spin_out.end(look, false, false);
                     looking = None;
                 }
             } else {
                 core = self.wait(core, left)?;
                 core.flush_on_look();
-                looking = if core.pipes.connections() == 1 { core.spin_out.begin() } else { None };
+                looking =
+                    if core.pipes.connections() == 1 { core.spin_out.begin(false) } else { None };
             }
             core.process_mail();
             core.pump();
@@ -393,17 +395,70 @@ impl Socket {
         }
     }
 
-    /// Receives one part of a message (zmq_msg_recv(3)).
+    /// Receives one part of a message.
     ///
     /// # Errors
     /// As zmq_msg_recv(3).
     #[inline]
     pub fn receive(&'static self, dont_wait: bool) -> Result<Msg> {
         let mut msg = Msg::new();
-        if self.enter()?.receive_into(&mut msg, dont_wait).is_some() {
-            return Ok(msg);
+        self.receive_msg(&mut msg, dont_wait)?;
+        Ok(msg)
+    }
+
+    /// Receives one part of a message in the place of another (zmq_msg_recv(3)). On an error `msg`
+    /// is unchanged.
+    ///
+    /// # Errors
+    /// As zmq_msg_recv(3).
+    #[inline]
+    pub fn receive_msg(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        if self.has_lanes()
+            && let Some(mut over) = Over::new(msg)
+            && self.receive_straight(&mut over).is_some()
+        {
+            over.finish();
+            return Ok(());
         }
-        self.receive_part(dont_wait, true)
+        self.receive_msg_anyhow(msg, dont_wait)
+    }
+
+    #[inline(never)]
+    fn receive_msg_anyhow(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        // Not under the lock: what frees the body may be the application's.
+        let foreign = if msg.is_ours() { None } else { Some(msg.take()) };
+        let result = self.receive_slot(msg, dont_wait);
+        if result.is_err()
+            && let Some(foreign) = foreign
+        {
+            *msg = foreign;
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn receive_slot(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
+        let mut slot = Slot::new(msg);
+        let result = match self.enter() {
+            Ok(mut core) => match core.receive_into(&mut slot, dont_wait) {
+                Some(_) => return Ok(()),
+                None => {
+                    drop(core);
+                    self.receive_part(dont_wait, true)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(msg) => {
+                slot.take_message(msg);
+                Ok(())
+            }
+            Err(error) => {
+                slot.restore();
+                Err(error)
+            }
+        }
     }
 
     /// `with_metadata`: with the properties of the connection the message came from.
@@ -431,7 +486,9 @@ impl Socket {
         with_metadata: bool,
     ) -> Result<Msg> {
         let generation = core.key.generation;
-        let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin() };
+        // Whether news can only come from other threads of the process.
+        let local = core.pipes.connections() == 0;
+        let mut looking = if deadline.milliseconds == 0 { None } else { core.spin.begin(local) };
         loop {
             let left = deadline.left();
             if left.is_err() {
@@ -441,11 +498,8 @@ impl Socket {
             let left = left?;
             let mut give_up = false;
             if let Some(look) = &mut looking {
-                let local = core.pipes.connections() == 0;
                 drop(core);
-                if !(local && look.glance(|| self.has_mail())) {
-                    give_up = !look.pause();
-                }
+                give_up = !look.wait(|| self.has_mail());
                 core = self.enter_again(generation)?;
             } else {
                 core = self.wait(core, left)?;
@@ -455,8 +509,9 @@ impl Socket {
             let long_reads = core.pipes.long_reads();
             match core.receive(true, with_metadata) {
                 Ok(msg) => {
-                    if looking.is_some() {
-                        core.spin.end(true);
+                    if let Some(look) = &looking {
+                        let more = local && core.pipes.has_more();
+                        core.spin.end(look, true, more);
                     }
                     core.receive_more = msg.more();
                     self.after_wait(&mut core);
@@ -464,18 +519,17 @@ impl Socket {
                 }
                 Err(Error::Again) if core.pipes.long_reads() != long_reads => {
                     // A piece of a long body: the next one is another wait.
-                    if looking.is_some() {
-                        core.spin.end(true);
+                    if let Some(look) = &looking {
+                        core.spin.end(look, true, false);
                     }
-                    looking = core.spin.begin();
+                    looking = core.spin.begin(local);
                     continue;
                 }
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
             }
-            if give_up {
-                looking = None;
-                core.spin.end(false);
+            if give_up && let Some(look) = looking.take() {
+                core.spin.end(&look, false, false);
             }
         }
     }

@@ -8,6 +8,7 @@ mod core;
 mod driver;
 mod endpoints;
 mod forward;
+mod lane;
 mod messaging;
 mod monitor;
 mod options;
@@ -28,6 +29,7 @@ use crate::sync::{BiasedMutex, Signal};
 use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
+use lane::Lanes;
 use parking_lot::{Mutex, RwLock};
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
@@ -53,20 +55,23 @@ struct Mails {
     waiting: Vec<Mail>,
 }
 
-/// A slot for a socket. Handles given to C point here.
-#[repr(C)]
+/// A slot for a socket. Handles given to C point here. Two threads that use two sockets do not write
+/// to the same cache line.
+#[repr(C, align(128))]
 pub struct Socket {
     magic: AtomicU32,
     index: u32,
     generation: AtomicU32,
     has_mail: AtomicBool,
+    /// Whether it is worth looking for [`Lanes`].
+    has_lanes: AtomicBool,
     /// The process that made the socket.
     process: AtomicU64,
     /// Moves with everything that is done under the lock; written under it.
     touched: AtomicU64,
     /// Its context was stopped after the socket was made.
     stopped: AtomicBool,
-    core: BiasedMutex<Option<Box<Core>>>,
+    core: BiasedMutex<Place>,
     /// What the I/O thread saw of it on its last tick, see [`BiasedMutex::is_busy`].
     seen: AtomicU32,
     /// Ticks in a row on which the I/O thread did not disturb the application.
@@ -84,18 +89,38 @@ pub struct Socket {
 /// Called without any lock of the socket held; must not touch the socket.
 type Hook = Box<dyn Fn() + Send>;
 
+/// What the lock of a socket protects.
+#[derive(Default)]
+struct Place {
+    core: Option<Box<Core>>,
+    lanes: Lanes,
+}
+
 /// The locked core of a socket.
 pub(crate) struct Guard {
     core: NonNull<Core>,
     /// Goes last: the lock.
-    _place: BiasedGuard<'static, Option<Box<Core>>>,
+    place: BiasedGuard<'static, Place>,
 }
 
 impl Guard {
     #[inline(always)]
-    fn new(mut place: BiasedGuard<'static, Option<Box<Core>>>) -> Option<Guard> {
-        let core = NonNull::from(&mut **place.as_mut()?);
-        Some(Guard { core, _place: place })
+    fn new(mut place: BiasedGuard<'static, Place>) -> Option<Guard> {
+        let core = NonNull::from(&mut **place.core.as_mut()?);
+        Some(Guard { core, place })
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `deref`. No reference to the guard itself is handed on: it would have to be
+        // in memory.
+        let core = unsafe { self.core.as_mut() };
+        if core.pipes.may_have_inproc() {
+            let lanes = core.set_lanes();
+            self.place.lanes = lanes;
+        }
     }
 }
 
@@ -149,10 +174,11 @@ impl Socket {
             index: all.len() as u32,
             generation: AtomicU32::new(1),
             has_mail: AtomicBool::new(false),
+            has_lanes: AtomicBool::new(false),
             process: AtomicU64::new(0),
             touched: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            core: BiasedMutex::new(None),
+            core: BiasedMutex::new(Place::default()),
             seen: AtomicU32::new(0),
             passed_by: AtomicU32::new(0),
             holds_back: AtomicBool::new(false),
@@ -194,7 +220,8 @@ impl Socket {
         socket.stopped.store(false, Ordering::SeqCst);
         socket.process.store(thread::process_generation(), Ordering::SeqCst);
         let key = Key { index: socket.index, generation };
-        *socket.core.lock() = Some(Box::new(Core::new(socket, key, context.clone(), socket_type)));
+        let core = Core::new(socket, key, context.clone(), socket_type);
+        socket.core.lock().core = Some(Box::new(core));
         context.registry.lock().sockets.push(socket.index);
         socket.magic.store(LIVE, Ordering::SeqCst);
         Ok(socket)
@@ -332,10 +359,11 @@ impl Socket {
         }
         drop(core);
         let mut place = self.core.lock();
-        if !place.as_deref().is_some_and(Core::is_done) {
+        if !place.core.as_deref().is_some_and(Core::is_done) {
             return;
         }
-        let core = place.take();
+        // It has no lanes: whoever closed it left the lock the ordinary way.
+        let core = place.core.take();
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.signal.set_descriptor(None);
         self.signal.set_kick(None);
@@ -404,6 +432,8 @@ pub fn wake_all(context: &Context) {
     for index in indices {
         if let Some(socket) = all.get(index as usize) {
             socket.stopped.store(true, Ordering::SeqCst);
+            // No mail, but a reason to take the ordinary way.
+            socket.has_mail.store(true, Ordering::SeqCst);
             socket.signal.notify_descriptor();
         }
     }

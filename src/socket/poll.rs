@@ -111,19 +111,20 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
     }
     let deadline = u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
-    if sockets && let Some(Some(mut look)) = with_spin(Spin::begin) {
+    if sockets && let Some(Some(mut look)) = with_spin(|spin| spin.begin(false)) {
         loop {
             let go_on = look.pause();
             let found = check(items, set, true, false)?;
             if found > 0 {
-                with_spin(|spin| spin.end(true));
+                // How much there is nobody knows here.
+                with_spin(|spin| spin.end(&look, true, false));
                 return Ok(found);
             }
             if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
                 break;
             }
         }
-        with_spin(|spin| spin.end(false));
+        with_spin(|spin| spin.end(&look, false, false));
     }
     sleep(items, set, deadline, sockets)
 }

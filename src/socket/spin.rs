@@ -7,8 +7,8 @@
 //! threads look at once than can be of use: a hundred would only offer the processors to each other.
 //!
 //! Who offers the processor on a machine that has other work to do loses it for a time slice, some
-//! milliseconds, where who sleeps is woken at once. So after that no thread of the process looks
-//! again for a while ([`Crowd`]).
+//! milliseconds, where who sleeps is woken at once. So after that no thread of the process offers it
+//! for a while ([`Crowd`]).
 
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
@@ -28,7 +28,7 @@ const LONGEST_PAUSE: u32 = 256;
 /// One that took this long was a time slice of somebody's. A peer that answers what has collected
 /// takes less, and offering it the processor costs less than sleeping does.
 const SLICE: u64 = 400 * TICKS_PER_US;
-/// How long nobody looks after the first such yield; four times as long after each further one.
+/// How long nobody yields after the first such yield; four times as long after each further one.
 const CROWDED: u64 = 2000 * TICKS_PER_US;
 /// The longest is this many times four of those: half a second.
 const MOST_CROWDED: u64 = 4;
@@ -52,7 +52,7 @@ struct Crowd {
     level: AtomicU64,
     /// Short ones since.
     calm: AtomicU64,
-    /// When looking is worth a try, in [`ticks`].
+    /// When yielding is worth a try, in [`ticks`].
     until: AtomicU64,
 }
 
@@ -67,13 +67,18 @@ impl Crowd {
         left <= 2 * (CROWDED << (2 * MOST_CROWDED))
     }
 
-    fn yielded(&self, before: u64, after: u64) {
+    /// Others had the processor for a time slice, until `now`.
+    fn grew(&self, now: u64) {
         let level = self.level.load(Ordering::Relaxed);
-        if after.wrapping_sub(before) > SLICE {
-            self.until.store(after.wrapping_add(CROWDED << (2 * level)), Ordering::Relaxed);
-            self.level.store((level + 1).min(MOST_CROWDED), Ordering::Relaxed);
-            self.calm.store(0, Ordering::Relaxed);
-        } else if level > 0 {
+        self.until.store(now.wrapping_add(CROWDED << (2 * level)), Ordering::Relaxed);
+        self.level.store((level + 1).min(MOST_CROWDED), Ordering::Relaxed);
+        self.calm.store(0, Ordering::Relaxed);
+    }
+
+    /// They gave it back soon.
+    fn calmed(&self) {
+        let level = self.level.load(Ordering::Relaxed);
+        if level > 0 {
             let calm = self.calm.load(Ordering::Relaxed) + 1;
             self.calm.store(calm % CALM_YIELDS, Ordering::Relaxed);
             if calm >= CALM_YIELDS {
@@ -88,34 +93,19 @@ pub(super) fn is_crowded() -> bool {
     CROWD.is_here(ticks())
 }
 
-/// What a socket has learnt about its waits.
-pub(super) struct Spin {
+/// What was learnt about something that is done while waiting.
+pub(super) struct Learnt {
     credit: i32,
     pause: u32,
     pause_left: u32,
 }
 
-/// One wait that began with looking again.
-pub(super) struct Looking {
-    until: u64,
-}
-
-impl Spin {
-    pub(super) fn new() -> Spin {
-        Spin { credit: 1, pause: 1, pause_left: 0 }
+impl Learnt {
+    pub(super) fn new() -> Learnt {
+        Learnt { credit: 1, pause: 1, pause_left: 0 }
     }
 
-    /// Whether this wait should begin with looking again.
-    pub(super) fn begin(&mut self) -> Option<Looking> {
-        let now = ticks();
-        if CROWD.is_here(now) || !self.pays() || LOOKING.load(Ordering::Relaxed) >= most_looking() {
-            return None;
-        }
-        LOOKING.fetch_add(1, Ordering::Relaxed);
-        Some(Looking { until: now + BUDGET })
-    }
-
-    /// Whether looking again, or what else is learnt about, is worth a try this time.
+    /// Whether it is worth a try this time.
     pub(super) fn pays(&mut self) -> bool {
         if self.credit <= 0 {
             if self.pause_left > 0 {
@@ -127,8 +117,8 @@ impl Spin {
         true
     }
 
-    /// Learns whether looking again was enough.
-    pub(super) fn end(&mut self, found: bool) {
+    /// Learns whether it was enough.
+    pub(super) fn learn(&mut self, found: bool) {
         if found {
             self.credit = (self.credit + 1).min(MOST_CREDIT);
             self.pause = 1;
@@ -142,6 +132,65 @@ impl Spin {
     }
 }
 
+/// What a socket has learnt about its waits.
+pub(super) struct Spin {
+    /// Offering the processor.
+    yields: Learnt,
+    /// Watching for news: worth nothing if the other thread has to share our processor.
+    glances: Learnt,
+}
+
+/// One wait that began with looking again.
+pub(super) struct Looking {
+    until: u64,
+    glances: bool,
+    yields: bool,
+    /// What was done last.
+    glanced: bool,
+    yielded: bool,
+    /// When others gave the processor back that they had for a time slice.
+    lost: Option<u64>,
+}
+
+impl Spin {
+    pub(super) fn new() -> Spin {
+        Spin { yields: Learnt::new(), glances: Learnt::new() }
+    }
+
+    /// Whether this wait should begin with looking again; `local`: news come from other threads of
+    /// this process.
+    pub(super) fn begin(&mut self, local: bool) -> Option<Looking> {
+        if LOOKING.load(Ordering::Relaxed) >= most_looking() {
+            return None;
+        }
+        let now = ticks();
+        let glances = local && processors() > 1 && self.glances.pays();
+        let yields = !CROWD.is_here(now) && self.yields.pays();
+        if !glances && !yields {
+            return None;
+        }
+        LOOKING.fetch_add(1, Ordering::Relaxed);
+        let until = now + BUDGET;
+        Some(Looking { until, glances, yields, glanced: false, yielded: false, lost: None })
+    }
+
+    /// Learns from a wait that began with looking again: whether that was enough, and whether there
+    /// is `more` than what was waited for. If so, those who had the processor so long worked for us.
+    pub(super) fn end(&mut self, looking: &Looking, found: bool, more: bool) {
+        if looking.glances {
+            self.glances.learn(found && looking.glanced);
+        }
+        if looking.yielded {
+            self.yields.learn(found);
+        }
+        if let Some(at) = looking.lost
+            && !more
+        {
+            CROWD.grew(at);
+        }
+    }
+}
+
 impl Drop for Looking {
     fn drop(&mut self) {
         LOOKING.fetch_sub(1, Ordering::Relaxed);
@@ -149,12 +198,14 @@ impl Drop for Looking {
 }
 
 impl Looking {
-    /// Waits a moment for `news`, which another thread of this process gives, without a system
-    /// call. Worth nothing if the other thread has to share our processor.
-    pub(super) fn glance(&self, news: impl Fn() -> bool) -> bool {
-        if processors() == 1 {
-            return false;
-        }
+    /// Waits for a moment: for `news`, which another thread of this process gives, without a system
+    /// call; then by letting others run. False if it is time to sleep.
+    pub(super) fn wait(&mut self, news: impl Fn() -> bool) -> bool {
+        self.glanced = self.glances && self.glance(news);
+        self.glanced || self.yields && self.pause()
+    }
+
+    fn glance(&self, news: impl Fn() -> bool) -> bool {
         let until = self.until.min(ticks() + GLANCE);
         while ticks() < until {
             for _ in 0..8 {
@@ -169,11 +220,17 @@ impl Looking {
 
     /// Lets others run for a moment; false if it is time to sleep.
     pub(super) fn pause(&mut self) -> bool {
+        self.yielded = true;
         let before = ticks();
         std::thread::yield_now();
         let after = ticks();
-        CROWD.yielded(before, after);
-        if after.wrapping_sub(before) > BUSY {
+        let took = after.wrapping_sub(before);
+        if took > SLICE {
+            self.lost = Some(after);
+        } else {
+            CROWD.calmed();
+        }
+        if took > BUSY {
             self.until = 0;
             // One more look: what we wait for may have come meanwhile.
             return true;
@@ -193,7 +250,7 @@ mod tests {
         for _ in 0..10_000 {
             if !crowd.is_here(now) {
                 asked += 1;
-                crowd.yielded(now, now.wrapping_add(2 * SLICE));
+                crowd.grew(now.wrapping_add(2 * SLICE));
             }
             now = now.wrapping_add(100 * TICKS_PER_US);
         }
@@ -202,29 +259,29 @@ mod tests {
             now = now.wrapping_add(CROWDED);
         }
         for _ in 0..MOST_CROWDED * CALM_YIELDS {
-            crowd.yielded(now, now.wrapping_add(TICKS_PER_US));
+            crowd.calmed();
             assert!(!crowd.is_here(now));
         }
-        crowd.yielded(now, now.wrapping_add(2 * SLICE));
+        crowd.grew(now.wrapping_add(2 * SLICE));
         assert!(!crowd.is_here(now.wrapping_add(2 * CROWDED)), "it has calmed down");
     }
 
     #[test]
     fn looking_is_given_up_and_tried_again_ever_less() {
-        let mut spin = Spin::new();
+        let mut looking = Learnt::new();
         let mut looked = 0;
         for _ in 0..1000 {
-            if spin.pays() {
+            if looking.pays() {
                 looked += 1;
-                spin.end(false);
+                looking.learn(false);
             }
         }
         assert!((5..15).contains(&looked), "{looked} looks in 1000 futile waits");
-        while !spin.pays() {}
-        spin.end(true);
+        while !looking.pays() {}
+        looking.learn(true);
         assert!((0..100).all(|_| {
-            let looks = spin.pays();
-            spin.end(true);
+            let looks = looking.pays();
+            looking.learn(true);
             looks
         }));
     }

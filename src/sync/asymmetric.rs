@@ -24,6 +24,19 @@ pub fn light() {
     kernel::light();
 }
 
+/// Whether [`light`] is known to be nothing but an order for the compiler. If so, it always is.
+#[cfg(not(loom))]
+pub fn is_free() -> bool {
+    kernel::is_free()
+}
+
+/// [`light`] for those who know that it [is free](is_free).
+#[cfg(not(loom))]
+#[inline]
+pub fn free() {
+    crate::sync::atomic::compiler_fence(crate::sync::atomic::Ordering::SeqCst);
+}
+
 /// The other side.
 #[cfg(not(loom))]
 #[cold]
@@ -55,6 +68,10 @@ mod kernel {
         }
     }
 
+    pub(super) fn is_free() -> bool {
+        REGISTERED.load(Ordering::Relaxed)
+    }
+
     pub(super) fn heavy() {
         // Not what this thread happens to have seen so far: the other one may have seen it set.
         prepare();
@@ -80,4 +97,16 @@ pub fn light() {
 #[cfg(loom)]
 pub fn heavy() {
     fence(Ordering::SeqCst);
+}
+
+/// In models both sides are fences, which is what they amount to together.
+#[cfg(loom)]
+pub fn free() {
+    fence(Ordering::SeqCst);
+}
+
+/// A fence may always stand for a barrier that is free.
+#[cfg(loom)]
+pub fn is_free() -> bool {
+    true
 }

@@ -81,6 +81,14 @@ pub struct BiasedGuard<'a, T> {
     _here: PhantomData<*mut ()>,
 }
 
+/// The same, of a mutex that this thread owns.
+pub struct OwnersGuard<'a, T> {
+    mutex: &'a BiasedMutex<T>,
+    turns: &'a AtomicU32,
+    /// A guard stays with its thread.
+    _here: PhantomData<*mut ()>,
+}
+
 enum Entered<'a> {
     Owner(&'a AtomicU32),
     /// Unlocks when it is dropped.
@@ -108,12 +116,25 @@ impl<T> BiasedMutex<T> {
         self.lock_as(thread::token())
     }
 
+    /// The lock, if the running thread owns it and is outside. Only where barriers
+    /// [are free](asymmetric::is_free).
+    #[inline(always)]
+    pub fn lock_as_owner(&self) -> Option<OwnersGuard<'_, T>> {
+        let owner = self.owner.load(Ordering::Relaxed);
+        let turns = self.turns.get(owner ^ thread::token())?;
+        self.enter(owner, turns, asymmetric::free).then(|| OwnersGuard {
+            mutex: self,
+            turns,
+            _here: PhantomData,
+        })
+    }
+
     /// [`BiasedMutex::lock`] by the thread with this token.
     #[inline(always)]
     fn lock_as(&self, me: usize) -> BiasedGuard<'_, T> {
         let owner = self.owner.load(Ordering::Relaxed);
         if let Some(turns) = self.turns.get(owner ^ me)
-            && self.enter(owner, turns)
+            && self.enter(owner, turns, asymmetric::light)
         {
             return self.guard(Entered::Owner(turns));
         }
@@ -127,7 +148,7 @@ impl<T> BiasedMutex<T> {
 
     /// Enters as the `owner`; false if it has just ceased to be that.
     #[inline(always)]
-    fn enter(&self, owner: usize, turns: &AtomicU32) -> bool {
+    fn enter(&self, owner: usize, turns: &AtomicU32, barrier: impl FnOnce()) -> bool {
         let before = turns.load(Ordering::Relaxed);
         if is_inside(before) {
             // Inside already (a signal handler): a deadlock, as with any mutex.
@@ -135,7 +156,7 @@ impl<T> BiasedMutex<T> {
         }
         turns.store(before.wrapping_add(1), Ordering::Relaxed);
         // Whoever takes the ownership away writes `owner` first and then looks at the counter.
-        asymmetric::light();
+        barrier();
         if self.owner.load(Ordering::Relaxed) == owner {
             return true;
         }
@@ -258,9 +279,32 @@ impl<T> Drop for BiasedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if let Entered::Owner(turns) = self.entered {
-            turns.store(turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+            leave(turns);
         }
     }
+}
+
+impl<T> Deref for OwnersGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the guard says that nobody else is inside.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T> Drop for OwnersGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        leave(self.turns);
+    }
+}
+
+/// The owner leaves.
+#[inline]
+fn leave(turns: &AtomicU32) {
+    turns.store(turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
 }
 
 #[cfg(all(test, not(loom)))]
@@ -276,6 +320,10 @@ mod tests {
         }
         assert_eq!(mutex.owner.load(Ordering::Relaxed) & !(SLOTS - 1), thread::token());
         assert!(!mutex.is_locked());
+        if asymmetric::is_free() {
+            let guard = mutex.lock_as_owner();
+            assert!(guard.is_some_and(|guard| *guard == 100 && mutex.lock_as_owner().is_none()));
+        }
         let guard = mutex.lock();
         assert!(matches!(guard.entered, Entered::Owner(_)) && mutex.is_locked());
         drop(guard);
@@ -283,6 +331,7 @@ mod tests {
             scope.spawn(|| *mutex.lock() += 1);
         });
         assert_eq!(mutex.owner.load(Ordering::Relaxed), NOBODY);
+        assert!(mutex.lock_as_owner().is_none());
         assert_eq!(*mutex.lock(), 101);
     }
 

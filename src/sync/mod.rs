@@ -30,7 +30,7 @@ pub use model::atomic;
 /// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
 /// that has a model may depend on them.
 pub mod statics {
-    pub use std::sync::atomic::{AtomicBool, AtomicU64};
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.

@@ -9,6 +9,8 @@ pub mod futex;
 #[cfg(not(loom))]
 pub mod membarrier;
 pub mod net;
+#[cfg(not(loom))]
+pub mod pages;
 pub mod poll;
 pub mod prefetch;
 pub mod random;

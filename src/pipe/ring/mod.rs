@@ -17,10 +17,11 @@
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
 
+mod block;
 #[cfg(all(test, loom))]
 mod models;
 mod patience;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "pool_none.rs")]
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -28,17 +29,26 @@ mod tests;
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-#[cfg(loom)]
-use crate::sync::model::Users;
 use crate::sync::{Arc, Mutex, asymmetric};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
+use block::{Block, Head, Walk};
 use patience::Patience;
 use std::cell::UnsafeCell;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::size_of;
 use std::ptr;
 
 /// How long a reader lingers at most, in [`ticks`].
 const LINGER: u64 = TICKS_PER_US;
+/// How long it then lets messages gather at most, see [`Shared::gather`].
+const GATHER: u64 = 3 * TICKS_PER_US;
+/// As many messages gathered are worth it.
+const GATHERED: u64 = 4;
+/// Words that are enough.
+const ENOUGH: u64 = 8 * 1024;
+/// Looks at an empty queue without lingering before it is tried again, at most.
+const LINGER_PAUSE: u32 = 1024;
+/// The same for gathering, which costs an answer that somebody waits for more.
+const GATHER_PAUSE: u32 = 16 * 1024;
 /// Words of 8 bytes in a block: with the link they fill 4 KiB. In a model, one `Msg` and the end.
 const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 511 };
 /// The longest body that is copied into the queue, in bytes.
@@ -51,106 +61,6 @@ const SPARES: usize = 8;
 const UNLIMITED: u64 = u64::MAX / 2;
 /// Messages read without sleeping after which the writer may be quick.
 const AWAKE: u64 = if cfg!(loom) { 1 } else { 256 };
-
-/// The first word of a record: the length of its body, the flags of its frame, and its kind.
-#[derive(Clone, Copy)]
-struct Head(u64);
-
-impl Head {
-    const BYTES: u64 = 1;
-    const MESSAGE: u64 = 2;
-    /// Nothing more in this block.
-    const END: u64 = 3;
-
-    fn new(kind: u64, flags: u8, len: usize) -> Head {
-        Head(len as u64 | u64::from(flags) << 32 | kind << 40)
-    }
-
-    fn kind(self) -> u64 {
-        self.0 >> 40
-    }
-
-    fn flags(self) -> u8 {
-        (self.0 >> 32) as u8
-    }
-
-    fn more(self) -> bool {
-        self.flags() & crate::msg::MORE != 0
-    }
-
-    fn len(self) -> usize {
-        self.0 as u32 as usize
-    }
-
-    /// Words of the whole record.
-    fn words(self) -> usize {
-        1 + if self.kind() == Head::BYTES { self.len().div_ceil(8) } else { MSG_WORDS }
-    }
-}
-
-struct Block {
-    next: AtomicPtr<Block>,
-    words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
-    #[cfg(loom)]
-    users: Users<BLOCK>,
-}
-
-impl Block {
-    /// A block with nothing in it that matters, from the pool or new.
-    fn take() -> *mut Block {
-        pool::take().unwrap_or_else(Block::allocate)
-    }
-
-    /// Gives a block back.
-    ///
-    /// # Safety
-    /// It is live, and nobody uses it any more.
-    unsafe fn give(block: *mut Block) {
-        if !pool::give(block) {
-            // SAFETY: made by `allocate`, and the caller's alone.
-            drop(unsafe { Box::from_raw(block) });
-        }
-    }
-
-    fn allocate() -> *mut Block {
-        let block: Box<MaybeUninit<Block>> = Box::new_uninit();
-        let block = Box::into_raw(block).cast::<Block>();
-        // SAFETY: freshly allocated; the words need no value before records are written.
-        unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
-        #[cfg(loom)]
-        // SAFETY: as above.
-        unsafe {
-            ptr::addr_of_mut!((*block).users).write(Users::default())
-        };
-        block
-    }
-
-    /// The address of a word.
-    ///
-    /// # Safety
-    /// `block` is live and `index` at most [`BLOCK`].
-    unsafe fn at(block: *mut Block, index: usize) -> *mut u64 {
-        #[cfg(loom)]
-        // SAFETY: live by contract.
-        unsafe {
-            (*block).users.enter(index)
-        };
-        // SAFETY: no reference to the words is made, so both sides may use their own.
-        unsafe { UnsafeCell::raw_get(ptr::addr_of!((*block).words)).cast::<u64>().add(index) }
-    }
-}
-
-/// In a model every block is allocated, so that each is seen to be freed.
-#[cfg(loom)]
-mod pool {
-    pub(super) fn take() -> Option<*mut super::Block> {
-        None
-    }
-
-    pub(super) fn give(_: *mut super::Block) -> bool {
-        false
-    }
-}
 
 /// Keeps what the two sides write on different cache lines.
 #[repr(align(128))]
@@ -179,71 +89,6 @@ struct Mark {
     position: u64,
 }
 
-/// A way through the records of the blocks.
-struct Walk {
-    block: *mut Block,
-    index: usize,
-    /// Words passed.
-    position: u64,
-}
-
-impl Walk {
-    /// The record here, or behind the end of the block, and its body. `leave` gets blocks that are
-    /// left behind.
-    ///
-    /// # Safety
-    /// There is a record before the writer's position, and the caller may read it.
-    #[inline(always)]
-    unsafe fn record(&mut self, leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
-        // SAFETY: passed on.
-        unsafe { self.record_here().unwrap_or_else(|| self.record_behind(leave)) }
-    }
-
-    /// The record here, unless it is behind the end of the block.
-    ///
-    /// # Safety
-    /// As for [`Walk::record`].
-    #[inline(always)]
-    unsafe fn record_here(&self) -> Option<(Head, *mut u64)> {
-        if self.index >= BLOCK {
-            return None;
-        }
-        // SAFETY: what stands here is the head of a record, and its body behind it.
-        unsafe {
-            let record = Block::at(self.block, self.index);
-            let head = Head(record.read());
-            (head.kind() != Head::END).then(|| (head, record.add(1)))
-        }
-    }
-
-    /// The record at the start of the next block.
-    ///
-    /// # Safety
-    /// As for [`Walk::record`].
-    #[cold]
-    unsafe fn record_behind(&mut self, mut leave: impl FnMut(*mut Block)) -> (Head, *mut u64) {
-        loop {
-            let old = self.block;
-            self.position += (BLOCK - self.index) as u64;
-            self.index = 0;
-            // SAFETY: the writer linked the next block before it wrote the record there.
-            self.block = unsafe { (*old).next.load(Ordering::Acquire) };
-            leave(old);
-            // SAFETY: passed on.
-            if let Some(found) = unsafe { self.record_here() } {
-                return found;
-            }
-        }
-    }
-
-    /// Goes behind the record.
-    #[inline]
-    fn pass(&mut self, head: Head) {
-        self.index += head.words();
-        self.position += head.words() as u64;
-    }
-}
-
 struct Consumer {
     at: Walk,
     /// Words known to be published.
@@ -259,6 +104,9 @@ struct Consumer {
     /// What `quick` says.
     quick: bool,
     patience: Patience,
+    gathering: Patience,
+    /// [`Consumer::messages`] when the last gathering began, if it is not known yet what came of it.
+    gathered_from: Option<u64>,
 }
 
 struct Shared {
@@ -312,7 +160,9 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         spare: 0,
         slept_at: 0,
         quick: false,
-        patience: Patience::new(),
+        patience: Patience::new(LINGER_PAUSE),
+        gathering: Patience::new(GATHER_PAUSE),
+        gathered_from: None,
     };
     let shared = Arc::new(Shared {
         producer: Apart(UnsafeCell::new(producer)),
@@ -402,6 +252,50 @@ impl Writer {
         }
     }
 
+    /// [`Writer::push_bytes`] of a message of one part, none having begun.
+    #[inline(always)]
+    pub fn push_bytes_alone(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
+        let head = Head::new(Head::BYTES, 0, bytes.len());
+        // SAFETY: the record has room for its head and the bytes.
+        unsafe {
+            let record = self.reserve_alone(1 + bytes.len().div_ceil(8));
+            record.write(head.0);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), record.add(1).cast::<u8>(), bytes.len());
+        }
+    }
+
+    /// [`Writer::push`] of a message of one part that owns its body, none having begun. It is empty
+    /// afterwards. Not for a queue that conflates.
+    #[inline(always)]
+    pub fn push_alone(&mut self, msg: &mut Msg) {
+        debug_assert!(!msg.is_borrowed() && !msg.more() && self.0.latest.is_none());
+        let head = Head::new(Head::MESSAGE, msg.flags(), 0);
+        // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
+        unsafe {
+            let record = self.reserve_alone(1 + MSG_WORDS);
+            record.write(head.0);
+            msg.move_to(record.add(1).cast::<Msg>());
+        }
+    }
+
+    /// The place for a record of so many words that is a message of its own, none having begun.
+    #[inline(always)]
+    fn reserve_alone(&mut self, words: usize) -> *mut u64 {
+        // SAFETY: the only Writer.
+        let producer = unsafe { &mut *self.0.producer.0.get() };
+        debug_assert!(producer.begin.is_none());
+        if producer.index + words > BLOCK {
+            self.0.change_block(producer);
+        }
+        // SAFETY: the words up to the end of the block are the writer's until published.
+        let record = unsafe { Block::at(producer.block, producer.index) };
+        producer.index += words;
+        producer.position += words as u64;
+        producer.messages += 1;
+        record
+    }
+
     /// Whether the queue keeps the newest message only.
     #[inline]
     pub fn conflates(&self) -> bool {
@@ -469,17 +363,27 @@ impl Writer {
     /// Makes everything pushed visible. True if the reader sleeps and must be woken by the caller.
     #[inline(always)]
     pub fn publish(&mut self) -> bool {
+        self.publish_with(asymmetric::light)
+    }
+
+    /// [`Writer::publish`] where barriers [are free](asymmetric::is_free).
+    #[inline(always)]
+    pub fn publish_freely(&mut self) -> bool {
+        self.publish_with(asymmetric::free)
+    }
+
+    #[inline(always)]
+    fn publish_with(&mut self, barrier: impl FnOnce()) -> bool {
         let shared = &*self.0;
         // SAFETY: the only Writer.
         let position = unsafe { (*shared.producer.0.get()).position };
         if shared.quick.load(Ordering::Relaxed) {
             shared.published.0.store(position, Ordering::Release);
-            asymmetric::light();
+            barrier();
         } else {
             shared.published.0.store(position, Ordering::SeqCst);
         }
-        shared.reader_asleep.load(Ordering::SeqCst)
-            && shared.reader_asleep.swap(false, Ordering::SeqCst)
+        shared.reader_asleep.load(Ordering::SeqCst) && shared.wake_reader()
     }
 
     /// Says that nothing more will be written.
@@ -524,6 +428,12 @@ impl Shared {
             return true;
         }
         false
+    }
+
+    /// True for the one who is to wake the reader.
+    #[cold]
+    fn wake_reader(&self) -> bool {
+        self.reader_asleep.swap(false, Ordering::SeqCst)
     }
 
     /// Goes on in another block: one the reader is done with, or a new one.
@@ -607,6 +517,17 @@ impl Shared {
         consumer.messages - consumer.acknowledged >= enough && self.acknowledge(consumer)
     }
 
+    /// A record of so many words was read that was a message of its own. True if the writer sleeps
+    /// and must be woken.
+    #[inline(always)]
+    fn advance_alone(&self, consumer: &mut Consumer, words: usize) -> bool {
+        consumer.at.index += words;
+        consumer.at.position += words as u64;
+        consumer.messages += 1;
+        let enough = self.high_water_mark.load(Ordering::Relaxed).div_ceil(2);
+        consumer.messages - consumer.acknowledged >= enough && self.acknowledge(consumer)
+    }
+
     #[cold]
     fn acknowledge(&self, consumer: &mut Consumer) -> bool {
         consumer.acknowledged = consumer.messages;
@@ -667,6 +588,13 @@ impl Reader {
                 shared.linger(consumer);
             }
         }
+        consumer.at.position != consumer.visible
+    }
+
+    /// Whether there is something to pop for sure.
+    pub fn knows_more(&self) -> bool {
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &*self.0.consumer.0.get() };
         consumer.at.position != consumer.visible
     }
 
@@ -736,6 +664,38 @@ impl Reader {
         Some((Part { len: head.len(), more }, shared.advance(consumer, head)))
     }
 
+    /// Gives the next message to `to` if it is one of a single part that can go there straight, and
+    /// says how long it is, and whether the writer sleeps and must be woken by the caller. `None`:
+    /// nothing has happened, see [`Reader::pop`].
+    #[inline(always)]
+    pub fn pop_alone<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<(usize, bool)> {
+        let shared = &*self.0;
+        // SAFETY: the only Reader.
+        let consumer = unsafe { &mut *shared.consumer.0.get() };
+        if consumer.at.position == consumer.visible {
+            consumer.visible = shared.published.0.load(Ordering::Acquire);
+            if consumer.at.position == consumer.visible {
+                return None;
+            }
+        }
+        let (head, body) = shared.record(consumer);
+        if head.is_plain(Head::BYTES) {
+            let len = head.len();
+            // SAFETY: published, so the body is initialised and stays as it is until we advance.
+            let bytes = unsafe { std::slice::from_raw_parts(body.cast::<u8>(), len) };
+            if !to.take(bytes, false) {
+                return None;
+            }
+            return Some((len, shared.advance_alone(consumer, 1 + len.div_ceil(8))));
+        }
+        if !S::TAKES_MESSAGES || !head.is_plain(Head::MESSAGE) {
+            return None;
+        }
+        // SAFETY: published, so the message is initialised, and it is read once.
+        let len = unsafe { to.take_message_at(body.cast::<Msg>()) };
+        Some((len, shared.advance_alone(consumer, 1 + MSG_WORDS)))
+    }
+
     /// Tells the writer of everything read, however little. True if it sleeps and must be woken
     /// by the caller. To be called when there is nothing to read: a high-water mark lowered
     /// meanwhile would otherwise count messages that are gone.
@@ -797,6 +757,9 @@ impl Shared {
         if processors() == 1 || !consumer.patience.has_any() {
             return;
         }
+        if let Some(from) = consumer.gathered_from.take() {
+            consumer.gathering.learn(consumer.messages - from > GATHERED);
+        }
         let until = ticks() + LINGER;
         while consumer.at.position == consumer.visible && ticks() < until {
             // Not too eager: each look takes the counter's cache line from the writer.
@@ -805,6 +768,26 @@ impl Shared {
             }
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
-        consumer.patience.learn(consumer.at.position != consumer.visible);
+        let found = consumer.at.position != consumer.visible;
+        consumer.patience.learn(found);
+        if found && consumer.gathering.has_any() {
+            self.gather(consumer);
+        }
+    }
+
+    /// Lets more messages come behind the first. A reader that is faster than its writer would else
+    /// be at its heels: each would wait for the cache lines that the other has just used.
+    fn gather(&self, consumer: &mut Consumer) {
+        consumer.gathered_from = Some(consumer.messages);
+        let until = ticks() + GATHER;
+        while ticks() < until
+            && consumer.visible - consumer.at.position < ENOUGH
+            && !self.writer_asleep.load(Ordering::Relaxed)
+        {
+            for _ in 0..16 {
+                std::hint::spin_loop();
+            }
+            consumer.visible = self.published.0.load(Ordering::Acquire);
+        }
     }
 }

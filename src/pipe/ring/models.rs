@@ -7,6 +7,7 @@ use super::*;
 use crate::sync::model::check_in_one_order;
 use crate::sync::model::eventfd::EventFd;
 use loom::thread;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// News for either end, as its socket's mailbox brings them.
@@ -69,6 +70,54 @@ fn publish(writer: &mut Writer, news: &News) {
     if writer.publish() {
         news.readable.signal();
     }
+}
+
+/// As [`read`], by the straight way through a socket as far as that goes.
+fn read_straight(reader: &mut Reader, news: &News) -> Option<Msg> {
+    let mut msg = Msg::new();
+    match reader.pop_alone(&mut msg) {
+        Some((_, wake)) => {
+            if wake {
+                news.writable.signal();
+            }
+            Some(msg)
+        }
+        None => read(reader, news),
+    }
+}
+
+#[test]
+fn the_straight_way_leaves_nobody_asleep() {
+    check_in_one_order(2, || {
+        let (mut writer, mut reader) = queue(1, false);
+        let news = news();
+        let of_reader = news.clone();
+        let thread = thread::spawn(move || {
+            for n in 0..3 {
+                let msg = loop {
+                    match read_straight(&mut reader, &of_reader) {
+                        Some(msg) => break msg,
+                        None => of_reader.readable.wait_for_edge(),
+                    }
+                };
+                assert_eq!(msg.data()[0], n);
+            }
+        });
+        for n in 0..3 {
+            while !writer.has_room() {
+                news.writable.wait_for_edge();
+            }
+            if n == 1 {
+                writer.push_alone(&mut message(n));
+            } else {
+                writer.push_bytes_alone(&[n; 8]);
+            }
+            if writer.publish_freely() {
+                news.readable.signal();
+            }
+        }
+        thread.join().unwrap();
+    });
 }
 
 #[test]

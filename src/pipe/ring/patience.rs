@@ -2,19 +2,19 @@
 
 /// Waits in vain that are forgiven.
 const MOST_CREDIT: i32 = 4;
-/// Empty looks without lingering before it is tried again, at most.
-const LONGEST_PAUSE: u32 = 1024;
 
 /// What a reader has learnt about waiting a moment for its writer.
 pub(super) struct Patience {
     credit: i32,
     pause: u32,
     pause_left: u32,
+    /// Times without waiting before it is tried again, at most.
+    longest_pause: u32,
 }
 
 impl Patience {
-    pub(super) fn new() -> Patience {
-        Patience { credit: 1, pause: 1, pause_left: 0 }
+    pub(super) fn new(longest_pause: u32) -> Patience {
+        Patience { credit: 1, pause: 1, pause_left: 0, longest_pause }
     }
 
     /// Whether to wait this time.
@@ -39,7 +39,7 @@ impl Patience {
             self.credit -= 1;
             if self.credit <= 0 {
                 self.pause_left = self.pause;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.pause = (self.pause * 2).min(self.longest_pause);
             }
         }
     }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn patience_is_lost_and_found() {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(1024);
         let mut waits = 0;
         for _ in 0..10_000 {
             if patience.has_any() {

@@ -1,35 +1,204 @@
-//! Blocks that no queue uses at the moment, shared by all queues of the process.
+//! Memory for the blocks of all queues of the process.
 //!
 //! A queue that fills and empties in turn needs many blocks for a moment. To allocate and free them
 //! each time costs more than copying messages into them, and to keep them in each queue would add
-//! up.
+//! up, so the last ones given back are kept here. Others go back to the piece of memory they are
+//! from, and the piece to the system once all of its blocks have: blocks from malloc would stay
+//! between what was allocated after them.
 
 use super::Block;
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::AtomicPtr;
+use crate::sys::pages;
 use parking_lot::Mutex;
+use std::ptr::{self, NonNull};
 
-/// Blocks kept at most: 4 MiB.
-const MOST: usize = 1024;
+/// Blocks kept at most: 2 MiB.
+const MOST: usize = 512;
+/// Blocks of a piece, one for each bit of [`Piece::free`].
+const PIECE: usize = 64;
+/// Bytes of a piece.
+const PIECE_BYTES: usize = PIECE * size_of::<Block>();
 
-/// A block and the right to use it.
-struct Unused(*mut Block);
+const _: () = assert!(size_of::<Block>() == 4096);
 
-// SAFETY: an unused block is plain memory that belongs to whoever takes it.
-unsafe impl Send for Unused {}
-
-static UNUSED: Mutex<Vec<Unused>> = Mutex::new(Vec::new());
-
-/// A block of the pool, whose content is of no value. None either if another thread is at the pool:
-/// to allocate takes no longer than to wait, and in a forked child that thread may not exist.
-pub(super) fn take() -> Option<*mut Block> {
-    UNUSED.try_lock()?.pop().map(|unused| unused.0)
+/// Neighbouring blocks from one mapping.
+struct Piece {
+    base: NonNull<u8>,
+    /// The blocks that are neither in use nor in [`Pool::unused`].
+    free: u64,
 }
 
-/// Keeps a live block that nobody uses; false if there are enough, or another thread is here.
-pub(super) fn give(block: *mut Block) -> bool {
-    let Some(mut unused) = UNUSED.try_lock() else { return false };
-    let room = unused.len() < MOST;
-    if room {
-        unused.push(Unused(block));
+struct Pool {
+    /// The last one is the likeliest to be in the cache.
+    unused: Vec<*mut Block>,
+    /// By address.
+    pieces: Vec<Piece>,
+}
+
+// SAFETY: an unused block is plain memory that belongs to whoever takes it.
+unsafe impl Send for Pool {}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { unused: Vec::new(), pieces: Vec::new() });
+
+/// Blocks given back while another thread was at the pool, linked with each other. Nobody waits for
+/// the pool: in a forked child that thread may not exist.
+static RETURNED: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+
+/// A live block whose content is of no value. None if there is no memory, or if another thread is at
+/// the pool and has none left: to allocate takes no longer than to wait.
+pub(super) fn take() -> Option<*mut Block> {
+    match POOL.try_lock() {
+        Some(mut pool) => {
+            pool.collect();
+            pool.unused.pop().or_else(|| pool.cut())
+        }
+        None => take_returned(),
     }
-    room
+}
+
+/// Takes a live block that nobody uses back.
+///
+/// # Safety
+/// It came from [`take`], or from the allocator as a `Box`.
+pub(super) unsafe fn give(block: *mut Block) {
+    match POOL.try_lock() {
+        Some(mut pool) => {
+            pool.collect();
+            pool.put(block);
+        }
+        None => put_returned(block, block),
+    }
+}
+
+fn take_returned() -> Option<*mut Block> {
+    let first = RETURNED.swap(ptr::null_mut(), Ordering::Acquire);
+    if first.is_null() {
+        return None;
+    }
+    // SAFETY: the whole list is ours now.
+    unsafe {
+        let rest = next(first);
+        if !rest.is_null() {
+            let mut last = rest;
+            while !next(last).is_null() {
+                last = next(last);
+            }
+            put_returned(rest, last);
+        }
+    }
+    Some(first)
+}
+
+/// Adds the list from `first` to `last` to what was given back.
+fn put_returned(first: *mut Block, last: *mut Block) {
+    let mut head = RETURNED.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: the list is ours until it is there.
+        unsafe { (*last).next.store(head, Ordering::Relaxed) };
+        match RETURNED.compare_exchange_weak(head, first, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// The block behind another in a list.
+///
+/// # Safety
+/// The list is the caller's.
+unsafe fn next(block: *mut Block) -> *mut Block {
+    // SAFETY: live by contract.
+    unsafe { (*block).next.load(Ordering::Relaxed) }
+}
+
+impl Pool {
+    /// Takes in what others gave back meanwhile.
+    #[inline]
+    fn collect(&mut self) {
+        if RETURNED.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let mut block = RETURNED.swap(ptr::null_mut(), Ordering::Acquire);
+        while !block.is_null() {
+            // SAFETY: the whole list is ours now.
+            let behind = unsafe { next(block) };
+            self.put(block);
+            block = behind;
+        }
+    }
+
+    fn put(&mut self, block: *mut Block) {
+        if self.unused.len() < MOST {
+            self.unused.push(block);
+        } else {
+            self.join(block);
+        }
+    }
+
+    /// A block of the lowest piece that has one, or of a new piece.
+    #[cold]
+    fn cut(&mut self) -> Option<*mut Block> {
+        let at = match self.pieces.iter().position(|piece| piece.free != 0) {
+            Some(at) => at,
+            None => {
+                let base = pages::map(PIECE_BYTES)?;
+                let at = self.pieces.partition_point(|piece| piece.base < base);
+                self.pieces.insert(at, Piece { base, free: u64::MAX });
+                at
+            }
+        };
+        let piece = &mut self.pieces[at];
+        let index = piece.free.trailing_zeros() as usize;
+        piece.free &= !(1 << index);
+        let block = piece.base.as_ptr().cast::<Block>().wrapping_add(index);
+        // SAFETY: inside the mapping, and nobody else's.
+        unsafe { Block::init(block) };
+        Some(block)
+    }
+
+    /// Gives a block back to its piece, and the piece to the system if it is whole.
+    #[cold]
+    fn join(&mut self, block: *mut Block) {
+        let address = block.cast::<u8>();
+        let after = self.pieces.partition_point(|piece| piece.base.as_ptr() <= address);
+        let found = after.checked_sub(1).and_then(|at| {
+            let offset = address as usize - self.pieces[at].base.as_ptr() as usize;
+            (offset < PIECE_BYTES).then_some((at, offset / size_of::<Block>()))
+        });
+        let Some((at, index)) = found else {
+            // SAFETY: by contract of `give`, it came from the allocator.
+            return drop(unsafe { Box::from_raw(block) });
+        };
+        self.pieces[at].free |= 1 << index;
+        if self.pieces[at].free == u64::MAX {
+            let piece = self.pieces.remove(at);
+            // SAFETY: a whole mapping, none of whose blocks is in use.
+            unsafe { pages::unmap(piece.base, PIECE_BYTES) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_blocks_took_goes_back_to_the_system() {
+        let blocks: Vec<_> = (0..40 * PIECE).map(|_| Block::take()).collect();
+        for (at, &block) in blocks.iter().enumerate() {
+            // SAFETY: live, and ours.
+            unsafe { Block::at(block, 7).write(at as u64) };
+        }
+        for (at, &block) in blocks.iter().enumerate() {
+            // SAFETY: as above.
+            assert_eq!(unsafe { Block::at(block, 7).read() }, at as u64);
+        }
+        for block in blocks {
+            // SAFETY: as above.
+            unsafe { Block::give(block) };
+        }
+        let held = POOL.lock().pieces.len();
+        assert!(held < 30, "{held} pieces of 40");
+    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use std::mem::MaybeUninit;
 
 fn msg(n: u32) -> Msg {
     Msg::copy_from(&n.to_le_bytes()).unwrap()
@@ -150,4 +151,32 @@ fn a_lowered_high_water_mark_counts_only_what_is_under_way() {
     assert!(reader.acknowledge(), "the writer waits");
     assert!(writer.has_room());
     assert!(!reader.acknowledge());
+}
+
+#[test]
+fn the_straight_way_takes_whole_messages_only() {
+    let (mut writer, mut reader) = queue(0, false);
+    let mut got = Msg::new();
+    for n in 0..1000 {
+        if n % 3 == 0 {
+            writer.push_alone(&mut Msg::copy_from(&[n as u8; 300]).unwrap());
+        } else {
+            writer.push_bytes_alone(&[n as u8; 100]);
+        }
+    }
+    assert!(reader.pop_alone(&mut got).is_none(), "nothing is published yet");
+    writer.publish_freely();
+    for n in 0..1000 {
+        let len = if n % 3 == 0 { 300 } else { 100 };
+        assert_eq!(reader.pop_alone(&mut got), Some((len, false)));
+        assert!(got.len() == len && got.data().iter().all(|&byte| byte == n as u8));
+    }
+    let mut part = msg(1);
+    part.set_more(true);
+    writer.push(part);
+    writer.push(msg(2));
+    writer.publish();
+    assert!(reader.pop_alone(&mut got).is_none(), "a message in parts");
+    assert!(reader.pop().unwrap().0.more());
+    assert_eq!(reader.pop_alone(&mut got), Some((4, false)));
 }
