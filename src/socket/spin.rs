@@ -15,8 +15,11 @@ use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 const BUDGET: u64 = 25 * TICKS_PER_US;
 /// A yield that took longer means that others have work to do.
 const BUSY: u64 = 60 * TICKS_PER_US;
-/// How many times as long as others had the processor then it is not offered again.
-const RARELY: u64 = 64;
+/// How many times as long as others had the processor then it is not offered again: the first time,
+/// which may be chance, and at most, after twice as many each time.
+const RARELY: (u64, u64) = (2, 64);
+/// As many offers in a row that cost little show that the machine is not busy any more.
+const QUICK: u32 = 64;
 /// How long to watch for news from another thread before the processor is offered to others.
 const GLANCE: u64 = 3 * TICKS_PER_US;
 /// Successes that are remembered.
@@ -79,6 +82,10 @@ pub(super) struct Spin {
     glances: Learnt,
     /// When the processor may be offered again at the earliest, in [`ticks`].
     not_before: u64,
+    /// See [`RARELY`].
+    rarely: u64,
+    /// Offers since the last that was too long.
+    quick: u32,
 }
 
 /// One wait that began with looking again.
@@ -95,7 +102,8 @@ pub(super) struct Looking {
 
 impl Spin {
     pub(super) fn new() -> Spin {
-        Spin { yields: Learnt::new(), glances: Learnt::new(), not_before: 0 }
+        let (yields, glances) = (Learnt::new(), Learnt::new());
+        Spin { yields, glances, not_before: 0, rarely: RARELY.0, quick: 0 }
     }
 
     /// Whether this wait should begin with looking again; `local`: news come from other threads of
@@ -130,7 +138,14 @@ impl Spin {
         }
         if looking.lost > 0 && !more {
             // A thread that sleeps and is woken goes before one that offers the processor.
-            self.not_before = ticks() + RARELY * looking.lost;
+            self.not_before = ticks() + self.rarely * looking.lost;
+            self.rarely = (self.rarely * 2).min(RARELY.1);
+            self.quick = 0;
+        } else if looking.yielded && self.rarely > RARELY.0 {
+            self.quick += 1;
+            if self.quick >= QUICK {
+                self.rarely = RARELY.0;
+            }
         }
     }
 }
