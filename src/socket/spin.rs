@@ -20,6 +20,9 @@ const BUDGET: u64 = 25 * TICKS_PER_US;
 const BUSY: u64 = 60 * TICKS_PER_US;
 /// How long to watch for news from another thread before the processor is offered to others.
 const GLANCE: u64 = 3 * TICKS_PER_US;
+/// The same where the processor is not offered: long enough for the other thread to be woken, or two
+/// that slept once would go on to wake each other each time.
+const STARE: u64 = 15 * TICKS_PER_US;
 /// Successes that are remembered.
 const MOST_CREDIT: i32 = 4;
 /// Waits without looking before it is tried again, at most.
@@ -206,7 +209,7 @@ impl Looking {
     }
 
     fn glance(&self, news: impl Fn() -> bool) -> bool {
-        let until = self.until.min(ticks() + GLANCE);
+        let until = self.until.min(ticks() + if self.yields { GLANCE } else { STARE });
         while ticks() < until {
             for _ in 0..8 {
                 if news() {
