@@ -146,6 +146,7 @@ pub(super) struct Spin {
 /// One wait that began with looking again.
 pub(super) struct Looking {
     until: u64,
+    local: bool,
     glances: bool,
     yields: bool,
     /// What was done last.
@@ -174,7 +175,7 @@ impl Spin {
         }
         LOOKING.fetch_add(1, Ordering::Relaxed);
         let until = now + BUDGET;
-        Some(Looking { until, glances, yields, glanced: false, yielded: false, lost: None })
+        Some(Looking { until, local, glances, yields, glanced: false, yielded: false, lost: None })
     }
 
     /// Learns from a wait that began with looking again: whether that was enough, and whether there
@@ -186,8 +187,11 @@ impl Spin {
         if looking.yielded {
             self.yields.learn(found);
         }
+        // Nor is it known that others had it, where threads of this process may have done something
+        // else that we do not wait for.
         if let Some(at) = looking.lost
             && !more
+            && (found || !looking.local)
         {
             CROWD.grew(at);
         }
