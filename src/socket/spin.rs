@@ -37,6 +37,10 @@ const CROWDED: u64 = 2000 * TICKS_PER_US;
 const MOST_CROWDED: u64 = 4;
 /// So many short yields take one of those back.
 const CALM_YIELDS: u64 = 64;
+/// A long one after this many short ones costs less than sleeping each time would. Where the scheduler
+/// shares the processor out to groups of threads first, ours loses it now and then whatever it does,
+/// and yields within the group.
+const RARE: u64 = 8;
 
 /// Threads of the process that are looking, more or less.
 static LOOKING: AtomicU64 = AtomicU64::new(0);
@@ -72,21 +76,21 @@ impl Crowd {
 
     /// Others had the processor for a time slice, until `now`.
     fn grew(&self, now: u64) {
+        if self.calm.swap(0, Ordering::Relaxed) >= RARE {
+            return;
+        }
         let level = self.level.load(Ordering::Relaxed);
         self.until.store(now.wrapping_add(CROWDED << (2 * level)), Ordering::Relaxed);
         self.level.store((level + 1).min(MOST_CROWDED), Ordering::Relaxed);
-        self.calm.store(0, Ordering::Relaxed);
     }
 
     /// They gave it back soon.
     fn calmed(&self) {
+        let calm = self.calm.load(Ordering::Relaxed) + 1;
+        self.calm.store(calm, Ordering::Relaxed);
         let level = self.level.load(Ordering::Relaxed);
-        if level > 0 {
-            let calm = self.calm.load(Ordering::Relaxed) + 1;
-            self.calm.store(calm % CALM_YIELDS, Ordering::Relaxed);
-            if calm >= CALM_YIELDS {
-                self.level.store(level - 1, Ordering::Relaxed);
-            }
+        if level > 0 && calm.is_multiple_of(CALM_YIELDS) {
+            self.level.store(level - 1, Ordering::Relaxed);
         }
     }
 }
@@ -270,6 +274,9 @@ mod tests {
             assert!(!crowd.is_here(now));
         }
         crowd.grew(now.wrapping_add(2 * SLICE));
+        assert!(!crowd.is_here(now.wrapping_add(2 * SLICE)), "one among many");
+        crowd.grew(now.wrapping_add(2 * SLICE));
+        assert!(crowd.is_here(now.wrapping_add(2 * SLICE)), "one right after another");
         assert!(!crowd.is_here(now.wrapping_add(2 * CROWDED)), "it has calmed down");
     }
 
