@@ -504,6 +504,15 @@ impl Shared {
         }
     }
 
+    /// Whether there is a record, without saying to the writer that we look for one.
+    #[inline(always)]
+    fn stands_ready(&self, consumer: &mut Consumer) -> bool {
+        if consumer.at.position == consumer.visible {
+            consumer.visible = self.published.0.load(Ordering::Acquire);
+        }
+        consumer.at.position != consumer.visible
+    }
+
     /// A record was read. True if the writer sleeps and must be woken.
     #[inline(always)]
     fn advance(&self, consumer: &mut Consumer, head: Head) -> bool {
@@ -635,11 +644,8 @@ impl Reader {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.at.position == consumer.visible {
-            consumer.visible = shared.published.0.load(Ordering::Acquire);
-            if consumer.at.position == consumer.visible {
-                return None;
-            }
+        if !shared.stands_ready(consumer) {
+            return None;
         }
         let (head, body) = shared.record(consumer);
         let more = head.more();
@@ -672,11 +678,8 @@ impl Reader {
         let shared = &*self.0;
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
-        if consumer.at.position == consumer.visible {
-            consumer.visible = shared.published.0.load(Ordering::Acquire);
-            if consumer.at.position == consumer.visible {
-                return None;
-            }
+        if !shared.stands_ready(consumer) {
+            return None;
         }
         let (head, body) = shared.record(consumer);
         if head.is_plain(Head::BYTES) {
