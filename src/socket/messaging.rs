@@ -312,20 +312,8 @@ impl Socket {
             if left.is_zero() {
                 break;
             }
-            if let Some(look) = &mut looking {
-                drop(core);
-                let go_on = look.pause();
-                core = self.enter_again(generation)?;
-                core.pipes.expect_room_on_only_connection();
-                let before = core.pipes.only_connection_owes();
-                core.flush_lent();
-                if core.pipes.only_connection_owes() < before {
-                    core.spin_out.end(look, true, false);
-                    looking = core.spin_out.begin(false);
-                } else if !go_on {
-                    core.spin_out.end(look, false, false);
-                    looking = None;
-                }
+            if looking.is_some() {
+                core = self.look_for_room(core, &mut looking, Core::flush_lent)?;
                 continue;
             }
             core = match self.wait(core, Some(left)) {
@@ -346,6 +334,32 @@ impl Socket {
         Ok(core)
     }
 
+    /// One look of a caller that waits for the kernel to take more of what its only connection has
+    /// for it. A piece that it took begins another wait; in vain for too long, `looking` ends.
+    fn look_for_room(
+        &'static self,
+        core: Guard,
+        looking: &mut Option<spin::Looking>,
+        flush: fn(&mut Core),
+    ) -> Result<Guard> {
+        let Some(look) = looking else { return Ok(core) };
+        let generation = core.key.generation;
+        drop(core);
+        let go_on = look.pause();
+        let mut core = self.enter_again(generation)?;
+        let before = core.pipes.only_connection_owes();
+        core.pipes.expect_room_on_only_connection();
+        flush(&mut core);
+        if core.pipes.only_connection_owes() < before {
+            core.spin_out.end(look, true, false);
+            *looking = core.spin_out.begin(false);
+        } else if !go_on {
+            core.spin_out.end(look, false, false);
+            *looking = None;
+        }
+        Ok(core)
+    }
+
     #[cold]
     fn send_waiting(
         &'static self,
@@ -353,7 +367,6 @@ impl Socket {
         msg: &mut Msg,
         mut deadline: Deadline,
     ) -> Result<()> {
-        let generation = core.key.generation;
         let mut looking =
             if core.pipes.connections() == 1 { core.spin_out.begin(false) } else { None };
         loop {
@@ -361,20 +374,8 @@ impl Socket {
             core.ensure_watched();
             core.tell_others();
             let left = left?;
-            if let Some(look) = &mut looking {
-                drop(core);
-                let go_on = look.pause();
-                core = self.enter_again(generation)?;
-                let before = core.pipes.only_connection_owes();
-                core.pipes.expect_room_on_only_connection();
-                core.flush_on_look();
-                if core.pipes.only_connection_owes() < before {
-                    core.spin_out.end(look, true, false);
-                    looking = core.spin_out.begin(false);
-                } else if !go_on {
-                    core.spin_out.end(look, false, false);
-                    looking = None;
-                }
+            if looking.is_some() {
+                core = self.look_for_room(core, &mut looking, Core::flush_on_look)?;
             } else {
                 core = self.wait(core, left)?;
                 core.flush_on_look();
