@@ -1,0 +1,54 @@
+//! What a caller that sends a long message over the only connection of its socket needs, to wait for
+//! the kernel to take it instead of copying it.
+
+use super::{Pipe, PipeEvent, PipeTable};
+use crate::connection::Connection;
+use crate::pattern::PipeId;
+
+impl PipeTable {
+    /// The connection, if there is one only.
+    fn only_connection(&mut self) -> Option<(PipeId, &mut Connection)> {
+        if self.connections != 1 {
+            return None;
+        }
+        let pipes = self.pipes.iter_mut().enumerate();
+        let mut found = pipes.filter_map(|(id, pipe)| Some((id, pipe.as_mut()?.connection()?)));
+        found.next().map(|(id, connection)| (id as PipeId, connection))
+    }
+
+    /// Whether there is one connection, for which the kernel takes no more at the moment.
+    pub fn only_connection_is_blocked(&mut self) -> bool {
+        self.only_connection().is_some_and(|(_, connection)| connection.tx.blocked())
+    }
+
+    /// Bytes that wait for the kernel, if there is one connection.
+    pub fn only_connection_owes(&mut self) -> usize {
+        self.only_connection().map_or(0, |(_, connection)| connection.tx.bytes())
+    }
+
+    /// For a socket with one connection: try again to hand over without asking the set first.
+    pub fn expect_room_on_only_connection(&mut self) {
+        if let Some((id, connection)) = self.only_connection() {
+            connection.tx.unblock();
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Whether there is one connection, and in its queue a body that belongs to the caller of a
+    /// send call.
+    pub fn only_connection_is_lent(&mut self) -> bool {
+        self.only_connection().is_some_and(|(_, connection)| connection.tx.borrowed())
+    }
+
+    /// Copies what belongs to callers of send calls and was left in a queue.
+    pub fn own_lent(&mut self) {
+        for (id, pipe) in self.pipes.iter_mut().enumerate() {
+            if let Some(connection) = pipe.as_mut().and_then(Pipe::connection)
+                && connection.tx.borrowed()
+                && let Err(error) = connection.tx.make_owned()
+            {
+                self.events.push_back(PipeEvent::Lost(id as PipeId, error));
+            }
+        }
+    }
+}
