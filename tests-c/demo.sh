@@ -1,13 +1,13 @@
 #!/bin/bash
-# The programs of the ZeroMQ guide, compiled against PREFIX and run: all ends ours, then with the system's libzmq at the
-# other end, in both roles.   usage: demo.sh PREFIX [SYSTEM_LIBDIR]
+# The programs of the ZeroMQ guide, compiled against PREFIX and run: all ends ours, then, where the system has a libzmq,
+# with that at the other end, in both roles.   usage: demo.sh PREFIX [SYSTEM_LIBDIR]
 PREFIX=${1:?usage: demo.sh PREFIX [SYSTEM_LIBDIR]}
-SYSTEM=${2:-/usr/lib/$(uname -m)-linux-gnu}
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/lib.sh"
+SYSTEM_DIR=${2:-$(system_dir)}
 make_work
 OURS=$(libdir_of "$PREFIX") || exit 2
-SYSTEM=$(only_libzmq "$SYSTEM") || exit 2
+SYSTEM=$(only_libzmq "$SYSTEM_DIR" 2>/dev/null)
 
 FLAGS=$(PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig" pkg-config --cflags --libs libzmq) || exit 2
 for source in "$HERE"/demo/*.c; do
@@ -70,12 +70,12 @@ tasks() {
     for _ in 1 2 3; do
         spawn "$B" taskwork ">$dir-tasks" ">$dir-results" ">$dir-control"
     done
-    spawn "$A" taskvent "@$dir-tasks" ">$dir-start" 60
+    spawn "$A" taskvent "@$dir-tasks" ">$dir-start" 60 3
     expect 5 ventilator-workers-sink
 }
 
 queue() {
-    spawn "$A" device queue "@$1" "@$2"
+    spawn "$A" device queue "@$1" "@$2" 2
     spawn "$B" rrworker ">$2"
     spawn "$A" rrworker ">$2"
     spawn "$B" rrclient ">$1" anna 50
@@ -85,7 +85,7 @@ queue() {
 }
 
 forwarder() {
-    spawn "$A" device forwarder "@$1" "@$2"
+    spawn "$A" device forwarder "@$1" "@$2" 2
     spawn "$B" wuserver ">$1"
     spawn "$B" wuclient ">$2" 94105 20
     spawn "$A" wuclient ">$2" 10 20
@@ -94,11 +94,11 @@ forwarder() {
 
 streamer() {
     local dir=$3
-    spawn "$A" device streamer "@$1" "@$2"
+    spawn "$A" device streamer "@$1" "@$2" 2
     spawn "$B" tasksink "@$dir-results" "@$dir-control" "@$dir-start" 2
     spawn "$B" taskwork ">$2" ">$dir-results" ">$dir-control"
     spawn "$A" taskwork ">$2" ">$dir-results" ">$dir-control"
-    spawn "$B" taskvent ">$1" ">$dir-start" 40
+    spawn "$B" taskvent ">$1" ">$dir-start" 40 1
     expect 4 streamer-device
 }
 
@@ -117,8 +117,12 @@ round() { # LABEL A B
 }
 
 round all-ours "$OURS" "$OURS"
-round ours-serves-system "$OURS" "$SYSTEM"
-round system-serves-ours "$SYSTEM" "$OURS"
+if [ -n "$SYSTEM" ]; then
+    round ours-serves-system "$OURS" "$SYSTEM"
+    round system-serves-ours "$SYSTEM" "$OURS"
+else
+    echo "== left out: ours with libzmq, of which $SYSTEM_DIR has none (Debian, Ubuntu: apt install libzmq5; elsewhere: demo.sh PREFIX ITS_LIBDIR)"
+fi
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -13,6 +13,15 @@ libdir_of() {
     return 1
 }
 
+# Where the system's own libraries are, the first of the usual places with a libzmq if there is one.
+system_dir() {
+    local d multiarch=/usr/lib/$(uname -m)-linux-gnu
+    for d in "$multiarch" /usr/lib64 /usr/lib; do
+        [ -e "$d/libzmq.so.5" ] && { echo "$d"; return; }
+    done
+    [ -d "$multiarch" ] && echo "$multiarch" || echo /usr/lib
+}
+
 # A system library directory holds much more than libzmq; what goes into LD_LIBRARY_PATH is one with libzmq alone.
 only_libzmq() {
     local file dir

@@ -1,10 +1,10 @@
-/* The ventilator: tells the sink to start, then hands out tasks, each a workload in milliseconds. */
+/* The ventilator: waits for those who take tasks, tells the sink to start, then hands out tasks, each a workload in milliseconds. */
 #include "demo.h"
 
 int main (int argc, char **argv)
 {
-    usage (argc, 4, "taskvent TASKS-ENDPOINT SINK-ENDPOINT TASKS");
-    void *context = zmq_ctx_new (), *sender = open_socket (context, ZMQ_PUSH, argv[1]);
+    usage (argc, 5, "taskvent TASKS-ENDPOINT SINK-ENDPOINT TASKS PEERS");
+    void *context = zmq_ctx_new (), *sender = open_for_peers (context, ZMQ_PUSH, argv[1], atoi (argv[4]));
     void *sink = open_socket (context, ZMQ_PUSH, argv[2]);
     int tasks = atoi (argv[3]), total = 0;
     char text[20];

@@ -1,4 +1,5 @@
-/* A worker: pulls tasks, works, pushes results, until the sink publishes KILL. */
+/* A worker: pulls tasks, works, pushes results, until the sink publishes KILL. Fails if there was
+ * nothing to do. */
 #include "demo.h"
 #include <time.h>
 
@@ -28,5 +29,5 @@ int main (int argc, char **argv)
     zmq_close (sender);
     zmq_close (receiver);
     zmq_ctx_term (context);
-    return 0;
+    return done == 0;
 }
