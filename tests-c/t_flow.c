@@ -465,9 +465,11 @@ GROUP (long_messages_do_not_wait_for_the_reader)
 {
     enum { COUNT = 300, SIZE = 100000 };
     static const char *const transports[] = {"tcp", "ipc"};
-    char *body = malloc (SIZE + COUNT), *got = malloc (SIZE + COUNT);
+    /* Message i starts at byte i; they are of up to SIZE + 2 bytes. */
+    enum { ALL = SIZE + 2 + COUNT };
+    char *body = malloc (ALL), *got = malloc (ALL);
     CHECK (body && got);
-    for (int i = 0; i < SIZE + COUNT; i++)
+    for (int i = 0; i < ALL; i++)
         body[i] = (char) (i * 7 + i / 251);
     for (int t = 0; t < 2; t++) {
         void *ctx = ctx_new (), *ctx2 = ctx_new (), *in = sock (ctx2, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
