@@ -30,11 +30,22 @@ LIBS_PRIVATE := -lpthread -ldl -lrt -lm -lutil
 
 BUILD := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(BUILD)/release
+# What is installed: the same without symbols, and the symbols.
+PACKED := $(BUILD)/packed
+DEBUG_FILE := $(SHARED_FILE).debug
+# Where gdb and its like look for it, beside /usr/lib/debug.
+DEBUGDIR := $(LIBDIR)/.debug
+# Panic messages and debug information name source files; where those lie on this machine is nobody's business, and makes
+# builds differ that are the same. In gdb: set substitute-path /usr/src/zmq-oxide DIRECTORY
+REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/zmq-oxide \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo \
+	--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/usr/src/rust
 # Where `make test` and `make demo` install to.
 STAGE := $(abspath $(BUILD))/prefix
 
 INSTALLED := \
 	$(LIBDIR)/$(SHARED_FILE) $(LIBDIR)/$(SONAME) $(LIBDIR)/libzmq.so $(LIBDIR)/libzmq.a \
+	$(DEBUGDIR)/$(DEBUG_FILE) \
 	$(INCLUDEDIR)/zmq.h $(INCLUDEDIR)/zmq_utils.h \
 	$(PKGCONFIGDIR)/libzmq.pc \
 	$(CMAKEDIR)/ZeroMQConfig.cmake $(CMAKEDIR)/ZeroMQConfigVersion.cmake
@@ -65,15 +76,24 @@ semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 all: build
 
 build:
-	$(CARGO) build --release --lib
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(CARGO) build --release --lib
 
-install: build
+# Files that cargo has left as they were are not packed again.
+$(RELEASE)/libzmq.so $(RELEASE)/libzmq.a: build ;
+$(PACKED)/$(SHARED_FILE): $(RELEASE)/libzmq.so $(RELEASE)/libzmq.a tools/pack.sh
+	tools/pack.sh $(RELEASE) $(PACKED) $(SHARED_FILE)
+
+install: $(PACKED)/$(SHARED_FILE)
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' \
 		'$(DESTDIR)$(CMAKEDIR)'
-	$(INSTALL) -m 755 $(RELEASE)/libzmq.so '$(DESTDIR)$(LIBDIR)/$(SHARED_FILE)'
+	$(INSTALL) -m 755 $(PACKED)/$(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/$(SHARED_FILE)'
 	ln -sf $(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/libzmq.so'
-	$(INSTALL) -m 644 $(RELEASE)/libzmq.a '$(DESTDIR)$(LIBDIR)/libzmq.a'
+	$(INSTALL) -m 644 $(PACKED)/libzmq.a '$(DESTDIR)$(LIBDIR)/libzmq.a'
+	@if [ -e $(PACKED)/$(DEBUG_FILE) ]; then \
+		$(INSTALL) -d '$(DESTDIR)$(DEBUGDIR)' && \
+		$(INSTALL) -m 644 $(PACKED)/$(DEBUG_FILE) '$(DESTDIR)$(DEBUGDIR)'; \
+	fi
 	$(INSTALL) -m 644 include/zmq.h include/zmq_utils.h '$(DESTDIR)$(INCLUDEDIR)'
 	@$(call fill_in,pkgconfig,$(LIBS_PRIVATE)) pkgconfig/libzmq.pc.in \
 		> '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc'
@@ -86,7 +106,7 @@ install: build
 # The directories may hold files of others; those that are empty go too.
 uninstall:
 	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED))
-	@for dir in '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
+	@for dir in '$(DEBUGDIR)' '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
 		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || true; \
 	done
 

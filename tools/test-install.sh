@@ -53,7 +53,7 @@ make_for() {
 
 installed_files() {
     local dir=$1
-    for file in libzmq.so libzmq.so.5 libzmq.so.5.2.6 libzmq.a pkgconfig/libzmq.pc \
+    for file in libzmq.so libzmq.so.5 libzmq.so.5.2.6 .debug/libzmq.so.5.2.6.debug libzmq.a pkgconfig/libzmq.pc \
         cmake/ZeroMQ/ZeroMQConfig.cmake cmake/ZeroMQ/ZeroMQConfigVersion.cmake; do
         [ -f "$dir/$file" ] || { echo "no $dir/$file"; return 1; }
     done
@@ -143,6 +143,84 @@ release_dynamic() {
     fi
 }
 
+# at_most BYTES FILE
+at_most() {
+    local size
+    size=$(stat -c %s "$2") && [ "$size" -le "$1" ] || { echo "$2: $size bytes, at most $1"; return 1; }
+}
+
+# The largest is a sixth and a tenth of what was built.
+sizes() {
+    at_most 1900000 "$libdir/libzmq.so.5.2.6" && at_most 4000000 "$libdir/libzmq.a"
+}
+
+# Source lines come from the file of their own, where gdb looks for it by itself.
+debug_file() {
+    readelf -W -S "$libdir/libzmq.so" | grep -q '\.gnu_debuglink' || { echo "no link"; return 1; }
+    readelf -W -S "$libdir/libzmq.so" | grep -E '\.(debug_|symtab)' && return 1
+    readelf -W -S "$libdir/.debug/libzmq.so.5.2.6.debug" | grep -q '\.debug_line' || { echo "no lines"; return 1; }
+    if command -v gdb >/dev/null; then
+        gdb -batch -nx -ex 'info line zmq_z85_encode' "$libdir/libzmq.so" | grep '^Line [0-9]* of "src/capi/'
+    fi
+}
+
+archive_symbols() {
+    nm --defined-only --extern-only --format=posix "$libdir/libzmq.a" | sed '/:$/d' | cut -d' ' -f1 | LC_ALL=C sort |
+        diff tests/abi/symbols.txt -
+}
+
+no_paths_of_this_machine() {
+    local file
+    objcopy --decompress-debug-sections "$libdir/.debug/libzmq.so.5.2.6.debug" "$work/debug" || return
+    for file in "$work/debug" "$libdir/libzmq.so" "$libdir/libzmq.a"; do
+        if strings -a "$file" | grep -F -e "$PWD" -e "${HOME%/}/" -e "$(rustc --print sysroot)" | head -5 | grep .; then
+            return 1
+        fi
+    done
+}
+
+# Beside another library in Rust, with every object of both, and with exceptions of C++: nothing of ours is taken for
+# theirs. Both libraries unwind.
+c_archive_beside_rust() {
+    cat >"$work/other.rs" <<'EOF'
+#[unsafe(no_mangle)]
+pub extern "C" fn other(number: i32) -> i32 {
+    std::panic::set_hook(Box::new(|_| ()));
+    std::panic::catch_unwind(|| if number > 0 { panic!("{number}") } else { 0 }).map_or(number, |n| n)
+}
+EOF
+    cat >"$work/both.cpp" <<'EOF'
+#include <zmq.h>
+#include <stdexcept>
+extern "C" int other (int number);
+int main ()
+{
+    int got = 0;
+    try {
+        throw std::runtime_error ("for the test");
+    } catch (const std::exception &) {
+        got = 1;
+    }
+    void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_PAIR);
+    if (zmq_bind (socket, "inproc://here") != 0 || zmq_close (socket) != 0 || zmq_ctx_term (context) != 0)
+        return 1;
+    return got == 1 && other (7) == 7 ? 0 : 2;
+}
+EOF
+    rustc --edition 2024 -O --crate-type staticlib -o "$work/libother.a" "$work/other.rs" || return
+    # shellcheck disable=SC2046
+    c++ $(pc --cflags libzmq) "$work/both.cpp" -o "$work/both" -Wl,--whole-archive "$work/libother.a" \
+        $(pc --static --libs libzmq | sed 's/-lzmq/-l:libzmq.a -Wl,--no-whole-archive/') || return
+    "$work/both"
+}
+
+# A machine without objcopy gets the libraries as they were built.
+without_objcopy() {
+    OBJCOPY=no-such-program tools/pack.sh "${CARGO_TARGET_DIR:-target}/release" "$work/as-built" libzmq.so.5.2.6 |
+        grep -q no-such-program || return
+    [ -f "$work/as-built/libzmq.so.5.2.6" ] && [ -f "$work/as-built/libzmq.a" ]
+}
+
 not() {
     ! "$@"
 }
@@ -160,9 +238,14 @@ for layout in lib lib/x86_64-linux-gnu; do
     check "$layout: files" installed_files "$libdir"
     check "$layout: exported symbols" release_symbols
     check "$layout: soname and needed libraries" release_dynamic
+    check "$layout: sizes" sizes
+    check "$layout: debug information in a file of its own" debug_file
+    check "$layout: global symbols of the archive" archive_symbols
+    check "$layout: no path of this machine" no_paths_of_this_machine
     check "$layout: C, shared, through pkg-config" c_shared
     check "$layout: C, all static, through pkg-config" c_static
     check "$layout: C, our archive, through pkg-config" c_archive
+    check "$layout: C++, our archive beside another of Rust" c_archive_beside_rust
     check "$layout: C++ through find_package" cpp_cmake
     check "$layout: uninstall" make_for "$prefix" "$libdir" uninstall
     check "$layout: nothing is left" nothing_left "$prefix"
@@ -181,6 +264,8 @@ check "files below DESTDIR" installed_files "$work/destdir/opt/zmq/lib"
 check "DESTDIR is not in libzmq.pc" not grep -q destdir "$work/destdir/opt/zmq/lib/pkgconfig/libzmq.pc"
 check "uninstall below DESTDIR" make_for /opt/zmq /opt/zmq/lib uninstall "$work/destdir"
 check "nothing is left below DESTDIR" nothing_left "$work/destdir"
+
+check "without objcopy" without_objcopy
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
