@@ -6,6 +6,7 @@
 #   make header                include/zmq.h from the Rust sources
 #   make demo                  shows the library at work
 #   make test                  everything there is to check
+#   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make bench                 measures against the system's libzmq: bench/README.md
 
@@ -70,7 +71,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-install test-instructions loom \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -116,7 +117,7 @@ header:
 demo: stage
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom test-install test-c test-instructions
+test: test-packages test-rust loom test-install test-c test-checked test-instructions
 
 test-packages:
 	tools/setup-test-packages.sh
@@ -135,6 +136,13 @@ stage: build
 
 test-c: stage
 	tests-c/run.sh $(STAGE)
+
+# Debug assertions say what must hold at each moment; here they are run by everything the C tests do.
+CHECKED := $(abspath $(BUILD))/checked
+test-checked: stage
+	$(CARGO) build --profile checked --lib
+	ln -sf libzmq.so $(CHECKED)/libzmq.so.5
+	TESTS_C_ONLY=ours TESTS_C_OURS=$(CHECKED) tests-c/run.sh $(STAGE)
 
 test-install: build
 	tools/test-install.sh

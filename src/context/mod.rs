@@ -7,6 +7,7 @@ use crate::reactor::{IoThread, Resolver};
 use crate::sync::Signal;
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sys::clock;
 use crate::sys::thread::{self, ThreadOptions};
 use parking_lot::Mutex;
 use registry::Registry;
@@ -80,6 +81,7 @@ impl Context {
         // Before there are threads of ours: to register a process of one thread takes the kernel
         // less than a microsecond, one of several some five milliseconds.
         asymmetric::prepare();
+        clock::calibrate();
         Context {
             options: Mutex::new(Options {
                 io_threads: 1,

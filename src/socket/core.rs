@@ -1,5 +1,6 @@
 //! What the lock of a socket protects.
 
+use super::batching::{self, Batching, Facts, Outbox};
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
 use super::spin::{Learnt, Spin};
@@ -27,28 +28,6 @@ use std::time::{Duration, Instant};
 /// The number of the wake-up descriptor in a socket's set; pipes have theirs.
 pub(super) const KICK: u64 = u64::MAX;
 
-/// Sends closer together than this are a burst, worth collecting.
-pub(super) const BURST: u64 = 5 * TICKS_PER_US;
-/// The longest a sender that keeps sending holds back what it collected, for each connection it
-/// has something for; flushing many takes longer, and pays only if each has got more by then.
-const HOLD: u64 = 50 * TICKS_PER_US;
-/// The longest, unless flushing so many takes that long, too.
-const HOLD_MOST: u64 = 400 * TICKS_PER_US;
-/// More time for a flush does not count.
-const FLUSH_MOST: u64 = 50_000 * TICKS_PER_US;
-/// The longest for a thread that sends over many sockets in turn, which leaves handing over to the
-/// I/O thread as long as that one does it; with very many sockets that takes longer.
-const HOLD_UTMOST: u64 = 20_000 * TICKS_PER_US;
-/// Sends closer together than this come so fast that not each needs a look at the clock.
-const RUSH: u64 = TICKS_PER_US;
-/// Sends in a rush without a look at the clock. If the application pauses behind one of them, the
-/// I/O thread flushes it, as it flushes the end of any burst.
-const BLIND: u32 = 7;
-/// An application that came back this often will again: the I/O thread looks after what it holds
-/// back with its slow ticks only, because quick ones cost more than they are worth then.
-const TRUSTED: u32 = 16;
-/// Returns that are remembered.
-const MOST_TRUST: u32 = 4 * TRUSTED;
 /// An application that looked at a socket this recently will look again soon.
 const RECENT: u64 = 1000 * TICKS_PER_US;
 /// What was in the kernel this recently has been received.
@@ -65,6 +44,9 @@ const LOOK_AROUND: u32 = 64;
 const BACK: u32 = 8;
 /// The same as [`LOOK_AROUND`] in reads for long messages, which take longer.
 const LONG_READS_BETWEEN: u32 = 8;
+
+/// How often what happens while everything is flushed is flushed, too.
+const SETTLE_ROUNDS: u32 = 4;
 
 /// The state of one socket.
 pub struct Core {
@@ -108,19 +90,7 @@ pub struct Core {
     /// When the I/O thread took over from an application that seemed to be away.
     left_at: Option<Instant>,
     last_look: u64,
-    last_send: u64,
-    dirty_since: u64,
-    /// The most connections that had something held back since then.
-    dirty_most: usize,
-    /// How long it took to flush what had been held back for long.
-    flush_time: u64,
-    /// Sends to come that need not look at the clock.
-    blind: u32,
-    /// How often lately the application came back to flush what it had held back, before the I/O
-    /// thread did it.
-    returns: u32,
-    /// The application has received all there was since the last send.
-    drained: bool,
+    batching: Batching,
     unlooked: u32,
     /// [`PipeTable::long_reads`] when all connections were looked at last.
     unlooked_from: u32,
@@ -181,13 +151,7 @@ impl Core {
             patience: AWAY,
             left_at: None,
             last_look: 0,
-            last_send: 0,
-            dirty_since: 0,
-            dirty_most: 0,
-            flush_time: 0,
-            blind: 0,
-            returns: 0,
-            drained: true,
+            batching: Batching::new(),
             unlooked: 0,
             unlooked_from: 0,
             changed: false,
@@ -432,11 +396,25 @@ impl Core {
 
     pub(super) fn flush_on_look(&mut self) {
         turn::ends();
-        self.drained = true;
-        self.blind = 0;
-        if self.pipes.is_dirty() {
-            self.pipes.flush(true);
-            self.dirty_since = 0;
+        self.flush_held();
+        self.batching.looked();
+    }
+
+    /// Flushes everything.
+    pub(super) fn flush_held(&mut self) {
+        batching::flush_all(self);
+    }
+
+    /// Flushes everything and acts on what happened, and so on, but not for ever: what is left then
+    /// is looked after as all that is held back.
+    pub(super) fn settle(&mut self) {
+        self.pump();
+        for _ in 0..SETTLE_ROUNDS {
+            if !self.pipes.is_dirty() {
+                break;
+            }
+            self.flush_held();
+            self.pump();
         }
     }
 
@@ -577,18 +555,28 @@ impl Core {
     }
 
     /// Sees to it that somebody takes over when the application goes away. Called at the end of
-    /// every call that leaves the set attended or something to flush.
+    /// every call that leaves the set attended.
     #[inline]
     pub(super) fn ensure_watched(&mut self) {
-        if !self.watched
-            && (self.attended || self.pipes.is_dirty())
-            && let Some(io) = &self.io
-        {
+        if !self.watched && (self.attended || self.pipes.is_dirty()) {
+            self.watch();
+        }
+    }
+
+    #[cold]
+    fn watch(&mut self) {
+        if let Some(io) = &self.io {
             let io = io.clone();
             self.set_watched(true);
             self.seen_at = None;
             io.watch(self.key);
         }
+    }
+
+    /// See [`batching::leave`].
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        batching::leave(self);
     }
 
     /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
@@ -604,98 +592,15 @@ impl Core {
         if !self.pipes.is_dirty() {
             return;
         }
-        if self.blind > 0 && !self.pipes.is_urgent() {
-            self.blind -= 1;
-            return;
-        }
-        self.flush_by_the_clock();
-    }
-
-    fn flush_by_the_clock(&mut self) {
-        let now = ticks();
-        // From the end of the last send: how long the application took, not how long we did.
-        let gap = now.wrapping_sub(self.last_send);
-        let own_burst = gap < if self.dirty_since == 0 { BURST } else { self.pause() };
-        let in_turn = turn::sends(now) && !own_burst;
-        let burst = own_burst || in_turn;
-        // An application with more to receive will be back, and flush when it has seen all; unless
-        // it takes its time with each.
-        let slow = gap > HOLD && now.wrapping_sub(self.last_look) > HOLD_MOST;
-        let back_soon = self.pipes.has_input() && !slow;
-        let quiet = (!burst || self.drained) && !back_soon;
-        self.blind = if gap < RUSH && !self.drained { BLIND } else { 0 };
-        self.drained = false;
-        let most = if self.dirty_since == 0 { 0 } else { self.dirty_most };
-        self.dirty_most = most.max(self.pipes.dirty_count());
-        let held_long = if in_turn {
-            let lag = self.io.as_ref().map_or(0, |io| io.lag() * TICKS_PER_US);
-            self.has_held(now, HOLD_UTMOST.max(2 * lag))
-        } else {
-            self.has_held_long(now)
-        };
-        self.pipes.flush(quiet || held_long);
-        if held_long {
-            self.flush_time = ticks().wrapping_sub(now).min(FLUSH_MOST);
-        }
-        if self.pipes.is_dirty() {
-            if self.dirty_since == 0 {
-                self.returns = (self.returns + 1).min(MOST_TRUST);
-                self.dirty_since = now;
-            } else if held_long {
-                self.dirty_since = now;
-            }
-            self.ensure_watched();
-            self.socket.holds_back.store(true, Ordering::Relaxed);
-            if (self.returns < TRUSTED || in_turn)
-                && let Some(io) = &self.io
-            {
-                io.hurry();
-            }
-            self.last_send = now;
-        } else {
-            self.dirty_since = 0;
-            self.last_send = ticks();
-            turn::sent(self.last_send);
+        if let Some(ended) = batching::sent(self) {
+            turn::sent(ended);
         }
         self.pump();
     }
 
-    /// Sends closer together than this are worth collecting with what is held back already: the
-    /// longer flushing that takes, the less does a moment in which others had the processor say.
-    fn pause(&self) -> u64 {
-        (BURST * self.pipes.dirty_count() as u64).clamp(BURST, HOLD_MOST / 2)
-    }
-
-    fn has_held_long(&self, now: u64) -> bool {
-        // Flushing must not take more time than there is left for filling.
-        let most = HOLD_MOST.max(2 * self.flush_time);
-        // Those that are left when most have been flushed are the next to be full.
-        self.has_held(now, (HOLD * self.dirty_most as u64).min(most))
-    }
-
-    /// Whether something has been held back for longer than that.
-    fn has_held(&self, now: u64, limit: u64) -> bool {
-        self.dirty_since != 0 && now.wrapping_sub(self.dirty_since) > limit
-    }
-
-    /// On a tick of the I/O thread: flushes if the application has stopped sending, or holds back
-    /// for too long. True if there was something to flush.
+    /// See [`batching::flush_if_left`].
     pub(super) fn flush_if_left(&mut self) -> bool {
-        if !self.pipes.has_flushable() {
-            return false;
-        }
-        let now = ticks();
-        let quiet = now.wrapping_sub(self.last_send) > 2 * self.pause();
-        if quiet || self.has_held_long(now) {
-            if quiet {
-                // It may only have had to leave the processor to others for a while.
-                self.returns /= 2;
-            }
-            self.pipes.flush(true);
-            self.dirty_since = 0;
-            self.blind = 0;
-        }
-        true
+        batching::flush_if_left(self)
     }
 
     /// After a call: other threads that wait for the socket learn what changed.
@@ -721,9 +626,7 @@ impl Core {
             // A peer's end that is dropped tells the peer.
             drop(mail);
         }
-        if self.pipes.is_dirty() {
-            self.pipes.flush(true);
-        }
+        self.flush_held();
         self.close_endpoints();
         for id in self.pipes.ids() {
             self.detach_pattern(id);
@@ -739,6 +642,69 @@ impl Core {
             self.unattend();
             self.ensure_watched();
         }
+    }
+}
+
+impl Outbox for Core {
+    #[inline]
+    fn facts(&self) -> Facts {
+        let now = ticks();
+        let in_turn = turn::sends(now);
+        let io = self.io.as_ref().filter(|_| in_turn);
+        Facts {
+            now,
+            dirty: self.pipes.dirty_count(),
+            has_input: self.pipes.has_input(),
+            last_look: self.last_look,
+            in_turn,
+            lag: io.map_or(0, |io| io.lag() * TICKS_PER_US),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        ticks()
+    }
+
+    #[inline]
+    fn dirty_count(&self) -> usize {
+        self.pipes.dirty_count()
+    }
+
+    #[inline]
+    fn is_dirty(&self) -> bool {
+        self.pipes.is_dirty()
+    }
+
+    fn has_flushable(&mut self) -> bool {
+        self.pipes.has_flushable()
+    }
+
+    #[inline]
+    fn is_urgent(&self) -> bool {
+        self.pipes.is_urgent()
+    }
+
+    #[inline]
+    fn flush(&mut self, all: bool) {
+        self.pipes.flush(all);
+    }
+
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    fn watch(&mut self, soon: bool) {
+        self.ensure_watched();
+        self.socket.holds_back.store(true, Ordering::Relaxed);
+        if soon && let Some(io) = &self.io {
+            io.hurry();
+        }
+    }
+
+    #[inline]
+    fn batching(&mut self) -> &mut Batching {
+        &mut self.batching
     }
 }
 

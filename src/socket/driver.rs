@@ -340,8 +340,7 @@ impl Core {
         }
         // Bytes that came right behind the handshake make no event any more.
         self.pipes.gather(id);
-        self.pipes.flush(true);
-        self.pump();
+        self.settle();
         self.changed = true;
     }
 
@@ -361,7 +360,7 @@ impl Core {
             connection.heard_at_ping = connection.heard;
         }
         self.pipes.touch(id);
-        self.pipes.flush(true);
+        self.flush_held();
         let now = Instant::now();
         if !waiting && !settings.timeout.is_zero() {
             self.set_timer(now + settings.timeout, Timer::HeartbeatTimeout, id, serial);
@@ -403,8 +402,7 @@ impl Core {
         self.pipes.frugal = true;
         self.pump();
         self.pipes.frugal = false;
-        self.pipes.flush(true);
-        self.pump();
+        self.settle();
     }
 }
 
@@ -416,29 +414,29 @@ impl Socket {
     /// Whether a tick finds the application here, or sees that it has just been, so that nothing
     /// waits for us. To look closer would take the lock away from it.
     fn is_looked_after(&self) -> bool {
-        if self.core.is_locked() {
-            return true;
-        }
         let passes = self.passed_by.load(Ordering::Relaxed);
-        let pass = self.core.is_busy(&self.seen)
-            && !self.holds_back.load(Ordering::Relaxed)
-            && passes < PASS_BY;
+        // What is held back waits for us. Only so often even if there is a thread inside: it may be
+        // another one, again and again, that does not look after it.
+        let holds_back = self.holds_back.load(Ordering::Relaxed);
+        let here = || self.core.is_locked() || !holds_back && self.core.is_busy(&self.seen);
+        let pass = passes < PASS_BY && here();
         self.passed_by.store(if pass { passes + 1 } else { 0 }, Ordering::Relaxed);
         pass
     }
 
     /// After work of the I/O thread on the socket.
     pub(super) fn after_reactor(&'static self, mut core: Guard) {
-        core.pump();
-        if core.pipes.is_dirty() {
-            core.pipes.flush(true);
-        }
+        core.settle();
         self.after_tick(core);
     }
 
     /// After work of the I/O thread that leaves to the application what it collects.
     fn after_tick(&'static self, mut core: Guard) {
         core.pump();
+        if !core.watched {
+            // Nobody comes back for what that wrote.
+            core.settle();
+        }
         let changed = std::mem::take(&mut core.changed);
         self.finish_if_done(core);
         if changed {

@@ -113,11 +113,7 @@ fn mechanism(options: &SocketOptions) -> Box<dyn Mechanism> {
 impl Core {
     /// After a call that may have changed pipes or endpoints.
     pub(super) fn after_change(&mut self) {
-        self.pump();
-        if self.pipes.is_dirty() {
-            self.pipes.flush(true);
-            self.pump();
-        }
+        self.settle();
         self.ensure_watched();
         self.tell_others();
     }

@@ -84,6 +84,7 @@ pub(super) fn forward(
     from.ensure_watched();
     from.tell_others();
     to.after_send();
+    to.ensure_watched();
     to.tell_others();
     drop((from, to));
     drop(spent);

@@ -106,7 +106,12 @@ impl Core {
             return result;
         }
         self.look_for_room(will_wait);
-        self.send_now(msg)
+        let result = self.send_now(msg);
+        if result != Err(Error::Again) {
+            // Who looked may go away now.
+            self.ensure_watched();
+        }
+        result
     }
 
     /// Sends a message of one part, if it can go straight from `bytes`; see
@@ -154,7 +159,7 @@ impl Core {
 
     /// Hands over what waits, for a caller that waits for what it has lent.
     fn flush_lent(&mut self) {
-        self.lending(|core| core.pipes.flush(true));
+        self.lending(Core::flush_held);
         self.pump();
     }
 
@@ -162,7 +167,7 @@ impl Core {
     pub(super) fn look_for_room(&mut self, will_wait: bool) {
         self.look(will_wait);
         self.poll_set();
-        self.pipes.flush(true);
+        self.flush_held();
         self.pipes.hasty &= !will_wait;
         self.pipes.settle(will_wait);
         self.pump();

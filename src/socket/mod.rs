@@ -3,6 +3,7 @@
 //! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
 //! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
 
+mod batching;
 mod connecting;
 mod core;
 mod driver;
@@ -117,6 +118,7 @@ impl Drop for Guard {
         // SAFETY: as in `deref`. No reference to the guard itself is handed on: it would have to be
         // in memory.
         let core = unsafe { self.core.as_mut() };
+        core.leave();
         if core.pipes.may_have_inproc() {
             let lanes = core.set_lanes();
             self.place.lanes = lanes;

@@ -3,7 +3,7 @@
 //! A socket sees its own sends only. A thread that sends over ten sockets in turn leaves each of
 //! them alone for long enough to look quiet, and would pay for a system call with each message.
 
-use super::core::BURST;
+use super::batching::BURST;
 use std::cell::Cell;
 
 /// So many sends in a row, whatever the socket, are worth collecting. A message to each of a few

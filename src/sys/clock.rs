@@ -2,24 +2,98 @@
 
 use std::sync::OnceLock;
 
-/// Ticks of [`ticks`] in a microsecond, roughly: processors run their counter at 2 to 4 GHz. Only
-/// heuristics depend on it, so half or double the real value changes nothing that matters.
-pub const TICKS_PER_US: u64 = 2500;
+/// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
+pub const TICKS_PER_US: u64 = 1000;
 
-/// A monotonic counter that costs a few nanoseconds to read.
+/// The time in nanoseconds since some moment, which costs a few nanoseconds to read. Never used for
+/// what a program can rely on (timeouts, intervals): processors' counters may differ a little.
 #[inline]
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
-        // SAFETY: every x86_64 processor has the time stamp counter.
-        unsafe { core::arch::x86_64::_rdtsc() }
+        counter::now()
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        use std::time::Instant;
-        static START: OnceLock<Instant> = OnceLock::new();
-        let start = START.get_or_init(Instant::now);
-        start.elapsed().as_nanos() as u64 * TICKS_PER_US / 1000
+        kernel_time()
+    }
+}
+
+/// Finds out how fast the processor counts, which takes some 20 us once. Without it [`ticks`] is right
+/// for processors that count at 2.5 GHz.
+pub fn calibrate() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(counter::calibrate);
+    }
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+fn kernel_time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid; the clock exists on every system we run on.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod counter {
+    use super::kernel_time;
+    use crate::sync::atomic::Ordering;
+    use crate::sync::statics::AtomicU64;
+    use core::arch::x86_64::_rdtsc;
+
+    /// Nanoseconds in a count, times 2^32.
+    static SCALE: AtomicU64 = AtomicU64::new(scale_of(2500, 1000));
+
+    /// How long to count.
+    const SAMPLE: u64 = 20_000;
+
+    const fn scale_of(counts: u64, nanoseconds: u64) -> u64 {
+        (((nanoseconds as u128) << 32) / counts as u128) as u64
+    }
+
+    fn count() -> u64 {
+        // SAFETY: every x86_64 processor has the time stamp counter.
+        unsafe { _rdtsc() }
+    }
+
+    #[inline]
+    pub(super) fn now() -> u64 {
+        let scale = SCALE.load(Ordering::Relaxed);
+        (u128::from(count()) * u128::from(scale) >> 32) as u64
+    }
+
+    /// A count and a time that belong together: of several pairs that which was read the fastest.
+    fn pair() -> (u64, u64) {
+        let pairs = (0..5).map(|_| {
+            let (before, time, after) = (count(), kernel_time(), count());
+            let took = after.wrapping_sub(before);
+            (took, before.wrapping_add(took / 2), time)
+        });
+        pairs.min().map_or((0, 0), |(_, count, time)| (count, time))
+    }
+
+    pub(super) fn calibrate() {
+        if let Some(scale) = measure() {
+            SCALE.store(scale, Ordering::Relaxed);
+        }
+    }
+
+    /// `None` if what was measured is not plausible. A counter that later runs at another speed, or
+    /// differs between processors, makes decisions worse and nothing wrong.
+    fn measure() -> Option<u64> {
+        let (count, time) = pair();
+        while kernel_time().wrapping_sub(time) < SAMPLE {
+            std::hint::spin_loop();
+        }
+        let (last_count, last_time) = pair();
+        let counts = last_count.checked_sub(count)?;
+        let nanoseconds = last_time.checked_sub(time)?;
+        // 100 MHz to 20 GHz.
+        (counts > nanoseconds / 10 && counts < nanoseconds * 20)
+            .then(|| scale_of(counts, nanoseconds))
     }
 }
 
@@ -27,4 +101,25 @@ pub fn ticks() -> u64 {
 pub fn processors() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A look at both clocks may lose the processor in between, so the best of some counts.
+    #[test]
+    fn a_tick_is_a_nanosecond() {
+        calibrate();
+        let off_by = (0..20).map(|_| {
+            let (ticks_before, time_before) = (ticks(), kernel_time());
+            while kernel_time() - time_before < 2_000_000 {
+                std::hint::spin_loop();
+            }
+            let (passed, time) = (ticks() - ticks_before, kernel_time() - time_before);
+            passed.abs_diff(time) as f64 / time as f64
+        });
+        let best = off_by.fold(f64::MAX, f64::min);
+        assert!(best < 0.03, "{best} off");
+    }
 }
