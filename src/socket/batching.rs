@@ -102,9 +102,16 @@ fn sent_by_the_clock(out: &mut impl Outbox) -> Option<u64> {
 
 /// The caller is about to leave the socket's lock: what it held back, or wrote on the side (an answer
 /// to a PING, a subscription), has somebody who looks after it.
-#[inline]
+#[inline(always)]
 pub(super) fn leave(out: &mut impl Outbox) {
-    if !out.is_watched() && out.is_dirty() {
+    if !out.is_watched() {
+        leave_unwatched(out);
+    }
+}
+
+#[inline(never)]
+fn leave_unwatched(out: &mut impl Outbox) {
+    if out.is_dirty() {
         out.watch(true);
     }
     debug_assert!(

@@ -574,7 +574,7 @@ impl Core {
     }
 
     /// See [`batching::leave`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&mut self) {
         batching::leave(self);
     }

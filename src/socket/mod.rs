@@ -113,7 +113,7 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: as in `deref`. No reference to the guard itself is handed on: it would have to be
         // in memory.
