@@ -280,14 +280,11 @@ impl Batching {
     /// flushes it: the application has stopped sending, or holds back for too long.
     fn on_tick(&mut self, now: u64, dirty: usize) -> bool {
         let quiet = now.wrapping_sub(self.last_send) > 2 * pause(dirty);
-        let flushes = quiet || self.held.is_none() || self.has_held_long(now);
-        if flushes {
-            if quiet {
-                // It may only have had to leave the processor to others for a while.
-                self.returns /= 2;
-            }
+        if quiet {
+            // It may only have had to leave the processor to others for a while.
+            self.returns /= 2;
         }
-        flushes
+        quiet || self.held.is_none() || self.has_held_long(now)
     }
 
     fn has_held_long(&self, now: u64) -> bool {

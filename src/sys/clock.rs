@@ -62,7 +62,7 @@ mod counter {
     #[inline]
     pub(super) fn now() -> u64 {
         let scale = SCALE.load(Ordering::Relaxed);
-        (u128::from(count()) * u128::from(scale) >> 32) as u64
+        ((u128::from(count()) * u128::from(scale)) >> 32) as u64
     }
 
     /// A count and a time that belong together: of several pairs that which was read the fastest.
