@@ -1,7 +1,7 @@
 //! The names bound with `inproc://`, and the connections that wait for them.
 
 use crate::pipe::inproc::{InprocConfig, InprocEnd};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A socket that bound a name: how to reach it, and what it brings into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,21 +12,16 @@ pub struct Binder {
     pub generation: u32,
 }
 
-/// The far end of a pipe whose name nobody has bound yet.
-pub struct Waiting {
-    /// The binding side's end.
-    pub end: InprocEnd,
-    /// Who connected.
-    pub from: Binder,
-}
-
 /// All names of a context.
 #[derive(Default)]
 pub struct Registry {
     /// Numbers of the context's sockets.
     pub sockets: Vec<u32>,
     bound: HashMap<String, (Binder, InprocConfig)>,
-    waiting: HashMap<String, Vec<Waiting>>,
+    /// The far ends of pipes whose name nobody has bound yet, oldest first.
+    waiting: HashMap<String, BTreeMap<u64, InprocEnd>>,
+    /// Of the next one that waits.
+    number: u64,
 }
 
 impl Registry {
@@ -53,23 +48,51 @@ impl Registry {
         self.bound.get(name)
     }
 
-    /// Leaves the far end of a pipe for whoever binds the name.
-    pub fn wait(&mut self, name: &str, waiting: Waiting) {
-        self.waiting.entry(name.to_owned()).or_default().push(waiting);
+    /// Leaves the far end of a pipe for whoever binds the name. The number is for
+    /// [`Registry::withdraw`].
+    pub fn wait(&mut self, name: &str, end: InprocEnd) -> u64 {
+        self.number += 1;
+        self.waiting.entry(name.to_owned()).or_default().insert(self.number, end);
+        self.number
     }
 
-    /// Takes the pipes that waited for a name.
-    pub fn take_waiting(&mut self, name: &str) -> Vec<Waiting> {
-        self.waiting.remove(name).unwrap_or_default()
+    /// Takes the far ends that waited for a name.
+    pub fn take_waiting(&mut self, name: &str) -> impl Iterator<Item = InprocEnd> + use<> {
+        self.waiting.remove(name).unwrap_or_default().into_values()
     }
 
-    /// Forgets the waiting pipes of a socket to a name (zmq_disconnect(3)).
-    pub fn forget_waiting(&mut self, name: &str, from: Binder) {
-        if let Some(list) = self.waiting.get_mut(name) {
-            list.retain(|w| w.from != from);
-            if list.is_empty() {
-                self.waiting.remove(name);
-            }
+    /// Takes a far end back if it still waits.
+    pub fn withdraw(&mut self, name: &str, number: u64) -> Option<InprocEnd> {
+        let list = self.waiting.get_mut(name)?;
+        let end = list.remove(&number);
+        if list.is_empty() {
+            self.waiting.remove(name);
         }
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::inproc::pair;
+
+    #[test]
+    fn far_ends_wait_in_order_and_can_be_withdrawn() {
+        let mut registry = Registry::default();
+        let wait = |registry: &mut Registry, name: &str, limit: u32| {
+            let config = InprocConfig { routing_id: vec![limit as u8], ..InprocConfig::default() };
+            registry.wait(name, pair(&config, None).1)
+        };
+        let numbers: Vec<u64> = (0..5).map(|n| wait(&mut registry, "a", n)).collect();
+        let other = wait(&mut registry, "b", 9);
+        assert!(registry.withdraw("a", numbers[2]).is_some());
+        assert!(registry.withdraw("a", numbers[2]).is_none());
+        assert!(registry.withdraw("a", other).is_none() && registry.withdraw("c", 1).is_none());
+        let ids = registry.take_waiting("a").map(|end| end.peer_routing_id[0]);
+        assert_eq!(ids.collect::<Vec<_>>(), [0, 1, 3, 4]);
+        assert!(registry.withdraw("a", numbers[0]).is_none());
+        assert!(registry.withdraw("b", other).is_some());
+        assert!(registry.waiting.is_empty(), "names that nobody waits for are kept");
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Each end belongs to its socket and is used under that socket's lock. The other socket's lock is
 //! never taken: what it must know goes through its [`Mailbox`].
+//!
+//! The binding side's end is made by the connecting side and on its way for a while: it waits for a
+//! `bind`, or in the binder's mailbox. Nobody can be told what happens meanwhile, so whoever
+//! [owns](PipeTable::own_inproc) an end at last looks at all of its state.
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
-use super::{Kind, PipeTable};
+use super::{Kind, Pipe, PipeEvent, PipeTable};
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -12,13 +16,24 @@ use std::sync::{Arc, OnceLock};
 
 /// News for a socket from the other end of one of its inproc pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub struct News {
+    /// The pipe.
+    pub pipe: PipeId,
+    /// Tells it from earlier ones with its number, see [`Pipe::serial`].
+    pub serial: u32,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What the other end of an inproc pipe did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
     /// There is something to read on the pipe.
-    Readable(PipeId),
+    Readable,
     /// There is room to write on the pipe.
-    Writable(PipeId),
+    Writable,
     /// The other end is closed. What it wrote before can still be read.
-    Closed(PipeId),
+    Closed,
 }
 
 /// How the other end reaches a socket. Never blocks on the socket.
@@ -36,10 +51,18 @@ pub struct Owner {
     pub generation: u32,
 }
 
+/// A pipe of a socket, for the other end.
+#[derive(Clone, Copy)]
+struct Address {
+    owner: Owner,
+    pipe: PipeId,
+    serial: u32,
+}
+
 #[derive(Default)]
 struct Side {
-    owner: OnceLock<Owner>,
-    id: AtomicU32,
+    /// None while the end is on its way to its socket.
+    address: OnceLock<Address>,
     /// ZMQ_SNDHWM and ZMQ_RCVHWM of the socket at this end.
     send_limit: AtomicU32,
     receive_limit: AtomicU32,
@@ -129,10 +152,10 @@ pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocE
 impl InprocEnd {
     /// Says which pipe of which socket this end is. News come from then on; what happened before
     /// must be looked for afterwards.
-    pub fn own(&self, owner: Owner, id: PipeId) {
-        self.sides[self.side].id.store(id, Ordering::SeqCst);
+    fn own(&self, owner: Owner, pipe: PipeId, serial: u32) {
         // An end is owned once in its life.
-        let _ = self.sides[self.side].owner.set(owner);
+        let _ = self.sides[self.side].address.set(Address { owner, pipe, serial });
+        // Either we see what the other end did, or it sees whom to tell, see `tell_peer`.
         fence(Ordering::SeqCst);
     }
 
@@ -150,12 +173,12 @@ impl InprocEnd {
     pub(super) fn read(&mut self) -> Option<Msg> {
         let Some((msg, wake)) = self.reader.pop() else {
             if self.reader.acknowledge() {
-                self.tell_peer(News::Writable);
+                self.tell_peer(Change::Writable);
             }
             return None;
         };
         if wake {
-            self.tell_peer(News::Writable);
+            self.tell_peer(Change::Writable);
         }
         Some(msg)
     }
@@ -165,7 +188,7 @@ impl InprocEnd {
     pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<Part> {
         let (part, wake) = self.reader.pop_into(to)?;
         if wake {
-            self.tell_peer(News::Writable);
+            self.tell_peer(Change::Writable);
         }
         Some(part)
     }
@@ -200,7 +223,7 @@ impl InprocEnd {
     pub fn read_straight<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
         let (len, wake) = self.reader.pop_alone(to)?;
         if wake {
-            self.tell_peer(News::Writable);
+            self.tell_peer(Change::Writable);
         }
         Some(len)
     }
@@ -249,32 +272,81 @@ impl InprocEnd {
     #[inline(always)]
     fn publish(&mut self) {
         if self.writer.publish() {
-            self.tell_peer(News::Readable);
+            self.tell_peer(Change::Readable);
         }
     }
 
     #[inline(always)]
     fn publish_freely(&mut self) {
         if self.writer.publish_freely() {
-            self.tell_peer(News::Readable);
+            self.tell_peer(Change::Readable);
         }
     }
 
+    /// If nobody owns the other end yet, who will be its owner finds out.
     #[cold]
-    fn tell_peer(&self, news: fn(PipeId) -> News) {
-        let peer = &self.sides[1 - self.side];
-        if let Some(owner) = peer.owner.get() {
-            owner.mailbox.post(owner.generation, news(peer.id.load(Ordering::SeqCst)));
+    fn tell_peer(&self, change: Change) {
+        fence(Ordering::SeqCst);
+        if let Some(&Address { owner, pipe, serial }) = self.sides[1 - self.side].address.get() {
+            owner.mailbox.post(owner.generation, News { pipe, serial, change });
         }
     }
 
-    /// Whether the other end has a socket (false: it waits for a `bind`).
-    pub fn peer_is_there(&self) -> bool {
-        self.sides[1 - self.side].owner.get().is_some()
+    /// Whether the other end has a socket (false: it is on its way there).
+    fn peer_is_there(&self) -> bool {
+        self.sides[1 - self.side].address.get().is_some()
+    }
+
+    /// Whether nobody would miss the other end if we closed this one: it has no socket yet, and there
+    /// is nothing in it for whoever gets it.
+    pub fn is_alone(&self) -> bool {
+        !self.peer_is_there() && !self.writer.has_published()
     }
 }
 
 impl PipeTable {
+    /// Makes an end a new pipe of the socket that says where news of it go to. What happened to the
+    /// end before is an event now.
+    pub fn own_inproc(&mut self, end: InprocEnd, owner: Owner, endpoint: u32) -> PipeId {
+        self.inprocs += 1;
+        self.had_inproc = true;
+        let id = self.insert(Pipe::new(Kind::Inproc(end), endpoint));
+        let Some(pipe) = self.get(id) else { return id };
+        let Some(end) = pipe.inproc() else { return id };
+        end.own(owner, id, pipe.serial);
+        // All that news could have told of. There may be room in any case: nobody found it full.
+        let closed = end.reader.writer_gone();
+        self.events.push_back(PipeEvent::Readable(id));
+        if closed {
+            self.end(id);
+        }
+        id
+    }
+
+    /// News from the other end of an inproc pipe.
+    pub fn on_news(&mut self, news: News) {
+        let id = news.pipe;
+        // The other end outlives ours by a moment, in which another pipe may get the number.
+        let Some(pipe) = self.get(id).filter(|pipe| pipe.serial == news.serial) else { return };
+        match news.change {
+            Change::Readable => {
+                if std::mem::take(&mut pipe.wants_read) {
+                    self.events.push_back(PipeEvent::Readable(id));
+                }
+            }
+            Change::Writable => {
+                if std::mem::take(&mut pipe.wants_write) {
+                    self.events.push_back(PipeEvent::Writable(id));
+                }
+            }
+            Change::Closed => {
+                if !pipe.ending {
+                    self.end(id);
+                }
+            }
+        }
+    }
+
     /// Whether there are pipes to other sockets of the process.
     pub fn has_inproc(&mut self) -> bool {
         self.had_inproc = self.inprocs != 0;
@@ -313,6 +385,97 @@ impl Drop for InprocEnd {
     fn drop(&mut self) {
         self.writer.close();
         self.reader.close();
-        self.tell_peer(News::Closed);
+        self.tell_peer(Change::Closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::PipeSet;
+    use crate::sync::Mutex;
+
+    /// Keeps what it gets.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<News>>);
+
+    impl Mailbox for Kept {
+        fn post(&self, _generation: u32, news: News) {
+            self.0.lock().push(news);
+        }
+    }
+
+    fn owner() -> (Owner, &'static Kept) {
+        let kept: &'static Kept = Box::leak(Box::default());
+        (Owner { mailbox: kept, generation: 1 }, kept)
+    }
+
+    fn send(end: &mut InprocEnd, text: &str) {
+        end.write(Msg::copy_from(text.as_bytes()).unwrap(), &mut Arena::default());
+    }
+
+    /// All that comes of an end that is owned after the other has done this.
+    fn found(acts: impl FnOnce(InprocEnd) -> Option<InprocEnd>) -> Vec<PipeEvent> {
+        let mut pipes = PipeTable::new();
+        let (connecting, binding) = pair(&InprocConfig::default(), None);
+        let kept = acts(connecting);
+        pipes.own_inproc(binding, owner().0, super::super::NO_ENDPOINT);
+        drop(kept);
+        pipes.events.into_iter().collect()
+    }
+
+    #[test]
+    fn what_happened_before_an_end_was_owned_is_found() {
+        assert_eq!(found(Some), [PipeEvent::Readable(0)]);
+        assert_eq!(found(|_gone| None), [PipeEvent::Readable(0), PipeEvent::Finished(0)]);
+        let sent_and_gone = |mut end: InprocEnd| {
+            send(&mut end, "m");
+            None
+        };
+        // It ends when that has been read.
+        assert_eq!(found(sent_and_gone), [PipeEvent::Readable(0), PipeEvent::Readable(0)]);
+    }
+
+    #[test]
+    fn an_end_without_a_word_is_alone_until_somebody_owns_the_other() {
+        let config = InprocConfig::default();
+        let (mut connecting, binding) = pair(&config, None);
+        assert!(connecting.is_alone());
+        let mut part = Msg::copy_from(b"m").unwrap();
+        part.set_more(true);
+        connecting.write(part, &mut Arena::default());
+        assert!(connecting.is_alone(), "the message is not whole");
+        send(&mut connecting, "m");
+        assert!(!connecting.is_alone());
+        let (connecting, other) = pair(&config, None);
+        drop(binding);
+        PipeTable::new().own_inproc(other, owner().0, super::super::NO_ENDPOINT);
+        assert!(!connecting.is_alone());
+        let (mut newest, _other) = pair(&InprocConfig { conflate: true, ..config }, None);
+        assert!(newest.is_alone());
+        send(&mut newest, "m");
+        assert!(!newest.is_alone());
+    }
+
+    #[test]
+    fn news_of_a_former_pipe_are_not_taken_for_the_next_ones() {
+        let mut pipes = PipeTable::new();
+        let (owner, kept) = owner();
+        let (first, first_peer) = pair(&InprocConfig::default(), None);
+        let (second, mut second_peer) = pair(&InprocConfig::default(), None);
+        let id = pipes.own_inproc(first, owner, super::super::NO_ENDPOINT);
+        pipes.remove(id);
+        assert_eq!(pipes.own_inproc(second, owner, super::super::NO_ENDPOINT), id);
+        pipes.events.clear();
+        drop(first_peer);
+        let news = std::mem::take(&mut *kept.0.lock());
+        assert!(news.iter().any(|n| n.pipe == id && n.change == Change::Closed));
+        news.into_iter().for_each(|n| pipes.on_news(n));
+        assert!(pipes.events.is_empty() && pipes.check_write(id));
+        assert!(!pipes.check_read(id));
+        send(&mut second_peer, "m");
+        let news = std::mem::take(&mut *kept.0.lock());
+        news.into_iter().for_each(|n| pipes.on_news(n));
+        assert_eq!(pipes.events, [PipeEvent::Readable(id)]);
     }
 }

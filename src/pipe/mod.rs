@@ -19,7 +19,7 @@ use crate::msg::{Arena, Msg};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use fan::Fan;
-use inproc::{InprocEnd, News};
+use inproc::InprocEnd;
 use parts::Parts;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -267,13 +267,6 @@ impl PipeTable {
         self.insert(Pipe::new(Kind::Wire(Box::new(wire)), endpoint))
     }
 
-    /// A new pipe to another socket.
-    pub fn add_inproc(&mut self, end: InprocEnd, endpoint: u32) -> PipeId {
-        self.inprocs += 1;
-        self.had_inproc = true;
-        self.insert(Pipe::new(Kind::Inproc(end), endpoint))
-    }
-
     /// The pipe with this number.
     pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
         self.spread();
@@ -364,12 +357,13 @@ impl PipeTable {
 
     /// The peer is gone for good: the pipe ends when what came before has been read.
     pub fn end(&mut self, id: PipeId) {
+        let unread = self.check_read(id);
         let Some(pipe) = self.get(id) else { return };
         pipe.ending = true;
         pipe.parts.clear();
-        if pipe.lingering || (pipe.wants_read && !self.check_read(id)) {
+        if !unread {
             self.events.push_back(PipeEvent::Finished(id));
-        } else if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
+        } else if std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
     }
@@ -714,27 +708,6 @@ impl PipeTable {
             let id = self.dirty[at];
             self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
         })
-    }
-
-    /// News from the other end of an inproc pipe.
-    pub fn on_news(&mut self, news: News) {
-        match news {
-            News::Readable(id) => {
-                if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_read)) {
-                    self.events.push_back(PipeEvent::Readable(id));
-                }
-            }
-            News::Writable(id) => {
-                if self.get(id).is_some_and(|p| std::mem::take(&mut p.wants_write)) {
-                    self.events.push_back(PipeEvent::Writable(id));
-                }
-            }
-            News::Closed(id) => {
-                if self.get(id).is_some_and(|p| matches!(p.kind, Kind::Inproc(_)) && !p.ending) {
-                    self.end(id);
-                }
-            }
-        }
     }
 
     /// Reads from the kernel if it may have bytes for this pipe and nothing is here. True if a

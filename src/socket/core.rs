@@ -101,8 +101,8 @@ pub struct Core {
     pub(super) spin_out: Spin,
     /// Whether it pays to wait for that at all, where the message could be copied.
     pub(super) catching_up: Learnt,
-    /// An empty list for the mailbox.
-    spare_mail: Vec<Mail>,
+    /// Empty lists for the mailbox.
+    spare_mail: Mail,
     /// The last wait was a long one.
     pub(super) rested: bool,
     /// Keeps the pattern from being called while it is called.
@@ -158,7 +158,7 @@ impl Core {
             spin: Spin::new(),
             spin_out: Spin::new(),
             catching_up: Learnt::new(),
-            spare_mail: Vec::new(),
+            spare_mail: Mail::default(),
             rested: false,
             pumping: false,
         }
@@ -225,15 +225,12 @@ impl Core {
     #[cold]
     fn open_mail(&mut self) {
         let mut mails = self.socket.take_mail(std::mem::take(&mut self.spare_mail));
-        for mail in mails.drain(..) {
-            match mail {
-                Mail::News(news) => self.pipes.on_news(news),
-                Mail::Attach(end) => {
-                    self.attach_inproc(*end, NO_ENDPOINT, false);
-                }
-            }
+        // Those that go make room for those that come.
+        mails.news.drain(..).for_each(|news| self.pipes.on_news(news));
+        for end in std::mem::take(&mut mails.arrivals).into_values() {
+            self.attach_inproc(end, NO_ENDPOINT, false);
         }
-        mails.shrink_to(64);
+        mails.news.shrink_to(64);
         self.spare_mail = mails;
         self.pump();
     }
@@ -256,18 +253,13 @@ impl Core {
 
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
         let owner = Owner { mailbox: self.socket, generation: self.key.generation };
-        let id = self.pipes.add_inproc(end, endpoint);
+        let id = self.pipes.own_inproc(end, owner, endpoint);
         self.pipes.conflate = self.conflates();
         if ours {
             self.assign_routing_id(id);
         }
-        if let Some(end) = self.pipes.get(id).and_then(|p| p.inproc()) {
-            end.own(owner, id);
-        }
         self.attach_pattern(id, ours);
         self.pattern.connected(&mut self.pipes, id);
-        // What was written before we owned the end made no news.
-        self.pipes.events.push_back(PipeEvent::Readable(id));
         id
     }
 
@@ -357,6 +349,7 @@ impl Core {
     /// Ends a pipe and what it belongs to.
     pub(super) fn remove_pipe(&mut self, id: PipeId) {
         self.detach_pattern(id);
+        self.withdraw_far_end(id);
         self.pipe_removed_from_endpoint(id);
         self.pipes.remove(id);
     }
@@ -622,10 +615,8 @@ impl Core {
         // Whoever waits for the kernel to take it returns without looking at it again.
         self.pipes.own_lent();
         self.closing = true;
-        for mail in self.socket.close_mailbox() {
-            // A peer's end that is dropped tells the peer.
-            drop(mail);
-        }
+        // A peer's end that is dropped tells the peer.
+        drop(self.socket.close_mailbox());
         self.flush_held();
         self.close_endpoints();
         for id in self.pipes.ids() {

@@ -1,16 +1,17 @@
 //! bind, connect, unbind, disconnect, and the life of a connection up to its handshake.
 
+use super::Socket;
 use super::connecting::Connecter;
 use super::core::Core;
 use super::driver::{self, Timer};
 use super::monitor::event;
-use super::{Mail, Socket};
 use crate::connection::opening::Opening;
-use crate::context::registry::{Binder, Waiting};
+use crate::context::registry::Binder;
 use crate::error::{Error, Result};
 use crate::options::{self, SocketOptions};
 use crate::pattern::{Pattern, PipeId};
-use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire, inproc};
+use crate::pipe::inproc::{self, InprocEnd};
+use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
 use crate::transport::{AcceptError, Address, BindError, Listener, Route, Stream};
@@ -42,7 +43,17 @@ pub(super) enum Kind {
     Listener(Listener),
     Connecter(Box<Connecter>),
     InprocBinding(String),
-    InprocConnection(String),
+    InprocConnection(FarEnd),
+}
+
+/// Where a `connect` to a name in the process left the binding side's end.
+pub(super) enum FarEnd {
+    /// With its socket.
+    Owned,
+    /// Waits for somebody to bind the name.
+    Waits { name: String, number: u64 },
+    /// In the mailbox of who has bound it, if not taken out since.
+    Sent { to: Binder, number: u64 },
 }
 
 /// Whether this is the endpoint of that name. A bound one goes by its resolved name only: two
@@ -202,7 +213,7 @@ impl Core {
         drop(registry);
         self.add_endpoint(given.to_owned(), Kind::InprocBinding(name.to_owned()));
         given.clone_into(&mut self.last_endpoint);
-        for Waiting { end, .. } in waiting {
+        for end in waiting {
             end.set_limits(config.send_limit, config.receive_limit);
             self.attach_inproc(end, NO_ENDPOINT, false);
         }
@@ -254,33 +265,60 @@ impl Core {
         let mine = self.inproc_config();
         let context = self.context.clone();
         let mut registry = context.registry.lock();
-        let kind = Kind::InprocConnection(name.to_owned());
-        let number = self.add_endpoint(given.to_owned(), kind);
         given.clone_into(&mut self.last_endpoint);
-        if let Some((binder, config)) = registry.find(name).cloned() {
-            let (end, far) = inproc::pair(&mine, Some(&config));
+        let Some((binder, config)) = registry.find(name).cloned() else {
+            let (end, far) = inproc::pair(&mine, None);
+            let number = registry.wait(name, far);
             drop(registry);
-            if binder == self.binder() {
-                // A socket connected to itself.
-                self.attach_inproc(end, number, true);
-                self.attach_inproc(far, NO_ENDPOINT, false);
-                return Ok(());
-            }
-            self.attach_inproc(end, number, true);
-            let there = super::find(binder.index);
-            let mail = Mail::Attach(Box::new(far));
-            if there.is_none_or(|s| s.send_mail(binder.generation, mail).is_err()) {
-                // The binder closed at this very moment: its end is dropped, ours ends.
-                self.process_mail();
-            }
+            let far = FarEnd::Waits { name: name.to_owned(), number };
+            let endpoint = self.add_endpoint(given.to_owned(), Kind::InprocConnection(far));
+            self.attach_inproc(end, endpoint, true);
+            return Ok(());
+        };
+        drop(registry);
+        let (end, far) = inproc::pair(&mine, Some(&config));
+        let kind = Kind::InprocConnection(FarEnd::Owned);
+        let endpoint = self.add_endpoint(given.to_owned(), kind);
+        self.attach_inproc(end, endpoint, true);
+        if binder == self.binder() {
+            // A socket connected to itself.
+            self.attach_inproc(far, NO_ENDPOINT, false);
             return Ok(());
         }
-        let (end, far) = inproc::pair(&mine, None);
-        let from = self.binder();
-        registry.wait(name, Waiting { end: far, from });
-        drop(registry);
-        self.attach_inproc(end, number, true);
+        let there = super::find(binder.index);
+        match there.and_then(|socket| socket.send_end(binder.generation, far)) {
+            Some(number) => {
+                let far = FarEnd::Sent { to: binder, number };
+                if let Some(endpoint) = self.endpoint(endpoint) {
+                    endpoint.kind = Kind::InprocConnection(far);
+                }
+            }
+            // The binder closed at this very moment: its end is dropped, ours ends.
+            None => self.process_mail(),
+        }
         Ok(())
+    }
+
+    /// Before a pipe is closed: takes the far end back if its socket has not found it yet, and would
+    /// find nothing in it. Who comes and goes without a word leaves nothing behind, even if nobody
+    /// ever binds the name, or who has bound it never looks.
+    pub(super) fn withdraw_far_end(&mut self, id: PipeId) {
+        let Some(pipe) = self.pipes.get(id) else { return };
+        if !pipe.inproc().is_some_and(InprocEnd::is_alone) {
+            return;
+        }
+        let number = pipe.endpoint;
+        let Some(endpoint) = self.endpoint(number) else { return };
+        let Kind::InprocConnection(far) = &mut endpoint.kind else { return };
+        // Whatever it was, there is nothing to take back any more. It is dropped with no lock held
+        // but ours.
+        drop(match std::mem::replace(far, FarEnd::Owned) {
+            FarEnd::Owned => None,
+            FarEnd::Waits { name, number } => self.context.registry.lock().withdraw(&name, number),
+            FarEnd::Sent { to, number } => {
+                super::find(to.index).and_then(|socket| socket.withdraw(to.generation, number))
+            }
+        });
     }
 
     fn find_endpoints(&self, name: &str) -> Vec<u32> {
@@ -321,16 +359,10 @@ impl Core {
         let serial = endpoint.serial;
         match &endpoint.kind {
             Kind::Listener(_) => self.close_listener(number),
-            Kind::Connecter(_) => {}
+            Kind::Connecter(_) | Kind::InprocConnection(_) => {}
             Kind::InprocBinding(name) => {
                 let name = name.clone();
                 self.context.registry.lock().unbind(&name, self.binder());
-            }
-            Kind::InprocConnection(name) => {
-                let name = name.clone();
-                if !self.closing {
-                    self.context.registry.lock().forget_waiting(&name, self.binder());
-                }
             }
         }
         for id in self.pipes.ids() {

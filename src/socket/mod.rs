@@ -31,7 +31,8 @@ use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
 use lane::Lanes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -42,18 +43,23 @@ const LIVE: u32 = 0x7a6d_7101;
 /// Marks a slot that is not.
 const DEAD: u32 = 0xdead_7a6d;
 
-/// What another thread leaves for a socket without taking its lock.
-pub(crate) enum Mail {
-    News(News),
-    /// A peer connected to a name we bound.
-    Attach(Box<InprocEnd>),
+/// What other threads left for a socket without taking its lock.
+#[derive(Default)]
+struct Mail {
+    /// News of pipes that the socket has.
+    news: Vec<News>,
+    /// The ends of pipes whose peers connected to a name we bound, oldest first. A peer that goes
+    /// before anything came of it takes its own back.
+    arrivals: BTreeMap<u64, InprocEnd>,
 }
 
 #[derive(Default)]
 struct Mails {
     /// Which incarnation they are for; none while the socket is closed.
     generation: Option<u32>,
-    waiting: Vec<Mail>,
+    waiting: Mail,
+    /// Of the next arrival.
+    number: u64,
 }
 
 /// A slot for a socket. Handles given to C point here. Two threads that use two sockets do not write
@@ -217,7 +223,7 @@ impl Socket {
             }
         };
         let generation = socket.generation.load(Ordering::SeqCst);
-        *socket.mails.lock() = Mails { generation: Some(generation), waiting: Vec::new() };
+        *socket.mails.lock() = Mails { generation: Some(generation), ..Mails::default() };
         socket.has_mail.store(false, Ordering::SeqCst);
         socket.stopped.store(false, Ordering::SeqCst);
         socket.process.store(thread::process_generation(), Ordering::SeqCst);
@@ -379,13 +385,27 @@ impl Socket {
         }
     }
 
-    /// Leaves mail for incarnation `generation`. Gives it back if that is gone.
-    pub(crate) fn send_mail(&self, generation: u32, mail: Mail) -> std::result::Result<(), Mail> {
-        let mut mails = self.mails.lock();
-        if mails.generation != Some(generation) {
-            return Err(mail);
-        }
-        mails.waiting.push(mail);
+    /// Leaves the end of a pipe to a name that incarnation `generation` has bound; the number is for
+    /// [`Socket::withdraw`]. `None` if the incarnation is gone: the end is dropped.
+    fn send_end(&self, generation: u32, end: InprocEnd) -> Option<u64> {
+        let mut mails = self.mails_of(generation)?;
+        mails.number += 1;
+        let number = mails.number;
+        mails.waiting.arrivals.insert(number, end);
+        self.mail_came(mails);
+        Some(number)
+    }
+
+    /// Takes an end back that the socket has not found yet.
+    fn withdraw(&self, generation: u32, number: u64) -> Option<InprocEnd> {
+        self.mails_of(generation)?.waiting.arrivals.remove(&number)
+    }
+
+    fn mails_of(&self, generation: u32) -> Option<MutexGuard<'_, Mails>> {
+        Some(self.mails.lock()).filter(|mails| mails.generation == Some(generation))
+    }
+
+    fn mail_came(&self, mails: MutexGuard<'_, Mails>) {
         self.has_mail.store(true, Ordering::SeqCst);
         drop(mails);
         self.signal.notify_descriptor();
@@ -394,7 +414,6 @@ impl Socket {
         {
             hook();
         }
-        Ok(())
     }
 
     fn set_hook(&self, hook: Option<Hook>) {
@@ -408,22 +427,25 @@ impl Socket {
     }
 
     /// Takes what waits; `empty` is left in its place, so that no memory is allocated.
-    fn take_mail(&self, empty: Vec<Mail>) -> Vec<Mail> {
+    fn take_mail(&self, empty: Mail) -> Mail {
         let mut mails = self.mails.lock();
         self.has_mail.store(false, Ordering::SeqCst);
         std::mem::replace(&mut mails.waiting, empty)
     }
 
-    fn close_mailbox(&self) -> Vec<Mail> {
+    fn close_mailbox(&self) -> Mail {
         self.mails.lock().generation = None;
-        self.take_mail(Vec::new())
+        self.take_mail(Mail::default())
     }
 }
 
 impl Mailbox for Socket {
     fn post(&self, generation: u32, news: News) {
         // A closed socket has no use for news.
-        let _ = self.send_mail(generation, Mail::News(news));
+        if let Some(mut mails) = self.mails_of(generation) {
+            mails.waiting.news.push(news);
+            self.mail_came(mails);
+        }
     }
 }
 

@@ -386,6 +386,14 @@ impl Writer {
         shared.reader_asleep.load(Ordering::SeqCst) && shared.wake_reader()
     }
 
+    /// Whether the reader could ever see a message of this writer, or has seen one.
+    pub fn has_published(&self) -> bool {
+        if let Some(latest) = &self.0.latest {
+            return latest.lock().is_some();
+        }
+        self.0.published.0.load(Ordering::Relaxed) != 0
+    }
+
     /// Says that nothing more will be written.
     pub fn close(&mut self) {
         self.0.writer_gone.store(true, Ordering::Release);
