@@ -92,7 +92,7 @@ fn tx(c: &mut Criterion) {
             let mut queue = TxQueue::new(Framing::V2, false);
             b.iter(|| {
                 for _ in 0..count {
-                    queue.push(Msg::copy_from(&body).unwrap());
+                    queue.push(&mut Msg::copy_from(&body).unwrap()).unwrap();
                 }
                 let mut left = queue.bytes();
                 assert!(queue.flush(ours.as_fd()).unwrap());
@@ -110,7 +110,7 @@ fn tx(c: &mut Criterion) {
     group.bench_function("push_flush_one/64", |b| {
         let mut queue = TxQueue::new(Framing::V2, false);
         b.iter(|| {
-            queue.push(Msg::copy_from(&body).unwrap());
+            queue.push(&mut Msg::copy_from(&body).unwrap()).unwrap();
             assert!(queue.flush(ours.as_fd()).unwrap());
             assert_eq!(theirs.read(&mut sink).unwrap(), 66);
         });

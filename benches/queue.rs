@@ -24,7 +24,7 @@ fn one_by_one(c: &mut Criterion) {
             let (mut writer, mut reader) = ring::queue(1000, false);
             b.iter(|| {
                 assert!(writer.has_room());
-                writer.push(Msg::copy_from(&body).unwrap());
+                writer.push(&mut Msg::copy_from(&body).unwrap()).unwrap();
                 black_box(writer.publish());
                 black_box(reader.pop().unwrap());
             });
@@ -44,7 +44,7 @@ fn burst(c: &mut Criterion) {
             b.iter(|| {
                 for _ in 0..BURST {
                     assert!(writer.has_room());
-                    writer.push(Msg::copy_from(&body).unwrap());
+                    writer.push(&mut Msg::copy_from(&body).unwrap()).unwrap();
                 }
                 black_box(writer.publish());
                 while let Some(msg) = reader.pop() {
@@ -77,7 +77,7 @@ fn pass(count: u64, body: &[u8]) -> Duration {
         scope.spawn(move || {
             for _ in 0..count {
                 wait_until(|| writer.has_room());
-                writer.push(Msg::copy_from(body).unwrap());
+                writer.push(&mut Msg::copy_from(body).unwrap()).unwrap();
                 black_box(writer.publish());
             }
         });

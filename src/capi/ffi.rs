@@ -3,7 +3,8 @@
 use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use std::ffi::{CStr, c_char, c_int, c_long, c_ulong};
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Sets `errno` of the calling thread.
@@ -94,6 +95,76 @@ pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T) -> Result<&'a mut T> 
     }
     // SAFETY: aligned and, if not null, valid by contract.
     unsafe { pointer.as_mut() }.ok_or(Error::Fault)
+}
+
+/// Whether `count` things of this type can be one object. No length or count of C's is used before
+/// it was checked here: what no object can have is a mistake in the caller's arithmetic, -1 mostly.
+#[inline]
+fn fits<T>(count: usize) -> bool {
+    count <= isize::MAX as usize / size_of::<T>().max(1)
+}
+
+/// What C points at, `count` times; `EFAULT` for null and misaligned pointers, `ENOMEM` for a count
+/// that no object can have. A pointer to nothing may be null.
+///
+/// # Safety
+/// Any other pointer must be valid for `'a`, and nothing may write to it meanwhile.
+#[inline]
+pub(crate) unsafe fn slice<'a, T>(pointer: *const T, count: usize) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if !fits::<T>(count) {
+        return Err(Error::NoMemory);
+    }
+    if pointer.is_null() || !pointer.is_aligned() {
+        return Err(Error::Fault);
+    }
+    // SAFETY: not null, aligned, not too long, and valid by contract.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// The same of what C lets us write to.
+///
+/// # Safety
+/// Any other pointer must be valid for `'a`, and nobody else may use it meanwhile.
+#[inline]
+pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, count: usize) -> Result<&'a mut [T]> {
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    if !fits::<T>(count) {
+        return Err(Error::NoMemory);
+    }
+    if pointer.is_null() || !pointer.is_aligned() {
+        return Err(Error::Fault);
+    }
+    // SAFETY: not null, aligned, not too long, and valid by contract.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
+}
+
+/// The bytes of a buffer of C's, see [`slice`].
+///
+/// # Safety
+/// As for [`slice`].
+#[inline]
+pub(crate) unsafe fn bytes<'a>(buffer: *const c_void, len: usize) -> Result<&'a [u8]> {
+    // SAFETY: passed on.
+    unsafe { slice(buffer.cast::<u8>(), len) }
+}
+
+/// The room in a buffer of C's, initialised or not. A length that no object can have means the
+/// longest there can be: libzmq, too, writes what there is, and not more.
+///
+/// # Safety
+/// As for [`slice_mut`], as far as `len` can be true.
+#[inline]
+pub(crate) unsafe fn room<'a>(
+    buffer: *mut c_void,
+    len: usize,
+) -> Result<&'a mut [MaybeUninit<u8>]> {
+    // SAFETY: passed on.
+    unsafe { slice_mut(buffer.cast(), len.min(isize::MAX as usize)) }
 }
 
 /// The bytes of a C string, without its zero; `EFAULT` for null.

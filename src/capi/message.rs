@@ -1,7 +1,7 @@
 //! Messages: `zmq_msg_*`, but for sending and receiving.
 
 use super::constants::{ZMQ_MORE, ZMQ_SHARED, ZMQ_SRCFD};
-use super::ffi::{fail, guard, message, message_mut, place, string};
+use super::ffi::{bytes, fail, guard, message, message_mut, place, string};
 use super::types::{zmq_free_fn_ptr, zmq_msg_t};
 use crate::error::{Error, Result};
 use crate::msg::{ForeignFree, Msg};
@@ -57,12 +57,8 @@ pub unsafe extern "C" fn zmq_msg_init_data(
 ) -> c_int {
     guard(|| {
         let place = place(msg)?;
-        if size > isize::MAX as usize {
-            return Err(Error::NoMemory);
-        }
-        if data.is_null() && size != 0 {
-            return Err(Error::Fault);
-        }
+        // SAFETY: not looked at here.
+        unsafe { bytes(data, size)? };
         let free = free_fn.map(|function| ForeignFree { function, hint });
         // SAFETY: C keeps `data` valid until it is freed, and gives room for a message.
         unsafe { Msg::write_foreign(place, data.cast(), size, free) };
@@ -103,8 +99,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     guard(|| unsafe {
         message(dest)?;
         let src = message_mut(src)?;
-        src.make_shareable()?;
-        let copy = src.share();
+        let copy = src.share()?;
         *message_mut(dest)? = copy;
         Ok(0)
     })

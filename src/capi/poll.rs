@@ -1,11 +1,12 @@
 //! Waiting for several sockets, and proxies: zmq_poll(3), zmq_proxy(3).
 
-use super::ffi::guard;
+use super::ffi::{guard, slice_mut};
 use super::types::zmq_pollitem_t;
 use crate::error::{Error, Result};
 use crate::socket::Socket;
 use crate::socket::poll::{self, Item, Source};
 use crate::socket::proxy;
+use crate::util::memory;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::time::Duration;
 
@@ -22,16 +23,14 @@ pub unsafe extern "C" fn zmq_poll(
         if count == 0 {
             return pause(timeout);
         }
-        if items_.is_null() || !items_.is_aligned() {
-            return Err(Error::Fault);
-        }
-        // SAFETY: not null, aligned, and the caller gives `count` items.
-        let items = unsafe { std::slice::from_raw_parts_mut(items_, count) };
+        // SAFETY: the caller gives `count` items.
+        let items = unsafe { slice_mut(items_, count)? };
         let mut few = [Item { source: Source::Descriptor(-1), events: 0, ready: 0 }; 8];
         let mut many = Vec::new();
         let list = if count <= few.len() {
             &mut few[..count]
         } else {
+            memory::reserve(&mut many, count)?;
             many.resize(count, few[0]);
             &mut many[..]
         };

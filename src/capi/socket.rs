@@ -1,13 +1,12 @@
 //! Sockets: zmq_socket(3), zmq_bind(3), zmq_send(3) and their kin.
 
-use super::ffi::{fail, guard, message_mut, string};
+use super::ffi::{bytes, fail, guard, message_mut, room, slice, slice_mut, string};
 use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::socket::Socket;
 use libc::iovec;
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::ptr;
 use zeroize::Zeroizing;
 
@@ -64,8 +63,9 @@ pub unsafe extern "C" fn zmq_setsockopt(
             }
             None
         } else {
-            // SAFETY: the caller gives `optvallen` readable bytes.
-            Some(unsafe { std::slice::from_raw_parts(optval.cast::<u8>(), optvallen) })
+            // SAFETY: the caller gives `optvallen` readable bytes. What no object can have is no
+            // value of any option.
+            Some(unsafe { bytes(optval, optvallen) }.map_err(|_| Error::Invalid)?)
         };
         socket.set_option(option, value).map(|()| 0)
     })
@@ -89,12 +89,13 @@ pub unsafe extern "C" fn zmq_getsockopt(
         // SAFETY: not null; the caller gives a size and a buffer of that size.
         unsafe {
             let capacity = ptr::read_unaligned(optvallen);
+            let to = slice_mut(optval.cast::<u8>(), capacity).map_err(|_| Error::Invalid)?;
             // It may be a password.
             let value = Zeroizing::new(socket.get_option(option, capacity)?);
-            ptr::copy_nonoverlapping(value.as_ptr(), optval.cast::<u8>(), value.len());
+            let (start, rest) = to.split_at_mut_checked(value.len()).ok_or(Error::Invalid)?;
+            start.copy_from_slice(&value);
             // A caller with a larger integer than the option's reads the right value.
-            let rest = capacity - value.len();
-            ptr::write_bytes(optval.cast::<u8>().add(value.len()), 0, rest);
+            rest.fill(0);
             ptr::write_unaligned(optvallen, value.len());
         }
         Ok(0)
@@ -158,12 +159,13 @@ unsafe extern "C" fn send_straight(
     flags: c_int,
 ) -> c_int {
     // Nothing here panics.
-    if !buf.is_null() && len.wrapping_sub(1) < STRAIGHT_LIMIT && flags & SNDMORE == 0 {
+    if len.wrapping_sub(1) < STRAIGHT_LIMIT
+        && flags & SNDMORE == 0
         // SAFETY: the caller's buffer stays valid during this call.
-        let bytes = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
-        if socket.send_straight(bytes) {
-            return len as c_int;
-        }
+        && let Ok(bytes) = unsafe { bytes(buf, len) }
+        && socket.send_straight(bytes)
+    {
+        return len as c_int;
     }
     // SAFETY: passed on.
     unsafe { send_anyhow(socket, buf, len, flags) }
@@ -179,12 +181,9 @@ unsafe extern "C" fn send_anyhow(
     flags: c_int,
 ) -> c_int {
     guard(|| {
-        if buf.is_null() && len != 0 {
-            return Err(Error::Fault);
-        }
         let (more, dont_wait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
         // SAFETY: the caller's buffer stays valid during this call.
-        unsafe { socket.send_bytes(buf.cast(), len, more, dont_wait)? };
+        socket.send_bytes(unsafe { bytes(buf, len)? }, more, dont_wait)?;
         Ok(size(len))
     })
 }
@@ -200,11 +199,11 @@ pub unsafe extern "C" fn zmq_send_const(
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };
-        if buf.is_null() && len != 0 {
-            return Err(Error::Fault);
-        }
         // SAFETY: valid for ever by the caller's promise.
-        let mut msg = unsafe { Msg::foreign(buf.cast_mut().cast(), len, None) };
+        let mut msg = unsafe {
+            bytes(buf, len)?;
+            Msg::foreign(buf.cast_mut().cast(), len, None)
+        };
         socket.send(&mut msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
         Ok(size(len))
     })
@@ -239,12 +238,11 @@ unsafe extern "C" fn receive_straight(
     flags: c_int,
 ) -> c_int {
     // Nothing here panics.
-    if !buf.is_null() {
-        // SAFETY: the caller gives `len` writable bytes, initialised or not.
-        let to = unsafe { std::slice::from_raw_parts_mut(buf.cast::<MaybeUninit<u8>>(), len) };
-        if let Some(received) = socket.receive_straight(to) {
-            return received as c_int;
-        }
+    // SAFETY: the caller gives `len` writable bytes, initialised or not.
+    if let Ok(to) = unsafe { room(buf, len) }
+        && let Some(received) = socket.receive_straight(to)
+    {
+        return received as c_int;
     }
     // SAFETY: passed on.
     unsafe { receive_anyhow(socket, buf, len, flags) }
@@ -260,12 +258,9 @@ unsafe extern "C" fn receive_anyhow(
     flags: c_int,
 ) -> c_int {
     guard(|| {
-        let to = if buf.is_null() || len == 0 {
-            &mut []
-        } else {
-            // SAFETY: the caller gives `len` writable bytes, initialised or not.
-            unsafe { std::slice::from_raw_parts_mut(buf.cast::<MaybeUninit<u8>>(), len) }
-        };
+        // SAFETY: the caller gives `len` writable bytes, initialised or not. An empty message needs no
+        // buffer.
+        let to = unsafe { room(buf, len) }.unwrap_or(&mut []);
         let received = socket.receive_into(to, flags & DONTWAIT != 0)?;
         if buf.is_null() && len != 0 && received != 0 {
             return Err(Error::Fault);
@@ -347,15 +342,14 @@ pub unsafe extern "C" fn zmq_sendiov(
         if count == 0 || iov.is_null() {
             return Err(Error::Invalid);
         }
+        // SAFETY: the caller gives `count` vectors, aligned or not.
+        unsafe { slice(iov.cast::<[u8; size_of::<iovec>()]>(), count)? };
         let mut sent = 0;
         for at in 0..count {
             // SAFETY: the caller gives `count` vectors of readable bytes.
             let mut msg = unsafe {
                 let vector = ptr::read_unaligned(iov.add(at));
-                if vector.iov_base.is_null() && vector.iov_len != 0 {
-                    return Err(Error::Fault);
-                }
-                Msg::borrowed(vector.iov_base.cast(), vector.iov_len)
+                Msg::borrowed(bytes(vector.iov_base, vector.iov_len)?)
             };
             sent = msg.len();
             // Without ZMQ_SNDMORE each buffer is a message of its own, as in libzmq.

@@ -1,7 +1,7 @@
 //! Errors, version, capabilities, Z85, CURVE keys, counters, stopwatches and threads.
 
 use super::constants::{ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH};
-use super::ffi::{errno, guard, reference, reference_mut, string};
+use super::ffi::{errno, guard, reference, reference_mut, slice, slice_mut, string};
 use super::types::zmq_thread_fn_ptr;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI32, Ordering};
@@ -9,7 +9,6 @@ use crate::util::{capabilities, keys, strerror, z85};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::slice;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -58,15 +57,14 @@ pub unsafe extern "C" fn zmq_z85_encode(
 ) -> *mut c_char {
     guard(|| {
         let len = z85::encoded_len(size).ok_or(Error::Invalid)?;
-        if dest.is_null() || (data.is_null() && size != 0) || len >= isize::MAX as usize {
+        if dest.is_null() {
             return Err(Error::Fault);
         }
         // SAFETY: C gives `size` bytes, and room for five characters for every four, and a zero.
-        unsafe {
-            let data = if size == 0 { &[] } else { slice::from_raw_parts(data, size) };
-            let text = dest.cast::<u8>();
-            z85::encode_to(slice::from_raw_parts_mut(text, len), data);
-            text.add(len).write(0);
+        let (data, text) = unsafe { (slice(data, size)?, slice_mut(dest.cast(), len + 1)?) };
+        if let Some((end, text)) = text.split_last_mut() {
+            z85::encode_to(text, data);
+            *end = 0;
         }
         Ok(dest)
     })
@@ -83,18 +81,15 @@ pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, text: *const c_char) -> *
             return Err(Error::Fault);
         }
         // SAFETY: C gives room for four bytes for every five characters.
-        let bytes = unsafe { slice::from_raw_parts_mut(dest, len) };
+        let bytes = unsafe { slice_mut(dest, len)? };
         if z85::decode_to(bytes, text) { Ok(dest) } else { Err(Error::Invalid) }
     })
 }
 
 /// Writes a key as Z85 and a zero to memory of C.
 unsafe fn store_key(to: *mut c_char, key: &[u8; keys::KEY_LEN]) -> Result<()> {
-    if to.is_null() {
-        return Err(Error::Fault);
-    }
     // SAFETY: zmq_curve_keypair(3): the buffers have 41 bytes.
-    let text = unsafe { slice::from_raw_parts_mut(to.cast::<u8>(), keys::KEY_TEXT_LEN + 1) };
+    let text = unsafe { slice_mut(to.cast::<u8>(), keys::KEY_TEXT_LEN + 1)? };
     text[keys::KEY_TEXT_LEN] = 0;
     z85::encode_to(&mut text[..keys::KEY_TEXT_LEN], key);
     Ok(())

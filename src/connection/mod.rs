@@ -12,6 +12,7 @@ pub mod tx;
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use crate::sys::prefetch::prefetch;
+use crate::util::memory;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -158,20 +159,18 @@ impl Connection {
     }
 
     /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
-    pub fn push_subscription(&mut self, msg: Msg) {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub fn push_subscription(&mut self, msg: Msg) -> Result<()> {
         let translated =
             self.subscribe_commands.then(|| command::subscription_to_command(msg.data()));
-        let body = translated.flatten().map(|(name, topic)| {
-            let mut body = Vec::with_capacity(name.len() + topic.len());
-            body.extend_from_slice(name);
-            body.extend_from_slice(topic);
-            Msg::copy_from(&body)
-        });
-        match body {
-            Some(Ok(body)) => self.tx.push_command(body),
-            // Without memory for a command the message form still says the same to every peer.
-            _ => self.tx.push_control(msg),
-        }
+        let Some((name, topic)) = translated.flatten() else { return self.tx.push_control(msg) };
+        let mut body = Msg::with_size(name.len() + topic.len())?;
+        let (first, rest) = body.data_mut().split_at_mut(name.len());
+        first.copy_from_slice(name);
+        rest.copy_from_slice(topic);
+        self.tx.push_command(body)
     }
 
     /// The next frame of a whole message, reading from the kernel if it may have bytes, unless the
@@ -319,15 +318,13 @@ impl Connection {
         let mut body = Vec::with_capacity(8);
         let ttl = u16::try_from(self.heartbeat.ttl / 100).unwrap_or(u16::MAX);
         command::append_ping(&mut body, ttl, &[]);
-        self.push_command(&body);
-        self.ping_pending = true;
+        // Without memory for it there is nothing to be answered.
+        self.ping_pending |= self.push_command(&body).is_ok();
         true
     }
 
-    fn push_command(&mut self, body: &[u8]) {
-        if let Ok(body) = Msg::copy_from(body) {
-            self.tx.push_command(body);
-        }
+    fn push_command(&mut self, body: &[u8]) -> Result<()> {
+        self.tx.push_command(Msg::copy_from(body)?)
     }
 
     /// Acts on a command of the peer; a subscription comes back as the message patterns expect.
@@ -342,9 +339,9 @@ impl Connection {
         }
         if let Command::Ping { ttl, context } = parsed {
             self.peer_ttl = (ttl > 0).then(|| Duration::from_millis(u64::from(ttl) * 100));
-            let mut pong = Vec::with_capacity(8 + context.len());
+            let mut pong = memory::with_room(8 + context.len())?;
             command::append_pong(&mut pong, context);
-            self.push_command(&pong);
+            self.push_command(&pong)?;
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.
         Ok(None)

@@ -327,20 +327,20 @@ fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
     for number in 0..300 {
         let bytes = body(number, len + number % 3);
         // SAFETY: `make_owned` below replaces it.
-        let mut msg = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+        let mut msg = unsafe { Msg::borrowed(&bytes) };
         msg.set_more(number % 5 == 1);
         if msg.more() || number % 5 == 2 || !writer.tx.push_bytes(&bytes) {
             if msg.more() {
                 msg.make_owned().unwrap();
             }
-            writer.tx.push(msg);
+            writer.tx.push(&mut msg).unwrap();
         }
         if number % 7 == 0 {
-            writer.push_command(b"\x04PING\0\0");
+            writer.push_command(b"\x04PING\0\0").unwrap();
         }
         let empty = !writer.tx.blocked() && writer.flush().unwrap();
         if !empty && writer.tx.borrowed() {
-            writer.tx.make_owned().unwrap();
+            writer.tx.make_owned();
         }
     }
     assert!(writer.tx.blocked());
@@ -388,11 +388,11 @@ fn encrypted_frames_of_all_lengths_and_kinds() {
         let mut msg = Msg::copy_from(&bytes).unwrap();
         msg.set_more(more);
         if more || !writer.tx.push_bytes(&bytes) {
-            writer.tx.push(msg);
+            writer.tx.push(&mut msg).unwrap();
         }
         expected.push((bytes, more));
     }
-    writer.tx.push(Msg::copy_from(b"the end").unwrap());
+    writer.tx.push(&mut Msg::copy_from(b"the end").unwrap()).unwrap();
     expected.push((b"the end".to_vec(), false));
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {

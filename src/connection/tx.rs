@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::net;
+use crate::util::memory;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
 use std::collections::VecDeque;
@@ -34,6 +35,9 @@ struct Chunk {
     bytes: Vec<u8>,
     /// A large body that follows `bytes`.
     body: Option<Msg>,
+    /// Room for a copy of the large body, which belongs to the caller of the running send call: that
+    /// there is memory has to be known before the message is accepted.
+    room: Option<Msg>,
     /// How much of `bytes` and `body` the kernel has taken.
     sent: usize,
     /// Messages that end in this chunk.
@@ -61,10 +65,40 @@ impl Chunk {
         self.body.is_some() || self.clear.body.is_some()
     }
 
-    fn make_owned(&mut self) -> Result<()> {
-        let bodies = self.body.iter_mut().chain(&mut self.clear.body);
-        bodies.into_iter().try_for_each(Msg::make_owned)
+    /// Copies a body that is the caller's.
+    fn make_owned(&mut self) {
+        let mut bodies = self.body.iter_mut().chain(&mut self.clear.body);
+        if let (Some(mut copy), Some(body)) = (self.room.take(), bodies.next()) {
+            copy.data_mut().copy_from_slice(body.data());
+            *body = copy;
+        }
     }
+
+    /// Makes room for so many bytes more.
+    #[inline]
+    fn reserve(&mut self, more: usize) -> Result<()> {
+        if self.bytes.capacity() - self.bytes.len() >= more { Ok(()) } else { self.grow(more) }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<()> {
+        let before = self.bytes.len();
+        let len = before + more;
+        // Doubling ends with twice of what a full batch needs.
+        let wanted = if len > BATCH / 2 { len.max(BATCH) } else { len.max(2 * before).max(64) };
+        memory::reserve(&mut self.bytes, wanted - before)
+    }
+}
+
+/// A place behind what is queued, to go back to.
+pub struct Mark {
+    chunks: usize,
+    bytes_of_last: usize,
+    clear_of_last: usize,
+    last_is_closed: bool,
+    bytes: usize,
+    borrowed: bool,
+    mid_message: bool,
 }
 
 /// Frames waiting for the kernel, oldest first.
@@ -150,37 +184,75 @@ impl TxQueue {
         self.bytes >= BATCH || self.borrowed
     }
 
-    /// The chunk that takes `room` bytes more.
+    /// The chunk that takes `room` bytes more, and has memory for them.
     #[inline]
-    fn tail(&mut self, room: usize) -> &mut Chunk {
+    fn tail(&mut self, room: usize) -> Result<&mut Chunk> {
         let fits = self.chunks.len() > self.done
             && self.chunks.back().is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
         if !fits {
-            self.open_chunk();
+            self.open_chunk()?;
         }
         let last = self.chunks.len() - 1;
-        &mut self.chunks[last]
+        let chunk = &mut self.chunks[last];
+        chunk.reserve(room)?;
+        Ok(chunk)
     }
 
     #[cold]
-    fn open_chunk(&mut self) {
+    fn open_chunk(&mut self) -> Result<()> {
+        self.chunks.try_reserve(1).map_err(|_| Error::NoMemory)?;
         let starts_message = !self.mid_message;
         let bytes = self.spares.pop().unwrap_or_default();
         self.chunks.push_back(Chunk {
             bytes,
             body: None,
+            room: None,
             sent: 0,
             messages: 0,
             starts_message,
             clear: Clear::default(),
         });
+        Ok(())
     }
 
-    /// Appends a frame of a message of the application.
+    /// The end of the queue as it is, for a message of several parts that may not get in whole.
+    pub fn mark(&self) -> Mark {
+        let last = self.chunks.back();
+        Mark {
+            chunks: self.chunks.len(),
+            bytes_of_last: last.map_or(0, |chunk| chunk.bytes.len()),
+            clear_of_last: last.map_or(0, |chunk| chunk.clear.bytes.len()),
+            last_is_closed: last.is_some_and(Chunk::is_closed),
+            bytes: self.bytes,
+            borrowed: self.borrowed,
+            mid_message: self.mid_message,
+        }
+    }
+
+    /// Takes back parts of a message that is not whole: all that came behind the mark, of which
+    /// nothing has been flushed. Encryption has counted them, which receivers accept.
+    pub fn take_back(&mut self, mark: &Mark) {
+        self.chunks.truncate(mark.chunks);
+        if let Some(last) = self.chunks.back_mut()
+            && !mark.last_is_closed
+        {
+            last.bytes.truncate(mark.bytes_of_last);
+            last.clear.bytes.truncate(mark.clear_of_last);
+            (last.body, last.clear.body, last.room) = (None, None, None);
+        }
+        self.bytes = mark.bytes;
+        self.borrowed = mark.borrowed;
+        self.mid_message = mark.mid_message;
+    }
+
+    /// Appends a frame of a message of the application, which is empty afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
-    pub fn push(&mut self, msg: Msg) {
+    pub fn push(&mut self, msg: &mut Msg) -> Result<()> {
         let more = msg.more();
-        self.append(msg, more, false);
+        self.append(msg, more, false)?;
         self.mid_message = more && !self.raw;
         if !self.mid_message {
             self.messages += 1;
@@ -188,10 +260,11 @@ impl TxQueue {
                 chunk.messages += 1;
             }
         }
+        Ok(())
     }
 
     /// Appends a message of one part. False, and nothing has happened, if that takes more than
-    /// copying it into a chunk.
+    /// copying it into a chunk, or memory that there is not.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
         if self.mid_message || bytes.len() > COPY_LIMIT {
@@ -202,24 +275,24 @@ impl TxQueue {
         }
         if self.framing == Framing::V2 && bytes.len() <= frame::SHORT {
             let len = 2 + bytes.len();
-            self.bytes += len;
-            self.messages += 1;
-            let chunk = self.tail(len);
+            let Ok(chunk) = self.tail(len) else { return false };
             chunk.messages += 1;
-            chunk.bytes.reserve(len);
             chunk.bytes.extend_from_slice(&frame::short_header(bytes.len() as u8));
             chunk.bytes.extend_from_slice(bytes);
+            self.bytes += len;
+            self.messages += 1;
             return true;
         }
-        self.push_long_bytes(bytes);
-        true
+        self.push_long_bytes(bytes)
     }
 
     fn push_encrypted_bytes(&mut self, bytes: &[u8]) -> bool {
         if self.raw || self.encoder.is_none() {
             return false;
         }
-        self.encrypt_frame(Flags::NONE, bytes);
+        if self.encrypt_frame(Flags::NONE, bytes).is_err() {
+            return false;
+        }
         self.messages += 1;
         if let Some(chunk) = self.chunks.back_mut() {
             chunk.messages += 1;
@@ -227,20 +300,24 @@ impl TxQueue {
         true
     }
 
-    fn push_long_bytes(&mut self, bytes: &[u8]) {
+    fn push_long_bytes(&mut self, bytes: &[u8]) -> bool {
         let mut header = [0u8; MAX_HEADER];
         let header_len = frame::encode_header(self.framing, bytes.len(), false, false, &mut header);
-        self.bytes += header_len + bytes.len();
-        self.messages += 1;
-        let chunk = self.tail(header_len + bytes.len());
+        let Ok(chunk) = self.tail(header_len + bytes.len()) else { return false };
         chunk.messages += 1;
         chunk.bytes.extend_from_slice(&header[..header_len]);
         chunk.bytes.extend_from_slice(bytes);
+        self.bytes += header_len + bytes.len();
+        self.messages += 1;
+        true
     }
 
     /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_frames`] says
     /// so; if the kernel has taken the first `sent` bytes already, the queue must be empty.
-    pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the connection cannot go on.
+    pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) -> Result<()> {
         debug_assert!(sent == 0 || self.bytes == 0);
         let mut gone = 0;
         let mut begins = 0;
@@ -254,12 +331,13 @@ impl TxQueue {
             gone += 1;
         }
         let rest = &frames[begins..];
-        self.bytes += frames.len() - sent;
-        self.messages += messages - gone;
-        let chunk = self.tail(rest.len());
+        let chunk = self.tail(rest.len())?;
         chunk.sent += sent - begins;
         chunk.messages += messages - gone;
         chunk.bytes.extend_from_slice(rest);
+        self.bytes += frames.len() - sent;
+        self.messages += messages - gone;
+        Ok(())
     }
 
     /// Hands encoded frames to the kernel, each a whole message, and appends what it does not
@@ -284,12 +362,12 @@ impl TxQueue {
                 Err(Error::Again) => self.blocked = true,
                 Err(Error::Interrupted) => {}
                 Err(error) => {
-                    self.push_encoded(frames, messages, 0);
+                    self.push_encoded(frames, messages, 0)?;
                     return Err(error);
                 }
             }
         }
-        self.push_encoded(frames, messages, sent);
+        self.push_encoded(frames, messages, sent)?;
         if self.blocked { Ok(false) } else { self.flush(fd) }
     }
 
@@ -310,29 +388,35 @@ impl TxQueue {
         let mut header = [0u8; MAX_HEADER];
         let header_len = frame::encode_header(self.framing, last.len(), false, false, &mut header);
         let len = frames.len() + header_len + last.len();
-        self.bytes += len;
-        self.messages += 1;
-        let chunk = self.tail(len);
+        let Ok(chunk) = self.tail(len) else { return false };
         chunk.messages += 1;
         chunk.bytes.extend_from_slice(frames);
         chunk.bytes.extend_from_slice(&header[..header_len]);
         chunk.bytes.extend_from_slice(last);
+        self.bytes += len;
+        self.messages += 1;
         true
     }
 
     /// Appends a ZMTP command with this body (name and data).
-    pub fn push_command(&mut self, body: Msg) {
-        self.append(body, false, true);
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub fn push_command(&mut self, mut body: Msg) -> Result<()> {
+        self.append(&mut body, false, true)
     }
 
     /// Appends a single-frame message that high-water marks do not count, and that is not sent
     /// again over another connection (subscriptions are all announced anew there).
-    pub fn push_control(&mut self, msg: Msg) {
-        self.append(msg, false, false);
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub fn push_control(&mut self, mut msg: Msg) -> Result<()> {
+        self.append(&mut msg, false, false)
     }
 
     #[inline]
-    fn append(&mut self, msg: Msg, more: bool, command: bool) {
+    fn append(&mut self, msg: &mut Msg, more: bool, command: bool) -> Result<()> {
         if self.encoder.is_some() {
             return self.append_encrypted(msg, more, command);
         }
@@ -343,38 +427,58 @@ impl TxQueue {
         } else {
             frame::encode_header(self.framing, len, more, command, &mut header)
         };
-        self.bytes += header_len + len;
         if len <= COPY_LIMIT {
-            let chunk = self.tail(header_len + len);
+            let chunk = self.tail(header_len + len)?;
             chunk.bytes.extend_from_slice(&header[..header_len]);
             chunk.bytes.extend_from_slice(msg.data());
+            drop(msg.take());
         } else {
-            self.borrowed |= msg.is_borrowed();
-            let chunk = self.tail(header_len);
+            let borrowed = msg.is_borrowed();
+            let room = room_for_copy(msg)?;
+            let chunk = self.tail(header_len)?;
             chunk.bytes.extend_from_slice(&header[..header_len]);
-            chunk.body = Some(msg);
+            chunk.room = room;
+            chunk.body = Some(msg.take());
+            self.borrowed |= borrowed;
         }
+        self.bytes += header_len + len;
+        Ok(())
     }
 
-    fn append_encrypted(&mut self, msg: Msg, more: bool, command: bool) {
-        self.encrypt_frame(Flags::new(more, command), msg.data());
-        if msg.len() > COPY_LIMIT
-            && let Some(chunk) = self.chunks.back_mut()
-        {
-            self.borrowed |= msg.is_borrowed();
+    fn append_encrypted(&mut self, msg: &mut Msg, more: bool, command: bool) -> Result<()> {
+        let long = msg.len() > COPY_LIMIT;
+        let room = if long { room_for_copy(msg)? } else { None };
+        self.encrypt_frame(Flags::new(more, command), msg.data())?;
+        self.borrowed |= long && msg.is_borrowed();
+        let msg = msg.take();
+        if long && let Some(chunk) = self.chunks.back_mut() {
+            chunk.room = room;
             chunk.clear.body = Some(msg);
         }
+        Ok(())
     }
 
     /// Appends a frame as a MESSAGE command of the mechanism, and keeps it in clear as well, a large
     /// body excepted: what is sent again over another connection is encrypted with other keys.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
-    fn encrypt_frame(&mut self, flags: Flags, body: &[u8]) {
-        let Some(mut encoder) = self.encoder.take() else { return };
+    fn encrypt_frame(&mut self, flags: Flags, body: &[u8]) -> Result<()> {
+        let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
+        let result = self.encrypt_with(&mut *encoder, flags, body);
+        self.encoder = Some(encoder);
+        result
+    }
+
+    fn encrypt_with(&mut self, encoder: &mut dyn Encoder, flags: Flags, body: &[u8]) -> Result<()> {
         let (framing, len) = (self.framing, body.len() + encoder.overhead());
         let mut header = [0u8; MAX_HEADER];
         let header_len = frame::encode_header(framing, len, false, false, &mut header);
-        let chunk = self.tail(header_len + len);
+        let chunk = self.tail(header_len + len)?;
+        let kept = if body.len() <= COPY_LIMIT { body } else { &[] };
+        let clear = MAX_HEADER + kept.len();
+        chunk.clear.bytes.try_reserve(clear).map_err(|_| Error::NoMemory)?;
         let before = chunk.bytes.len();
         chunk.bytes.extend_from_slice(&header[..header_len]);
         if encoder.encode(flags, body, &mut chunk.bytes).is_err() {
@@ -384,23 +488,17 @@ impl TxQueue {
             let (more, command) = (flags.more(), flags.command());
             let clear_len = frame::encode_header(framing, body.len(), more, command, &mut header);
             chunk.clear.bytes.extend_from_slice(&header[..clear_len]);
-            if body.len() <= COPY_LIMIT {
-                chunk.clear.bytes.extend_from_slice(body);
-            }
+            chunk.clear.bytes.extend_from_slice(kept);
             self.bytes += header_len + len;
         }
-        self.encoder = Some(encoder);
+        Ok(())
     }
 
     /// Gives the queue its own copies of what belongs to the caller of the running send call.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`]: the connection cannot go on.
-    pub fn make_owned(&mut self) -> Result<()> {
+    pub fn make_owned(&mut self) {
         // Sent chunks that are only kept for a possible resend need their bodies, too.
-        self.chunks.iter_mut().try_for_each(Chunk::make_owned)?;
+        self.chunks.iter_mut().for_each(Chunk::make_owned);
         self.borrowed = false;
-        Ok(())
     }
 
     /// Hands the queue to the kernel until it is empty or the kernel takes no more. True if it
@@ -488,6 +586,7 @@ impl TxQueue {
             self.drop_chunks(keep - 1);
             let chunk = &mut self.chunks[0];
             chunk.body = None;
+            chunk.room = None;
             chunk.sent = 0;
             chunk.messages = 0;
             chunk.starts_message = true;
@@ -568,6 +667,11 @@ impl TxQueue {
         self.blocked = false;
         unsent
     }
+}
+
+/// Room for a copy of a body that belongs to the caller of the running send call.
+fn room_for_copy(msg: &Msg) -> Result<Option<Msg>> {
+    msg.is_borrowed().then(|| Msg::with_size(msg.len())).transpose()
 }
 
 /// The message frames encoded in a chunk, each with where it ends. `overhead` is what encryption

@@ -125,7 +125,7 @@ mod tests {
         for round in 0..20_000u32 {
             let bytes = [round as u8; 100];
             // SAFETY: placed at once.
-            let mut msg = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+            let mut msg = unsafe { Msg::borrowed(&bytes) };
             msg.set_more(round % 2 == 0);
             msg.make_owned_in(&mut arena).unwrap();
             kept.push_back((round, msg));

@@ -286,14 +286,13 @@ impl Msg {
     /// The message, and everything made from it, must be dropped, or replaced through
     /// [`Msg::make_owned`], before the buffer is invalid. Pipes do that with whatever they store.
     #[inline]
-    pub unsafe fn borrowed(data: *const u8, len: usize) -> Msg {
+    pub unsafe fn borrowed(bytes: &[u8]) -> Msg {
+        let (data, len) = (bytes.as_ptr(), bytes.len());
         if len <= INLINE_MAX {
             let mut msg = Msg::new();
             msg.inline_len = len as u8;
-            if len != 0 {
-                // SAFETY: the caller vouches for `data`; `len` fits the inline body.
-                unsafe { ptr::copy_nonoverlapping(data, msg.body.inline.as_mut_ptr(), len) };
-            }
+            // SAFETY: `len` fits the inline body.
+            unsafe { ptr::copy_nonoverlapping(data, msg.body.inline.as_mut_ptr(), len) };
             return msg;
         }
         let long = Long { data: data.cast_mut(), len, header: ptr::null_mut() };
@@ -587,21 +586,20 @@ impl Msg {
     }
 
     /// Another message with the same content; long bodies are shared, not copied
-    /// (zmq_msg_copy(3)). Without memory, which takes one that [may need it](Msg::make_shareable),
-    /// the content of the other is lost; its MORE flag must not be.
+    /// (zmq_msg_copy(3)). The message must own its body.
+    ///
+    /// # Errors
+    /// [`NoMemory`](crate::error::Error::NoMemory) if it [needs some](Msg::make_shareable); the
+    /// message is unchanged then.
     #[inline]
-    pub fn share(&mut self) -> Msg {
-        if self.make_shareable().is_err() {
-            let mut empty = Msg::new();
-            empty.set_flags(self.flags());
-            return empty;
-        }
+    pub fn share(&mut self) -> Result<Msg> {
+        self.make_shareable()?;
         if self.kind == Kind::Counted {
             self.flags |= SHARED;
             // SAFETY: kind Counted has a live header.
             unsafe { content::retain(self.body.long.header) };
         }
-        Msg {
+        Ok(Msg {
             body: self.body,
             metadata: self.metadata.clone(),
             group: 0,
@@ -610,7 +608,7 @@ impl Msg {
             flags: self.flags,
             kind: self.kind,
             magic: MAGIC,
-        }
+        })
     }
 
     /// Takes the content out, leaving an empty message.

@@ -51,9 +51,9 @@ fn memory_of_the_application_comes_back_once_after_the_last_reader() {
         let memory = loom::sync::Arc::new(Memory { bytes, freed: AtomicUsize::new(0) });
         let mut msg = foreign(&memory);
         let threads = [1, 2].map(|_| {
-            let (mut msg, memory) = (msg.share(), memory.clone());
+            let (mut msg, memory) = (msg.share().unwrap(), memory.clone());
             thread::spawn(move || {
-                let copy = msg.share();
+                let copy = msg.share().unwrap();
                 drop(msg);
                 // SAFETY: the message keeps the memory from being given back.
                 memory.bytes.with(|bytes| assert_eq!(unsafe { (*bytes)[0] }, copy.data()[0]));
@@ -70,9 +70,9 @@ fn an_allocated_body_is_freed_once_after_the_last_reader() {
     check(3, || {
         let mut msg = Msg::copy_from(&[7; LEN]).unwrap();
         let threads = [1, 2].map(|_| {
-            let mut msg = msg.share();
+            let mut msg = msg.share().unwrap();
             thread::spawn(move || {
-                let copy = msg.share();
+                let copy = msg.share().unwrap();
                 assert_eq!(read(&msg), 7);
                 drop(msg);
                 assert_eq!(read(&copy), 7);
@@ -121,7 +121,7 @@ fn a_receive_buffer_outlives_its_owner_as_long_as_a_message_needs() {
 fn place(arena: &mut Arena, byte: u8) -> Msg {
     let bytes = [byte; ARENA_LIMIT];
     // SAFETY: made owned at once.
-    let mut msg = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+    let mut msg = unsafe { Msg::borrowed(&bytes) };
     msg.make_owned_in(arena).unwrap();
     msg
 }

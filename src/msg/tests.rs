@@ -8,7 +8,7 @@ fn bodies_of_every_size_come_back() {
         let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
         let mut msg = Msg::copy_from(&bytes).unwrap();
         assert_eq!(msg.data(), &bytes[..]);
-        let copy = msg.share();
+        let copy = msg.share().unwrap();
         assert_eq!(msg.take().data(), &bytes[..]);
         assert!(msg.is_empty());
         assert_eq!(copy.data(), &bytes[..]);
@@ -28,7 +28,7 @@ fn foreign_memory_is_freed_once() {
     let free = ForeignFree { function: count, hint: 5 as *mut c_void };
     // SAFETY: `bytes` outlives the message.
     let mut msg = unsafe { Msg::foreign(bytes.as_mut_ptr(), 100, Some(free)) };
-    let copy = msg.share();
+    let copy = msg.share().unwrap();
     drop(msg);
     assert_eq!(FREED.load(Ordering::SeqCst), 0);
     assert_eq!(copy.data(), [7u8; 100]);
@@ -55,7 +55,7 @@ fn slices_outlive_their_buffer() {
 fn borrowed_becomes_owned() {
     let bytes = vec![3u8; 50];
     // SAFETY: made owned before `bytes` is dropped.
-    let mut msg = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+    let mut msg = unsafe { Msg::borrowed(&bytes) };
     msg.set_more(true);
     msg.make_owned().unwrap();
     drop(bytes);
@@ -87,7 +87,7 @@ fn received_messages_use_the_memory_of_the_last_one() {
     assert!(msg.data() == [2; 98] && msg.more() && msg.as_mut_ptr() == place);
     assert!(Sink::take(&mut msg, &[3; 112], false), "blocks have multiples of 16 bytes");
     assert!(msg.data() == [3; 112] && !msg.more() && msg.as_mut_ptr() == place);
-    let copy = msg.share();
+    let copy = msg.share().unwrap();
     assert!(Sink::take(&mut msg, &[4; 112], false));
     assert!(msg.data() == [4; 112] && copy.data() == [3; 112], "shared memory stays as it is");
     msg.narrow(1..110);
@@ -138,7 +138,7 @@ fn what_is_received_over_is_freed_afterwards() {
     over.finish();
     assert_eq!(FREED.load(Ordering::SeqCst), 1);
     assert_eq!(msg.data(), [7; 40]);
-    let copy = msg.share();
+    let copy = msg.share().unwrap();
     assert!(Over::new(&mut msg).is_none(), "shared memory of the application takes more");
     drop((msg, copy));
     assert_eq!(FREED.load(Ordering::SeqCst), 2);

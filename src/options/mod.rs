@@ -244,8 +244,7 @@ impl SocketOptions {
                 if value.len() < min || value.len() > max {
                     return Err(Error::Invalid);
                 }
-                set(self, value);
-                Ok(())
+                set(self, value)
             }
             Shape::Key { set, .. } => {
                 set(self, &*curve_key(value)?);
@@ -301,10 +300,10 @@ fn fitting(bytes: &[u8], capacity: usize) -> Result<Vec<u8>> {
 
 /// A CURVE key as 32 raw bytes, or 40 characters of Z85 (RFC 32) with or without their NUL.
 fn curve_key(value: &[u8]) -> Result<SecretKey> {
-    let text = match value {
-        raw if raw.len() == 32 => raw,
-        [text @ .., 0] if text.len() == 40 => text,
-        text if text.len() == 40 => text,
+    // The length first: what is said to be longer may not be there.
+    let text = match value.len() {
+        32 | 40 => value,
+        41 => value.strip_suffix(&[0]).ok_or(Error::Invalid)?,
         _ => return Err(Error::Invalid),
     };
     let mut key = SecretKey::default();

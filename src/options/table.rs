@@ -7,6 +7,7 @@ use super::filter::AddressMask;
 use super::{MECHANISM_CURVE, MECHANISM_NULL, MECHANISM_PLAIN, SocketOptions};
 use crate::error::{Error, Result};
 use crate::types::SocketType;
+use crate::util::memory::copy_of;
 
 /// One row: an option of all socket types.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +38,14 @@ pub(super) enum Shape {
         min: usize,
         max: usize,
         get: Option<fn(&Options) -> &[u8]>,
-        set: fn(&mut Options, &[u8]),
+        set: fn(&mut Options, &[u8]) -> Result<()>,
     },
     /// A string of `min` to `max` bytes, stored as given, read with a NUL behind it.
     Text {
         min: usize,
         max: usize,
         get: fn(&Options) -> &[u8],
-        set: fn(&mut Options, &[u8]),
+        set: fn(&mut Options, &[u8]) -> Result<()>,
         /// What a null pointer does.
         clear: Option<fn(&mut Options)>,
     },
@@ -106,8 +107,9 @@ macro_rules! text {
             get: |o| &o.$field,
             set: |o, v| {
                 let also: fn(&mut Options) = $also;
-                o.$field = v.to_vec().into();
+                o.$field = copy_of(v)?.into();
                 also(o);
+                Ok(())
             },
             clear: $clear,
         })
@@ -159,7 +161,7 @@ pub const TABLE: &[OptionInfo] = &[
         min: 1,
         max: 255,
         get: Some(|o| &o.routing_id),
-        set: |o, v| o.routing_id = v.to_vec(),
+        set: |o, v| copy_of(v).map(|v| o.routing_id = v),
     }),
     int!(8 ZMQ_RATE rate 1..),
     int!(9 ZMQ_RECOVERY_IVL recovery_ivl 0..),
@@ -213,7 +215,7 @@ pub const TABLE: &[OptionInfo] = &[
         min: 1,
         max: usize::MAX,
         get: None,
-        set: |o, v| o.connect_routing_id = v.to_vec(),
+        set: |o, v| copy_of(v).map(|v| o.connect_routing_id = v),
     }),
     int!(66 ZMQ_HANDSHAKE_IVL handshake_ivl 0..),
     text!(68 ZMQ_SOCKS_PROXY socks_proxy 1..usize::MAX, Some(|o| o.socks_proxy.clear())),
@@ -279,7 +281,9 @@ fn add_metadata(options: &mut Options, value: &[u8]) -> Result<()> {
     }
     let properties = &mut options.metadata;
     if let Err(place) = properties.binary_search_by(|(other, _)| other.as_slice().cmp(name)) {
-        properties.insert(place, (name.to_vec(), value.to_vec()));
+        let property = (copy_of(name)?, copy_of(value)?);
+        properties.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        properties.insert(place, property);
     }
     Ok(())
 }

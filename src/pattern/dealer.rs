@@ -17,10 +17,11 @@ pub struct Dealer {
 }
 
 /// Tells a ROUTER that we are there (zmq_setsockopt(3), ZMQ_PROBE_ROUTER): an empty message, once
-/// for each pipe, as libzmq does; not again when the same pipe connects again.
+/// for each pipe, as libzmq does; not again when the same pipe connects again. Without memory for it
+/// the pipe is as good as full.
 pub(crate) fn probe_router<P: PipeSet>(pipes: &mut P, id: PipeId) {
     if pipes.check_write(id) {
-        pipes.write(id, Msg::new());
+        let _ = pipes.write(id, &mut Msg::new());
     }
 }
 

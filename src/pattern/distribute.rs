@@ -3,7 +3,7 @@
 
 use super::ring::Ring;
 use super::{PipeId, PipeSet};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::msg::Msg;
 
 /// Bodies of one part up to this size are copied by each pipe: where they go to is memory of the
@@ -80,7 +80,8 @@ impl Distribute {
     /// Writes a frame to the chosen pipes. A long body, or one of a message in parts, is shared.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] if a borrowed body cannot be copied, or a lent one shared; nothing was written then.
+    /// [`Error::NoMemory`] if a borrowed body cannot be copied, or a lent one shared; nothing was
+    /// written then. A pipe among several that has no memory for the frame is as good as full.
     #[inline]
     pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         let more = msg.more();
@@ -88,15 +89,21 @@ impl Distribute {
             let parts = more || self.more;
             if !others.is_empty() && (parts || msg.len() > SHARE_ABOVE) {
                 // One copy for all of them, not one in each pipe.
-                msg.make_owned().map_err(|_| Error::NoMemory)?;
+                msg.make_owned()?;
             }
-            if !others.is_empty() {
+            if others.is_empty() {
+                pipes.write(last, msg)?;
+            } else {
                 msg.make_shareable()?;
+                self.chosen.retain(|&id| {
+                    let written = msg.share().and_then(|mut copy| pipes.write(id, &mut copy));
+                    if written.is_err() {
+                        pipes.rollback(id);
+                    }
+                    written.is_ok()
+                });
+                drop(msg.take());
             }
-            for &id in others {
-                pipes.write(id, msg.share());
-            }
-            pipes.write(last, msg.take());
         } else {
             drop(msg.take());
         }
@@ -107,18 +114,23 @@ impl Distribute {
         Ok(())
     }
 
-    /// Writes a message of one part to the chosen pipes straight from `bytes`.
+    /// Writes a message of one part to the chosen pipes straight from `bytes`. False if that takes a
+    /// copy and there is no memory for it; nothing was written then. A later pipe that has none is
+    /// as good as full.
     #[inline]
-    pub(crate) fn write_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) {
+    pub(crate) fn write_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8]) -> bool {
+        let mut any = self.chosen.is_empty();
         let mut copy = None;
         for id in self.chosen.drain(..) {
             if pipes.write_bytes(id, bytes, false) {
+                any = true;
                 continue;
             }
-            // Without memory for a copy the message is lost for those that need one.
-            if let Some(msg) = copy.get_or_insert_with(|| Msg::copy_from(bytes).ok()) {
-                pipes.write(id, msg.share());
+            let msg = copy.get_or_insert_with(|| Msg::copy_from(bytes));
+            if let Ok(msg) = msg {
+                any |= msg.share().and_then(|mut copy| pipes.write(id, &mut copy)).is_ok();
             }
         }
+        any
     }
 }

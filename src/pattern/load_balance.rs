@@ -36,7 +36,7 @@ impl LoadBalance {
     /// Sends one frame; says to which pipe, or `None` if it belonged to a message that is lost.
     ///
     /// # Errors
-    /// [`Error::Again`] if no pipe has room.
+    /// [`Error::Again`] if no pipe has room, [`Error::NoMemory`]; `msg` is unchanged then.
     #[inline]
     pub(crate) fn send<P: PipeSet>(
         &mut self,
@@ -51,7 +51,7 @@ impl LoadBalance {
         }
         while let Some(id) = self.pipes.current() {
             if pipes.check_write(id) {
-                pipes.write(id, msg.take());
+                pipes.write(id, msg)?;
                 self.more = more;
                 if !more {
                     self.pipes.advance();
@@ -69,6 +69,15 @@ impl LoadBalance {
             }
         }
         Err(Error::Again)
+    }
+
+    /// Takes back what was sent of a message that has begun.
+    pub(crate) fn take_back<P: PipeSet>(&mut self, pipes: &mut P) {
+        if std::mem::take(&mut self.more)
+            && let Some(id) = self.pipes.current()
+        {
+            pipes.rollback(id);
+        }
     }
 
     /// Sends a message of one part, or the last part of one, straight from `bytes`, see

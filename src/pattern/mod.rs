@@ -81,8 +81,12 @@ pub trait PipeSet {
     fn check_write(&mut self, id: PipeId) -> bool;
     /// Writes a frame; its MORE flag says whether the message goes on. The parts of a message
     /// become visible to the reader with the last one. Only after `check_write` said true.
-    /// A pipe whose reader is gone swallows the frame.
-    fn write(&mut self, id: PipeId, msg: Msg);
+    /// A pipe whose reader is gone swallows the frame. `msg` is empty afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`](crate::error::Error::NoMemory); nothing has happened then, and `msg` is
+    /// unchanged.
+    fn write(&mut self, id: PipeId, msg: &mut Msg) -> Result<()>;
     /// Gives the next frame straight to `to`, if it stands ready in a receive buffer together with
     /// the rest of its message. `None`: use [`PipeSet::read`], nothing has happened.
     #[inline]
@@ -118,7 +122,8 @@ pub trait PipeSet {
         let _ = (ids, set, bytes);
         false
     }
-    /// Writes a single-frame message regardless of the high-water mark (subscriptions).
+    /// Writes a single-frame message regardless of the high-water mark (subscriptions). Without
+    /// memory for it the pipe ends, or connects again: its peer must not miss one.
     fn write_exempt(&mut self, id: PipeId, msg: Msg);
     /// Forgets the parts of an unfinished message written so far.
     fn rollback(&mut self, id: PipeId);

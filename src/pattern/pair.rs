@@ -56,7 +56,7 @@ impl Pattern for Pair {
         }
         match self.pipe {
             Some(id) if pipes.check_write(id) => {
-                pipes.write(id, msg.take());
+                pipes.write(id, msg)?;
                 self.sending = more;
                 Ok(())
             }

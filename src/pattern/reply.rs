@@ -88,18 +88,33 @@ impl Rep {
         }
     }
 
-    /// Writes the envelope back, or decides to drop the reply: "SHALL silently discard" what
+    /// Writes the envelope back and the first part of the reply, or decides to drop the reply: "SHALL silently discard" what
     /// cannot be delivered rather than block.
-    fn begin_reply<P: PipeSet>(&mut self, pipes: &mut P) {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the reply has not begun.
+    fn begin_reply<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         match self.from {
             Some(id) if pipes.check_write(id) => {
-                for frame in self.envelope.drain(..) {
-                    pipes.write(id, frame);
+                let envelope = &mut self.envelope;
+                let write_all = || {
+                    for frame in envelope {
+                        pipes.write(id, &mut frame.share()?)?;
+                    }
+                    pipes.write(id, msg)
+                };
+                if let Err(error) = write_all() {
+                    pipes.rollback(id);
+                    return Err(error);
                 }
             }
-            _ => self.from = None,
+            _ => {
+                self.from = None;
+                drop(msg.take());
+            }
         }
         self.forget_envelope();
+        Ok(())
     }
 
     /// A request whose rest was lost with its pipe is forgotten.
@@ -152,17 +167,14 @@ impl Pattern for Rep {
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
-        match self.state {
-            State::Idle | State::Receiving => return Err(Error::State),
-            State::Replying => self.begin_reply(pipes),
-            State::Sending => {}
-        }
         let more = msg.more();
-        self.state = if more { State::Sending } else { State::Idle };
-        match self.from {
-            Some(id) => pipes.write(id, msg.take()),
-            None => drop(msg.take()),
+        match (self.state, self.from) {
+            (State::Idle | State::Receiving, _) => return Err(Error::State),
+            (State::Replying, _) => self.begin_reply(pipes, msg)?,
+            (State::Sending, Some(id)) => pipes.write(id, msg)?,
+            (State::Sending, None) => drop(msg.take()),
         }
+        self.state = if more { State::Sending } else { State::Idle };
         if !more {
             self.from = None;
         }

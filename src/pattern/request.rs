@@ -197,15 +197,18 @@ impl Pattern for Req {
             }
             self.abandon(pipes);
         }
-        if self.state == State::Idle {
-            self.begin_request(pipes)?;
-            self.state = State::Sending;
-        }
         let more = msg.more();
-        self.out.send(pipes, msg)?;
-        if !more {
-            self.state = State::Waiting;
+        if self.state == State::Idle {
+            let begun = self.begin_request(pipes).and_then(|()| self.out.send(pipes, msg));
+            if let Err(error) = begun {
+                // An envelope alone is no request.
+                self.out.take_back(pipes);
+                return Err(error);
+            }
+        } else {
+            self.out.send(pipes, msg)?;
         }
+        self.state = if more { State::Sending } else { State::Waiting };
         Ok(())
     }
 

@@ -235,16 +235,17 @@ impl Pattern for Router {
             // "The ZMQ_SNDMORE flag is ignored when sending data messages" (ZMQ_ROUTER_RAW).
             msg.set_more(false);
         }
-        self.out.in_message = msg.more();
+        let more = msg.more();
         match self.out.to {
             Some(pipe) if self.raw && msg.is_empty() => {
                 self.incoming.detach(pipe);
                 self.routing.remove(pipe);
                 pipes.close(pipe);
             }
-            Some(pipe) => pipes.write(pipe, msg.take()),
+            Some(pipe) => pipes.write(pipe, msg)?,
             None => drop(msg.take()),
         }
+        self.out.in_message = more;
         if !self.out.in_message {
             self.out.to = None;
         }

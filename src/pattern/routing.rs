@@ -55,7 +55,7 @@ impl Routing {
     /// A copy of the frame with the name of a pipe.
     #[inline]
     pub(crate) fn share_frame(&mut self, pipe: PipeId) -> Option<Msg> {
-        self.frames.get_mut(pipe as usize)?.as_mut().map(Msg::share)
+        self.frames.get_mut(pipe as usize)?.as_mut()?.share().ok()
     }
 
     /// Names a pipe. False if the name is taken, or there is no memory.

@@ -96,18 +96,17 @@ impl Pattern for Stream {
             return self.route(pipes, msg);
         }
         // "The ZMQ_SNDMORE flag is required for routing id frames but is ignored on data frames."
-        self.out.in_message = false;
-        let mut data = msg.take();
-        data.set_more(false);
-        match self.out.to.take() {
-            Some(pipe) if data.is_empty() => {
+        msg.set_more(false);
+        match self.out.to {
+            Some(pipe) if msg.is_empty() => {
                 self.incoming.detach(pipe);
                 self.routing.remove(pipe);
                 pipes.close(pipe);
             }
-            Some(pipe) => pipes.write(pipe, data),
-            None => {}
+            Some(pipe) => pipes.write(pipe, msg)?,
+            None => drop(msg.take()),
         }
+        self.out = Outgoing::default();
         Ok(())
     }
 

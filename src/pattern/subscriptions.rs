@@ -4,6 +4,7 @@ use super::PipeId;
 use super::trie::{NodeId, Trie, begins_with};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::util::memory;
 
 /// First byte of a message that subscribes.
 pub(crate) const SUBSCRIBE: u8 = 1;
@@ -198,27 +199,30 @@ impl Subscriptions {
     }
 
     /// Subscribes a pipe to a topic. True if it is the topic's first one. Again is no change.
-    pub(crate) fn add(&mut self, topic: &[u8], pipe: PipeId) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if there is no room for the topic, and nothing has happened: libzmq would
+    /// end the process here.
+    pub(crate) fn add(&mut self, topic: &[u8], pipe: PipeId) -> Result<bool> {
         let slot = pipe as usize;
         if self.subscribers.len() <= slot {
             self.subscribers.resize_with(slot + 1, Subscriber::default);
         }
-        let Some((id, new)) = self.trie.insert(topic, Subscribers::One(pipe).encode()) else {
-            // No room for more topics: libzmq would end the process here.
-            return false;
-        };
+        let nodes = &mut self.subscribers[slot].nodes;
+        if nodes.len() == nodes.capacity() {
+            // By a quarter: these lists are a good part of a topic's memory.
+            memory::reserve(nodes, 4.max(nodes.len() / 4))?;
+        }
+        let value = Subscribers::One(pipe).encode();
+        let (id, new) = self.trie.insert(topic, value).ok_or(Error::NoMemory)?;
         if !new && !self.join(id, pipe) {
-            return false;
+            return Ok(false);
         }
         let subscriber = &mut self.subscribers[slot];
-        if subscriber.nodes.len() == subscriber.nodes.capacity() {
-            // By a quarter: these lists are a good part of a topic's memory.
-            subscriber.nodes.reserve_exact(4.max(subscriber.nodes.len() / 4));
-        }
         subscriber.nodes.push(id);
         subscriber.live += 1;
         self.change();
-        new
+        Ok(new)
     }
 
     /// Cancels the subscription of a pipe to a topic.

@@ -115,7 +115,11 @@ impl XPub {
             let more = msg.more();
             match parse(msg.data()) {
                 Some((subscribe, _)) if first || !self.only_first => {
-                    self.subscription(id, subscribe, msg);
+                    if self.subscription(id, subscribe, msg).is_err() {
+                        // It would wait in vain; connected again, it asks again.
+                        pipes.close(id);
+                        return;
+                    }
                 }
                 _ => self.push(msg, Source::User),
             }
@@ -129,17 +133,20 @@ impl XPub {
     }
 
     /// A subscriber (un)subscribes.
-    fn subscription(&mut self, id: PipeId, subscribe: bool, mut msg: Msg) {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    fn subscription(&mut self, id: PipeId, subscribe: bool, mut msg: Msg) -> Result<()> {
         let topic = msg.data().get(1..).unwrap_or_default();
         let tell = if self.manual {
             if subscribe {
-                self.requested.add(topic, id);
+                self.requested.add(topic, id)?;
             } else {
                 self.requested.cancel(topic, id);
             }
             true
         } else if subscribe {
-            self.subscriptions.add(topic, id) || self.verbose || self.verbose_cancel
+            self.subscriptions.add(topic, id)? || self.verbose || self.verbose_cancel
         } else {
             self.subscriptions.cancel(topic, id) != Cancelled::Remains || self.verbose_cancel
         };
@@ -150,6 +157,7 @@ impl XPub {
             let serial = self.serials.get(id as usize).copied().unwrap_or_default();
             self.push(msg, Source::Subscriber(id, serial));
         }
+        Ok(())
     }
 
     fn push(&mut self, mut msg: Msg, from: Source) {
@@ -209,7 +217,7 @@ impl XPub {
         }
         if let Some(pipe) = self.last {
             if subscribe {
-                self.subscriptions.add(topic, pipe);
+                self.subscriptions.add(topic, pipe)?;
             } else {
                 self.subscriptions.cancel(topic, pipe);
             }
@@ -237,7 +245,8 @@ impl Pattern for XPub {
         if let Some(welcome) = &mut self.welcome
             && pipes.check_write(id)
         {
-            pipes.write(id, welcome.share());
+            // Without memory for it the pipe is as good as full.
+            let _ = welcome.share().and_then(|mut copy| pipes.write(id, &mut copy));
         }
         self.listen(pipes, id);
     }
@@ -300,8 +309,7 @@ impl Pattern for XPub {
         if keep || self.choose(pipes, bytes).is_err() {
             return false;
         }
-        self.out.write_bytes(pipes, bytes);
-        true
+        self.out.write_bytes(pipes, bytes)
     }
 
     #[inline]

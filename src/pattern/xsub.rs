@@ -53,15 +53,16 @@ impl XSub {
     }
 
     /// Sends a (un)subscription to every publisher that is there; others get all subscriptions
-    /// once they are. Those that get the current message have it already if `rest`.
+    /// once they are. Those that get the current message have it already if `rest`. `msg` owns its
+    /// body and can be shared.
     fn tell<P: PipeSet>(&mut self, pipes: &mut P, mut msg: Msg, rest: bool) {
         msg.set_more(false);
-        if msg.make_owned().is_err() {
-            return;
-        }
         for &id in self.out.all() {
-            if self.is_informed(id) && !(rest && self.out.is_chosen(id)) {
-                pipes.write_exempt(id, msg.share());
+            if self.is_informed(id)
+                && !(rest && self.out.is_chosen(id))
+                && let Ok(copy) = msg.share()
+            {
+                pipes.write_exempt(id, copy);
             }
         }
     }
@@ -134,6 +135,7 @@ impl Pattern for XSub {
 
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         msg.make_owned()?;
+        msg.make_shareable()?;
         let first = !self.sending;
         let more = msg.more();
         let frame = self.note(msg.data(), first)?;
@@ -153,10 +155,10 @@ impl Pattern for XSub {
         }
         if frame == Frame::News {
             // A subscription is not lost because a pipe has no room for the message it is in.
-            let subscription = msg.share();
+            let subscription = msg.share()?;
             self.tell(pipes, subscription, true);
         }
-        self.out.write(pipes, msg)
+        self.out.write(pipes, msg).inspect_err(|_| self.sending = !first)
     }
 
     #[inline]

@@ -8,7 +8,7 @@
 //! Whoever looks at a pipe must find on its connection what was written to it. So everything but
 //! the next message to the same pipes begins with [`PipeTable::spread`].
 
-use super::{Kind, Pipe, PipeTable};
+use super::{Kind, Pipe, PipeEvent, PipeTable};
 use crate::connection::tx::{BATCH, COPY_LIMIT};
 use crate::pattern::PipeId;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
@@ -83,6 +83,9 @@ impl PipeTable {
         let fan = &mut self.fan;
         let mut header = [0; MAX_HEADER];
         let header_len = frame::encode_header(Framing::V2, bytes.len(), false, false, &mut header);
+        if fan.bytes.try_reserve(header_len + bytes.len()).is_err() {
+            return false;
+        }
         fan.bytes.extend_from_slice(&header[..header_len]);
         fan.bytes.extend_from_slice(bytes);
         fan.messages += 1;
@@ -170,8 +173,11 @@ impl PipeTable {
         for &id in &members {
             let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { continue };
             let Kind::Wire(wire) = &mut pipe.kind else { continue };
-            wire.put_encoded(&bytes, messages);
+            let result = wire.put_encoded(&bytes, messages);
             self.written(id);
+            if let Err(error) = result {
+                self.events.push_back(PipeEvent::Lost(id, error));
+            }
         }
         self.fan.members = members;
         self.fan.bytes = bytes;
@@ -192,7 +198,7 @@ mod tests {
     use crate::connection::Connection;
     use crate::msg::{Metadata, Msg};
     use crate::pattern::PipeSet;
-    use crate::pipe::{PipeEvent, Wire};
+    use crate::pipe::Wire;
     use crate::wire::Established;
     use std::io::{ErrorKind, Read};
     use std::os::unix::net::UnixStream;
@@ -268,7 +274,7 @@ mod tests {
                     for more in [true, false] {
                         let mut part = Msg::copy_from(b"part").unwrap();
                         part.set_more(more);
-                        pipes.write(ids[2], part);
+                        pipes.write(ids[2], &mut part).unwrap();
                     }
                     expected[2].extend([1, 4]);
                     expected[2].extend(b"part");

@@ -9,6 +9,7 @@
 
 use super::ring::{self, BYTES_LIMIT, Reader, Writer};
 use super::{Kind, Pipe, PipeEvent, PipeTable};
+use crate::error::Result;
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -201,9 +202,11 @@ impl InprocEnd {
         if bytes.len() > BYTES_LIMIT || !self.writer.has_room() {
             return false;
         }
-        self.writer.push_bytes_alone(bytes);
-        self.publish_freely();
-        true
+        let pushed = self.writer.push_bytes_alone(bytes);
+        if pushed {
+            self.publish_freely();
+        }
+        pushed
     }
 
     /// The same with a message that owns its body, which is empty afterwards.
@@ -212,9 +215,11 @@ impl InprocEnd {
         if !self.writer.has_room() {
             return false;
         }
-        self.writer.push_alone(msg);
-        self.publish_freely();
-        true
+        let pushed = self.writer.push_alone(msg);
+        if pushed {
+            self.publish_freely();
+        }
+        pushed
     }
 
     /// Reads a message of one part, if one stands ready. Only for the end of a
@@ -238,9 +243,7 @@ impl InprocEnd {
         {
             return false;
         }
-        self.writer.push_bytes(bytes, 0);
-        self.publish();
-        true
+        self.push_last(bytes)
     }
 
     /// Writes the last part of a message that has begun, if that takes no more than a copy.
@@ -248,25 +251,33 @@ impl InprocEnd {
         if bytes.len() > BYTES_LIMIT || self.writer.conflates() || self.writer.reader_gone() {
             return false;
         }
-        self.writer.push_bytes(bytes, 0);
-        self.publish();
-        true
+        self.push_last(bytes)
     }
 
-    /// Writes a frame; the reader sees a message when it is whole.
+    #[inline(always)]
+    fn push_last(&mut self, bytes: &[u8]) -> bool {
+        let pushed = self.writer.push_bytes(bytes, 0);
+        if pushed {
+            self.publish();
+        }
+        pushed
+    }
+
+    /// Writes a frame; the reader sees a message when it is whole. `msg` is empty afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`](crate::error::Error::NoMemory); nothing has happened then.
     #[inline]
-    pub(super) fn write(&mut self, mut msg: Msg, arena: &mut Arena) {
-        // Without memory the frame is lost; its MORE flag must not be.
-        if !self.writer.copies(&msg) && msg.make_owned_in(arena).is_err() {
-            let more = msg.more();
-            msg = Msg::new();
-            msg.set_more(more);
+    pub(super) fn write(&mut self, msg: &mut Msg, arena: &mut Arena) -> Result<()> {
+        if !self.writer.copies(msg) {
+            msg.make_owned_in(arena)?;
         }
         let more = msg.more();
-        self.writer.push(msg);
+        self.writer.push(msg)?;
         if !more {
             self.publish();
         }
+        Ok(())
     }
 
     #[inline(always)]
@@ -411,7 +422,7 @@ mod tests {
     }
 
     fn send(end: &mut InprocEnd, text: &str) {
-        end.write(Msg::copy_from(text.as_bytes()).unwrap(), &mut Arena::default());
+        end.write(&mut Msg::copy_from(text.as_bytes()).unwrap(), &mut Arena::default()).unwrap();
     }
 
     /// All that comes of an end that is owned after the other has done this.
@@ -443,7 +454,7 @@ mod tests {
         assert!(connecting.is_alone());
         let mut part = Msg::copy_from(b"m").unwrap();
         part.set_more(true);
-        connecting.write(part, &mut Arena::default());
+        connecting.write(&mut part, &mut Arena::default()).unwrap();
         assert!(connecting.is_alone(), "the message is not whole");
         send(&mut connecting, "m");
         assert!(!connecting.is_alone());

@@ -330,12 +330,15 @@ impl PipeTable {
         }
         let Some(pipe) = self.get(id) else { return Ok(()) };
         let Some(wire) = pipe.wire() else { return Ok(()) };
-        wire.attach(connection);
+        let result = wire.attach(connection);
         pipe.wants_read = false;
         self.disarm_fan();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
+        if let Err(error) = result {
+            self.events.push_back(PipeEvent::Lost(id, error));
+        }
         Ok(())
     }
 
@@ -512,10 +515,14 @@ impl PipeTable {
     fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
-        let mut result = wire.flush(self.lent);
-        while result == Ok(true) && wire.send_newest() {
-            result = wire.flush(self.lent);
-        }
+        let mut flush_all = || {
+            let mut empty = wire.flush(self.lent)?;
+            while empty && wire.send_newest()? {
+                empty = wire.flush(self.lent)?;
+            }
+            Ok(empty)
+        };
+        let result = flush_all();
         self.flushed(id, result);
     }
 

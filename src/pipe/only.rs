@@ -1,7 +1,7 @@
 //! What a caller that sends a long message over the only connection of its socket needs, to wait for
 //! the kernel to take it instead of copying it.
 
-use super::{Pipe, PipeEvent, PipeTable};
+use super::PipeTable;
 use crate::connection::Connection;
 use crate::pattern::PipeId;
 
@@ -42,12 +42,11 @@ impl PipeTable {
 
     /// Copies what belongs to callers of send calls and was left in a queue.
     pub fn own_lent(&mut self) {
-        for (id, pipe) in self.pipes.iter_mut().enumerate() {
-            if let Some(connection) = pipe.as_mut().and_then(Pipe::connection)
+        for pipe in self.pipes.iter_mut().flatten() {
+            if let Some(connection) = pipe.connection()
                 && connection.tx.borrowed()
-                && let Err(error) = connection.tx.make_owned()
             {
-                self.events.push_back(PipeEvent::Lost(id as PipeId, error));
+                connection.tx.make_owned();
             }
         }
     }

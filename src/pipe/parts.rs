@@ -4,10 +4,11 @@
 //! will be, so that a message of small parts is copied into the batch in one piece.
 
 use super::wire::Wire;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg};
+use crate::util::memory;
 use crate::wire::Framing;
-use crate::wire::frame::{self, Flags};
+use crate::wire::frame::{self, Flags, MAX_HEADER};
 
 /// Bytes of parts that wait as frames, at most, without their headers.
 const MOST_FRAMES: usize = 1024;
@@ -34,34 +35,53 @@ impl Parts {
         self.messages.clear();
     }
 
-    /// Adds a part of which the message goes on.
+    /// Adds a part of which the message goes on; it is empty afterwards.
     ///
     /// # Errors
-    /// [`Error::NoMemory`](crate::error::Error::NoMemory).
+    /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
-    pub(super) fn add(&mut self, mut part: Msg, wire: &Wire, arena: &mut Arena) -> Result<()> {
+    pub(super) fn add(&mut self, part: &mut Msg, wire: &Wire, arena: &mut Arena) -> Result<()> {
         let small = self.frames.len() + part.len() <= MOST_FRAMES;
         if small && self.messages.is_empty() && wire.takes_frames() {
+            let room = MAX_HEADER + part.len();
+            self.frames.try_reserve(room).map_err(|_| Error::NoMemory)?;
             frame::append_frame(&mut self.frames, Flags::MORE, part.data());
+            drop(part.take());
             return Ok(());
         }
+        self.messages.try_reserve(1).map_err(|_| Error::NoMemory)?;
         part.make_owned_in(arena)?;
-        self.messages.push(part);
+        part.make_shareable()?;
+        self.messages.push(part.take());
         Ok(())
     }
 
-    /// Queues the message, of which this is the last part.
+    /// Queues the message, of which this is the last part; it is empty afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then, and the other parts wait on.
     #[inline]
-    pub(super) fn finish(&mut self, last: Msg, wire: &mut Wire) {
+    pub(super) fn finish(&mut self, last: &mut Msg, wire: &mut Wire) -> Result<()> {
+        if self.is_empty() {
+            return wire.put(last);
+        }
+        if self.finish_with(last.data(), wire) {
+            drop(last.take());
+            return Ok(());
+        }
+        self.finish_as_messages(last, wire)
+    }
+
+    fn finish_as_messages(&mut self, last: &mut Msg, wire: &mut Wire) -> Result<()> {
         if !self.frames.is_empty() {
-            if self.finish_with(last.data(), wire) {
-                return;
-            }
-            unframe(&self.frames, |part| wire.put(part));
+            let first = unframe(&self.frames)?;
+            self.messages.try_reserve(first.len()).map_err(|_| Error::NoMemory)?;
+            self.messages.splice(..0, first);
             self.frames.clear();
         }
-        self.messages.drain(..).for_each(|part| wire.put(part));
-        wire.put(last);
+        wire.put_parts(&mut self.messages, last)?;
+        self.messages.clear();
+        Ok(())
     }
 
     /// [`Parts::finish`] straight from the bytes of the last part. False if that takes a message;
@@ -76,19 +96,24 @@ impl Parts {
     }
 }
 
-/// Gives the parts that stand in `frames` back as messages: they began with a connection that is gone.
+/// The parts that stand in `frames` as messages: they began with a connection that is gone.
+///
+/// # Errors
+/// [`Error::NoMemory`].
 #[cold]
-fn unframe(frames: &[u8], mut each: impl FnMut(Msg)) {
+fn unframe(frames: &[u8]) -> Result<Vec<Msg>> {
+    let mut parts = Vec::new();
     let mut rest = frames;
     while let Ok(Some(header)) = frame::parse_header(Framing::V2, rest) {
-        let end = header.frame_len() as usize;
-        // Without memory for a copy the part is sent empty rather than torn.
-        let body = rest.get(header.header_len..end).unwrap_or_default();
-        let mut part = Msg::copy_from(body).unwrap_or_default();
+        let Some((frame, behind)) = rest.split_at_checked(header.frame_len() as usize) else {
+            break;
+        };
+        let mut part = Msg::copy_from(frame.get(header.header_len..).unwrap_or_default())?;
         part.set_more(true);
-        each(part);
-        rest = rest.get(end..).unwrap_or_default();
+        memory::push(&mut parts, part)?;
+        rest = behind;
     }
+    Ok(parts)
 }
 
 #[cfg(test)]
@@ -102,12 +127,9 @@ mod tests {
         for body in &bodies {
             frame::append_frame(&mut frames, Flags::MORE, body);
         }
-        let mut back = Vec::new();
-        unframe(&frames, |part| {
-            assert!(part.more());
-            back.push(part.data().to_vec());
-        });
-        assert_eq!(back, bodies);
+        let back = unframe(&frames).unwrap();
+        assert!(back.iter().all(Msg::more));
+        assert_eq!(back.iter().map(|part| part.data().to_vec()).collect::<Vec<_>>(), bodies);
     }
 
     #[test]
@@ -116,9 +138,9 @@ mod tests {
         let (mut parts, mut arena) = (Parts::default(), Arena::default());
         let mut part = Msg::copy_from(b"first").expect("memory");
         part.set_more(true);
-        assert!(parts.add(part, &wire, &mut arena).is_ok());
+        assert!(parts.add(&mut part, &wire, &mut arena).is_ok());
         assert!(!parts.is_empty() && !parts.finish_with(b"last", &mut wire));
-        parts.finish(Msg::copy_from(b"last").expect("memory"), &mut wire);
+        parts.finish(&mut Msg::copy_from(b"last").expect("memory"), &mut wire).unwrap();
         assert!(parts.is_empty());
         assert_eq!(wire.unsent(), 1);
         parts.clear();

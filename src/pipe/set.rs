@@ -1,7 +1,7 @@
 //! What a pattern may do with the pipes of its socket: [`PipeSet`] for [`PipeTable`].
 
 use super::{Kind, Pipe, PipeEvent, PipeTable};
-use crate::error::Error;
+use crate::error::Result;
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::prefetch::prefetch;
@@ -70,22 +70,23 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn write(&mut self, id: PipeId, msg: Msg) {
+    fn write(&mut self, id: PipeId, msg: &mut Msg) -> Result<()> {
         self.spread();
-        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        if pipe.ending || pipe.lingering {
-            return;
-        }
+        let pipe = self.pipes.get_mut(id as usize).and_then(Option::as_mut);
+        let Some(pipe) = pipe.filter(|pipe| !pipe.ending && !pipe.lingering) else {
+            drop(msg.take());
+            return Ok(());
+        };
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
         };
-        if !msg.more() {
-            pipe.parts.finish(msg, wire);
-            self.written(id);
-        } else if pipe.parts.add(msg, wire, &mut self.arena).is_err() {
-            self.events.push_back(PipeEvent::Lost(id, Error::NoMemory));
+        if msg.more() {
+            return pipe.parts.add(msg, wire, &mut self.arena);
         }
+        pipe.parts.finish(msg, wire)?;
+        self.written(id);
+        Ok(())
     }
 
     #[inline(always)]
@@ -190,16 +191,23 @@ impl PipeSet for PipeTable {
         if pipe.ending || pipe.lingering {
             return;
         }
+        let mut msg = msg;
         match &mut pipe.kind {
             Kind::Wire(wire) => {
                 if let Some(connection) = &mut wire.connection {
-                    connection.push_subscription(msg);
+                    let result = connection.push_subscription(msg);
                     self.mark_dirty(id);
+                    if let Err(error) = result {
+                        // The next connection is told of all subscriptions.
+                        self.events.push_back(PipeEvent::Lost(id, error));
+                    }
                 }
             }
             Kind::Inproc(end) => {
                 debug_assert!(!end.writer.in_message(), "a subscription inside a message");
-                end.write(msg, &mut self.arena);
+                if end.write(&mut msg, &mut self.arena).is_err() {
+                    self.end(id);
+                }
             }
         }
     }

@@ -125,13 +125,27 @@ impl Wire {
         self.connection.as_ref().is_some_and(|c| c.tx.bytes() > 0 && !c.tx.blocked())
     }
 
-    pub(super) fn attach(&mut self, mut connection: Connection) {
-        for msg in self.pending.drain(..) {
-            connection.tx.push(msg);
-        }
-        self.pending_messages = 0;
-        self.pending.shrink_to(0);
+    /// Gives the pipe a connection, and the connection what waited for one.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the connection cannot go on. It is there all the same, for
+    /// [`Wire::detach`].
+    pub(super) fn attach(&mut self, connection: Connection) -> Result<()> {
         self.connection = Some(connection);
+        let result = self.put_pending();
+        self.pending.shrink_to(0);
+        result
+    }
+
+    fn put_pending(&mut self) -> Result<()> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        while let Some(msg) = self.pending.front_mut() {
+            let more = msg.more();
+            connection.tx.push(msg)?;
+            self.pending.pop_front();
+            self.pending_messages -= usize::from(!more);
+        }
+        Ok(())
     }
 
     /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, what
@@ -146,36 +160,71 @@ impl Wire {
             self.backlog.push_back(msg);
         }
         if resend {
-            for msg in connection.tx.take_unsent() {
+            // In front of what could not be put on the connection.
+            for msg in connection.tx.take_unsent().into_iter().rev() {
                 self.pending_messages += usize::from(!msg.more());
-                self.pending.push_back(msg);
+                self.pending.push_front(msg);
             }
         }
         Some(connection)
     }
 
+    /// Queues a frame, which is empty afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
-    pub(super) fn put(&mut self, mut msg: Msg) {
-        self.written += usize::from(!msg.more());
+    pub(super) fn put(&mut self, msg: &mut Msg) -> Result<()> {
+        let last = usize::from(!msg.more());
+        match &mut self.connection {
+            // A message on its way cannot be taken back; what waits behind it can.
+            Some(connection) if !self.conflate || connection.tx.messages() == 0 => {
+                connection.tx.push(msg)?;
+                self.conflate_pending();
+            }
+            _ => {
+                msg.make_owned()?;
+                self.pending.try_reserve(1).map_err(|_| Error::NoMemory)?;
+                self.conflate_pending();
+                self.pending_messages += last;
+                self.pending.push_back(msg.take());
+            }
+        }
+        self.written += last;
+        Ok(())
+    }
+
+    /// A newer message is there.
+    #[inline]
+    fn conflate_pending(&mut self) {
         if self.conflate {
             self.pending.clear();
             self.pending_messages = 0;
-            // A message on its way cannot be taken back; what waits behind it can.
-            if let Some(connection) = self.connection.as_mut().filter(|c| c.tx.messages() == 0) {
-                connection.tx.push(msg);
-                return;
+        }
+    }
+
+    /// Queues a message: these parts, which stay as they are, and the last one, which is empty
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub(super) fn put_parts(&mut self, parts: &mut [Msg], last: &mut Msg) -> Result<()> {
+        let mark = self.connection.as_ref().map(|connection| connection.tx.mark());
+        let pending = self.pending.len();
+        let put_all = || {
+            for part in parts {
+                self.put(&mut part.share()?)?;
             }
-        } else if let Some(connection) = &mut self.connection {
-            connection.tx.push(msg);
-            return;
+            self.put(last)
+        };
+        let result = put_all();
+        if result.is_err() {
+            if let (Some(connection), Some(mark)) = (&mut self.connection, &mark) {
+                connection.tx.take_back(mark);
+            }
+            self.pending.truncate(pending);
         }
-        if msg.make_owned().is_err() {
-            let more = msg.more();
-            msg = Msg::new();
-            msg.set_more(more);
-        }
-        self.pending_messages += usize::from(!msg.more());
-        self.pending.push_back(msg);
+        result
     }
 
     /// Hands what is queued to the kernel; true if nothing is left. What belongs to the caller of
@@ -184,7 +233,7 @@ impl Wire {
         let Some(connection) = &mut self.connection else { return Ok(true) };
         let empty = !connection.tx.blocked() && connection.flush()?;
         if !empty && !lent && connection.tx.borrowed() {
-            connection.tx.make_owned()?;
+            connection.tx.make_owned();
         }
         Ok(empty)
     }
@@ -222,11 +271,12 @@ impl Wire {
     }
 
     /// Queues encoded frames, each a whole message.
-    pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the connection cannot go on.
+    pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) -> Result<()> {
         self.written += messages;
-        if let Some(connection) = &mut self.connection {
-            connection.tx.push_encoded(frames, messages, 0);
-        }
+        self.connection.as_mut().map_or(Ok(()), |c| c.tx.push_encoded(frames, messages, 0))
     }
 
     /// Hands encoded frames to the kernel, behind what is queued; true if nothing is left.
@@ -298,16 +348,15 @@ impl Wire {
 
     /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if
     /// there was one.
-    pub(super) fn send_newest(&mut self) -> bool {
-        let Some(connection) = self.connection.as_mut().filter(|c| c.tx.messages() == 0) else {
-            return false;
-        };
-        let any = !self.pending.is_empty();
-        for msg in self.pending.drain(..) {
-            connection.tx.push(msg);
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: the connection cannot go on.
+    pub(super) fn send_newest(&mut self) -> Result<bool> {
+        if self.pending.is_empty() || self.connection.as_ref().is_none_or(|c| c.tx.messages() > 0) {
+            return Ok(false);
         }
-        self.pending_messages = 0;
-        any
+        self.put_pending()?;
+        Ok(true)
     }
 
     /// The next frame, and why the connection died if it did.

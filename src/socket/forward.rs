@@ -53,7 +53,7 @@ impl Sink for Through<'_> {
         let core = &mut *self.target;
         if more || !core.pattern.send_bytes(&mut core.pipes, bytes, false) {
             // SAFETY: valid during this call, and pipes keep nothing of it.
-            let mut part = unsafe { Msg::borrowed(bytes.as_ptr(), bytes.len()) };
+            let mut part = unsafe { Msg::borrowed(bytes) };
             part.set_more(more);
             // An error shows again on the careful path.
             if core.send_now(&mut part).is_err() {

@@ -219,32 +219,21 @@ impl Socket {
         }
     }
 
-    /// Sends a message of one part (zmq_send(3)). `bytes` are not used after the call.
+    /// Sends a part of a message (zmq_send(3)). `bytes` are not used after the call.
     ///
     /// # Errors
     /// As zmq_send(3).
-    ///
-    /// # Safety
-    /// As for [`Msg::borrowed`]: `data` must be valid for `len` bytes during the call.
     #[inline]
-    pub unsafe fn send_bytes(
-        &'static self,
-        data: *const u8,
-        len: usize,
-        more: bool,
-        dont_wait: bool,
-    ) -> Result<()> {
-        if !more && len != 0 {
+    pub fn send_bytes(&'static self, bytes: &[u8], more: bool, dont_wait: bool) -> Result<()> {
+        if !more && !bytes.is_empty() {
             let mut core = self.enter()?;
             let waits = !dont_wait && core.options.sndtimeo != 0;
-            // SAFETY: valid by contract, and not zero bytes at a null pointer.
-            let bytes = unsafe { std::slice::from_raw_parts(data, len) };
             if core.send_bytes(bytes, false, waits) {
                 return Ok(());
             }
         }
-        // SAFETY: valid by contract, and pipes keep nothing of it.
-        let mut msg = unsafe { Msg::borrowed(data, len) };
+        // SAFETY: valid during the call, and pipes keep nothing of it.
+        let mut msg = unsafe { Msg::borrowed(bytes) };
         self.send(&mut msg, more, dont_wait)
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll};
+use crate::util::memory;
 use std::cell::RefCell;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -149,7 +150,7 @@ fn check(
         }
     };
     if sockets != items.len() {
-        let mut list: Vec<PollFd> = Vec::with_capacity(items.len());
+        let mut list: Vec<PollFd> = memory::with_room(items.len())?;
         list.extend(items.iter().filter_map(descriptor));
         poll(&mut list, Some(Duration::ZERO))?;
         found += store(items, &list);
@@ -312,7 +313,7 @@ fn sleep_observing(
     deadline: Option<Instant>,
     sockets: bool,
 ) -> Result<usize> {
-    let watched: Vec<Item> = items.to_vec();
+    let watched: Vec<Item> = memory::copy_of(items)?;
     // Out of descriptors, a thread that never waited before looks again and again instead.
     let waker = if sockets { waker().ok() } else { None };
     let blind = sockets && waker.is_none();
@@ -322,7 +323,8 @@ fn sleep_observing(
         if found > 0 {
             return Ok(found);
         }
-        let mut list: Vec<PollFd> = items.iter().filter_map(descriptor).collect();
+        let mut list: Vec<PollFd> = memory::with_room(items.len() + 1)?;
+        list.extend(items.iter().filter_map(descriptor));
         let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
         if let Some(observing) = &observing {
             list.push(entry(observing.waker.as_raw_fd()));

@@ -11,6 +11,7 @@ use super::poll::{Item, Looked, Source};
 use crate::error::{Error, Result};
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::thread;
+use crate::util::memory;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -66,8 +67,10 @@ impl Habit {
         }
         if !self.last.iter().copied().eq(items.iter().map(address)) {
             self.last.clear();
-            self.last.extend(items.iter().map(address));
             self.times = 0;
+            // Without memory there is no habit.
+            memory::reserve(&mut self.last, items.len()).ok()?;
+            self.last.extend(items.iter().map(address));
             return None;
         }
         self.times = self.times.saturating_add(1);
@@ -90,7 +93,9 @@ impl PollSet {
             Source::Socket(socket) => Some(Socketry { socket, at, watched: None, empty_at: None }),
             Source::Descriptor(_) => None,
         });
-        let sockets: Vec<Socketry> = sockets.collect();
+        let mut list: Vec<Socketry> = memory::with_room(items.len()).ok()?;
+        list.extend(sockets);
+        let sockets = list;
         if sockets.len() < FEWEST {
             return None;
         }

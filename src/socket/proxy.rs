@@ -159,7 +159,7 @@ impl Proxy {
             let more = part.more();
             self.count(from, to, u64::from(!more), part.len() as u64);
             if let Some(capture) = self.capture {
-                capture.send(&mut part.share(), more, false)?;
+                capture.send(&mut part.share()?, more, false)?;
             }
             target.send(&mut part, more, false)?;
             if !more {

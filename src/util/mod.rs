@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod keys;
+pub mod memory;
 pub mod strerror;
 pub mod timers;
 pub mod z85;

@@ -1,5 +1,6 @@
 //! Pipes without peers: queues that a test fills and empties.
 
+use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Attach, Part, Pattern, PipeId, PipeSet};
 use std::collections::{HashMap, VecDeque};
@@ -16,6 +17,8 @@ pub(super) struct MockPipe {
     pub(super) assigned: Option<Vec<u8>>,
     pub(super) connected: bool,
     pub(super) closed: bool,
+    /// After so many frames there is no memory for one.
+    pub(super) refuses_after: Option<usize>,
 }
 
 /// A set of mock pipes. Using a number that is not there is an error of the pattern and panics.
@@ -137,13 +140,21 @@ impl PipeSet for Mock {
         pipe.closed || !pipe.unfinished.is_empty() || pipe.outbound.len() < pipe.hwm
     }
 
-    fn write(&mut self, id: PipeId, msg: Msg) {
+    fn write(&mut self, id: PipeId, msg: &mut Msg) -> Result<()> {
         assert!(self.check_write(id), "written without room");
         let pipe = self.pipe(id);
+        if let Some(left) = pipe.refuses_after {
+            pipe.refuses_after = left.checked_sub(1);
+            if left == 0 {
+                return Err(Error::NoMemory);
+            }
+        }
+        let msg = msg.take();
         pipe.unfinished.push(msg.data().to_vec());
         if !msg.more() && !pipe.closed {
             pipe.outbound.push_back(std::mem::take(&mut pipe.unfinished));
         }
+        Ok(())
     }
 
     fn stands_ready(&mut self, id: PipeId) -> bool {
@@ -224,11 +235,7 @@ pub(super) fn text(parts: &[Vec<u8>]) -> String {
 }
 
 /// Sends a message, all of it or nothing.
-pub(super) fn send<T: Pattern>(
-    pattern: &mut T,
-    pipes: &mut Mock,
-    parts: &[&[u8]],
-) -> crate::error::Result<()> {
+pub(super) fn send<T: Pattern>(pattern: &mut T, pipes: &mut Mock, parts: &[&[u8]]) -> Result<()> {
     if let [part] = parts
         && pipes.is_straight()
         && pipes.working_in_place(|pipes| pattern.send_bytes(pipes, part, false))

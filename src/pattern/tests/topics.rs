@@ -47,7 +47,7 @@ fn subscriptions_behave_like_a_map_of_sets() {
         match random.below(100) {
             0..=54 if growing => {
                 let new = !model.contains_key(&topic);
-                assert_eq!(subscriptions.add(&topic, pipe), new);
+                assert_eq!(subscriptions.add(&topic, pipe), Ok(new));
                 model.entry(topic).or_default().insert(pipe);
             }
             99 if !growing => {
@@ -149,7 +149,7 @@ fn two_hundred_thousand_topics_are_small_and_go_away() {
     const TOPICS: usize = 200_000;
     let mut subscriptions = Subscriptions::default();
     for number in 0..TOPICS {
-        assert!(subscriptions.add(&topic(number), 0));
+        assert!(subscriptions.add(&topic(number), 0).unwrap());
     }
     let each = subscriptions.memory() / TOPICS;
     println!("scattered topics: {each} bytes each");
@@ -167,7 +167,7 @@ fn two_hundred_thousand_topics_are_small_and_go_away() {
 
     let mut subscriptions = Subscriptions::default();
     for number in 0..TOPICS {
-        subscriptions.add(format!("topic.with.counter{number:06}").as_bytes(), 0);
+        subscriptions.add(format!("topic.with.counter{number:06}").as_bytes(), 0).unwrap();
     }
     let each = subscriptions.memory() / TOPICS;
     println!("numbered topics: {each} bytes each");
@@ -185,12 +185,12 @@ fn a_topic_of_a_mebibyte() {
     on_a_small_stack(|| {
         let big = vec![b'x'; 1 << 20];
         let mut subscriptions = Subscriptions::default();
-        subscriptions.add(&big, 1);
-        subscriptions.add(&big[..1 << 19], 2);
-        subscriptions.add(b"", 3);
+        subscriptions.add(&big, 1).unwrap();
+        subscriptions.add(&big[..1 << 19], 2).unwrap();
+        subscriptions.add(b"", 3).unwrap();
         let mut other = big.clone();
         other[(1 << 20) - 1] = b'y';
-        subscriptions.add(&other, 4);
+        subscriptions.add(&other, 4).unwrap();
         assert_eq!(found(&mut subscriptions, &big), [1, 2, 3]);
         assert_eq!(found(&mut subscriptions, &big[..big.len() - 1]), [2, 3]);
         assert_eq!(subscriptions.cancel(&big, 1), Cancelled::Last);
@@ -207,15 +207,15 @@ fn a_topic_of_a_mebibyte() {
 fn topics_that_part_from_a_long_one_everywhere() {
     let long: Vec<u8> = (0..20_000_u32).map(|at| (at % 251) as u8).collect();
     let mut subscriptions = Subscriptions::default();
-    subscriptions.add(&long, 0);
+    subscriptions.add(&long, 0).unwrap();
     let (mut random, mut lens) = (Random(0xb0a), BTreeSet::new());
     for _ in 0..200 {
         let len = random.below(long.len());
         let mut other = long[..len].to_vec();
-        assert_eq!(subscriptions.add(&other, 1), lens.insert(len));
+        assert_eq!(subscriptions.add(&other, 1), Ok(lens.insert(len)));
         other.push(255);
-        subscriptions.add(&other, 2);
-        subscriptions.add(&[&other[..], &long[..]].concat(), 3);
+        subscriptions.add(&other, 2).unwrap();
+        subscriptions.add(&[&other[..], &long[..]].concat(), 3).unwrap();
     }
     subscriptions.check();
     assert_eq!(found(&mut subscriptions, &long), [0, 1]);
@@ -247,14 +247,15 @@ fn a_topic_under_each_other_and_many_of_them() {
         // As deep as a tree of this many bytes gets.
         let chain = vec![b'z'; 2000];
         let mut subscriptions = Subscriptions::default();
-        (0..=2000).for_each(|len| assert!(subscriptions.add(&chain[..len], len as u32 % 7)));
+        (0..=2000)
+            .for_each(|len| assert!(subscriptions.add(&chain[..len], len as u32 % 7).unwrap()));
         assert_eq!(found(&mut subscriptions, &chain), [0, 1, 2, 3, 4, 5, 6]);
         (0..6).for_each(|pipe| subscriptions.remove_pipe(pipe, Tell::Nothing, drop));
         assert_eq!(found(&mut subscriptions, &chain), [6]);
         drop(subscriptions);
         let mut subscriptions = Subscriptions::default();
         for number in 0..300_000 {
-            subscriptions.add(&topic(number), number as u32 % 3);
+            subscriptions.add(&topic(number), number as u32 % 3).unwrap();
         }
         assert_eq!(subscriptions.len(), 300_000);
         (0..3).for_each(|pipe| subscriptions.remove_pipe(pipe, Tell::Nothing, drop));
@@ -266,8 +267,8 @@ fn a_topic_under_each_other_and_many_of_them() {
 fn many_pipes_on_one_topic() {
     let mut subscriptions = Subscriptions::default();
     for pipe in (0..1000).rev() {
-        subscriptions.add(b"", pipe);
-        subscriptions.add(b"a", pipe);
+        subscriptions.add(b"", pipe).unwrap();
+        subscriptions.add(b"a", pipe).unwrap();
     }
     assert_eq!(found(&mut subscriptions, b"abc").len(), 1000);
     for pipe in 1..1000 {

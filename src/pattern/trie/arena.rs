@@ -12,6 +12,8 @@ pub(super) const UNIT: usize = 4;
 const SIZES: u32 = 64;
 /// Bytes behind the last block, so that whoever looks at a few bytes at once may do so anywhere.
 const MARGIN: usize = 8;
+/// Arenas of so many bytes grow only if there is memory for it.
+const LARGE: usize = 64 * 1024;
 /// In bytes. With this many, the number of a unit has bits to spare.
 const MOST: usize = 2 << 30;
 
@@ -65,9 +67,22 @@ impl Arena {
         self.free
     }
 
-    /// Whether this many bytes surely fit.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        bytes < MOST && start(self.end) + bytes < MOST
+    /// Whether this many bytes surely fit. Where they are many, or the arena is large, memory for
+    /// them is there then; the rest is no more than any small allocation.
+    pub(super) fn has_room(&mut self, bytes: usize) -> bool {
+        let end = start(self.end);
+        if bytes >= MOST || end + bytes >= MOST {
+            return false;
+        }
+        let len = end + bytes + MARGIN;
+        len <= self.bytes.capacity() || len < LARGE || self.grow(len)
+    }
+
+    /// Makes room for so many bytes in all, and some more. False without memory.
+    fn grow(&mut self, len: usize) -> bool {
+        // Doubling would waste too much of the memory of a large tree.
+        let spare = (len / if len > 1 << 20 { 16 } else { 4 }).max(64);
+        self.bytes.try_reserve_exact(len + spare - self.bytes.len()).is_ok()
     }
 
     /// Bytes of memory held, but for the free blocks that are large.
@@ -107,9 +122,7 @@ impl Arena {
         self.end = block + size;
         let len = start(self.end) + MARGIN;
         if len > self.bytes.capacity() {
-            // Doubling would waste too much of the memory of a large tree.
-            let spare = (len / if len > 1 << 20 { 16 } else { 4 }).max(64);
-            self.bytes.reserve_exact(len + spare - self.bytes.len());
+            self.grow(len);
         }
         self.bytes.resize(len, 0);
         block

@@ -163,11 +163,12 @@ impl Trie {
     }
 
     /// The topic for a key, with `value` if it is new; whether it is. `None` if the tree is full
-    /// (2 GiB) and then unchanged.
+    /// (2 GiB), or without memory, and then unchanged.
     pub(crate) fn insert(&mut self, key: &[u8], value: u32) -> Option<(NodeId, bool)> {
         debug_assert!(value != 0);
         // Besides the key there may be a fork that moves.
-        if !self.arena.has_room(2 * key.len() + 4096) {
+        let bytes = key.len().checked_mul(2)?.checked_add(4096)?;
+        if !self.arena.has_room(bytes) || !self.has_room_for_mark(bytes) {
             return None;
         }
         if self.root == 0 {
@@ -344,11 +345,22 @@ impl Trie {
         leaf
     }
 
+    /// Whether there is memory to mark a leaf in the next so many bytes, if the marks are many.
+    fn has_room_for_mark(&mut self, bytes: usize) -> bool {
+        let words = (self.arena.len() as usize + bytes / arena::UNIT) / 64 + 1;
+        words <= self.leaves.capacity() || words < 4096 || self.grow_marks(words)
+    }
+
+    fn grow_marks(&mut self, words: usize) -> bool {
+        let more = words + words / 8 + 1 - self.leaves.len();
+        self.leaves.try_reserve_exact(more).is_ok()
+    }
+
     fn mark(&mut self, leaf: NodeId) {
         let words = leaf as usize / 64 + 1;
         if words > self.leaves.len() {
             if words > self.leaves.capacity() {
-                self.leaves.reserve_exact(words + words / 8 + 1 - self.leaves.len());
+                self.grow_marks(words);
             }
             self.leaves.resize(words, 0);
         }

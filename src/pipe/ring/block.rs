@@ -1,10 +1,13 @@
 //! Blocks of memory, the records in them, and the way through both.
 
 use super::{BLOCK, MSG_WORDS, pool};
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::msg::{ForeignFree, Msg};
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 #[cfg(loom)]
 use crate::sync::model::Users;
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -51,15 +54,61 @@ impl Head {
 
 pub(super) struct Block {
     pub(super) next: AtomicPtr<Block>,
+    /// The queue, and messages that use a body where it stands, see [`Block::lend`].
+    holders: AtomicUsize,
     pub(super) words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
     #[cfg(loom)]
     pub(super) users: Users<BLOCK>,
 }
 
 impl Block {
-    /// A block with nothing in it that matters, from the pool or new.
-    pub(super) fn take() -> *mut Block {
-        pool::take().unwrap_or_else(Block::allocate)
+    /// A block with nothing in it that matters, from the pool or new; `None` without memory.
+    pub(super) fn take() -> Option<*mut Block> {
+        pool::take().or_else(Block::allocate)
+    }
+
+    /// A message of a body that stands in the block, for a reader without memory for a copy. The
+    /// last of them gives the block back.
+    ///
+    /// # Safety
+    /// The block is live and the caller's, and the body is initialised and one of its records, which
+    /// nobody changes.
+    #[cold]
+    pub(super) unsafe fn lend(block: *mut Block, body: *mut u8, len: usize) -> Msg {
+        /// Whoever has the message is done with it.
+        unsafe extern "C" fn leave(_body: *mut c_void, block: *mut c_void) {
+            let block = block.cast::<Block>();
+            // SAFETY: a holder of the block, which was counted.
+            unsafe {
+                if Block::leave(block) {
+                    Block::give(block);
+                }
+            }
+        }
+        // SAFETY: live by contract. The body stays as long as there are holders.
+        unsafe {
+            (*block).holders.fetch_add(1, Ordering::Relaxed);
+            let free = ForeignFree { function: leave, hint: block.cast() };
+            Msg::foreign(body, len, Some(free))
+        }
+    }
+
+    /// One holder less. True for the last one, whose the block is.
+    ///
+    /// # Safety
+    /// It is live, and the caller one of its holders.
+    pub(super) unsafe fn leave(block: *mut Block) -> bool {
+        // SAFETY: live by contract.
+        let holders = unsafe { &(*block).holders };
+        // Nearly always the queue alone, and then nobody else can come.
+        if holders.load(Ordering::Acquire) == 1 {
+            return true;
+        }
+        let last = holders.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            holders.store(1, Ordering::Relaxed);
+        }
+        last
     }
 
     /// Gives a block back.
@@ -71,12 +120,15 @@ impl Block {
         unsafe { pool::give(block) };
     }
 
-    pub(super) fn allocate() -> *mut Block {
-        let block: Box<MaybeUninit<Block>> = Box::new_uninit();
-        let block = Box::into_raw(block).cast::<Block>();
+    pub(super) fn allocate() -> Option<*mut Block> {
+        // SAFETY: a block has bytes. As a `Box` would be allocated, which may be refused here.
+        let block = unsafe { std::alloc::alloc(Layout::new::<Block>()) }.cast::<Block>();
+        if block.is_null() {
+            return None;
+        }
         // SAFETY: freshly allocated.
         unsafe { Block::init(block) };
-        block
+        Some(block)
     }
 
     /// Makes a block of memory.
@@ -85,7 +137,10 @@ impl Block {
     /// It is large enough, aligned, and the caller's.
     pub(super) unsafe fn init(block: *mut Block) {
         // SAFETY: by contract; the words need no value before records are written.
-        unsafe { ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut())) };
+        unsafe {
+            ptr::addr_of_mut!((*block).next).write(AtomicPtr::new(ptr::null_mut()));
+            ptr::addr_of_mut!((*block).holders).write(AtomicUsize::new(1));
+        }
         #[cfg(loom)]
         // SAFETY: as above.
         unsafe {

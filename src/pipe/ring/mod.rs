@@ -26,6 +26,7 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
+use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -33,6 +34,7 @@ use crate::sync::{Arc, Mutex, asymmetric};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use block::{Block, Head, Walk};
 use patience::Patience;
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem::size_of;
 use std::ptr;
@@ -49,8 +51,9 @@ const ENOUGH: u64 = 8 * 1024;
 const LINGER_PAUSE: u32 = 1024;
 /// The same for gathering, which costs an answer that somebody waits for more.
 const GATHER_PAUSE: u32 = 16 * 1024;
-/// Words of 8 bytes in a block: with the link they fill 4 KiB. In a model, one `Msg` and the end.
-const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 511 };
+/// Words of 8 bytes in a block: with the link and the count they fill 4 KiB. In a model, one `Msg` and
+/// the end.
+const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 510 };
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
 /// Words of a record that holds a `Msg`, without its head.
@@ -142,7 +145,8 @@ pub struct Reader(Arc<Shared>);
 
 /// A new queue for `high_water_mark` messages (0: unlimited); `conflate` keeps the newest only.
 pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
-    let block = Block::take();
+    // As small as what else belongs to a socket.
+    let block = Block::take().unwrap_or_else(|| handle_alloc_error(Layout::new::<Block>()));
     let producer = Producer {
         block,
         index: 0,
@@ -204,15 +208,23 @@ impl Writer {
         producer.messages - producer.acknowledged < limit || shared.has_room_after_all(producer)
     }
 
-    /// Appends a frame, not yet visible to the reader. A message ends with a frame without MORE.
+    /// Appends a frame, not yet visible to the reader. A message ends with a frame without MORE. `msg`
+    /// is empty afterwards.
     ///
     /// The message must own its body, unless the queue [copies](Writer::copies) it.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
-    pub fn push(&mut self, msg: Msg) {
-        if self.copies(&msg) {
-            return self.push_bytes(msg.data(), msg.flags());
+    pub fn push(&mut self, msg: &mut Msg) -> Result<()> {
+        if self.copies(msg) {
+            if !self.push_bytes(msg.data(), msg.flags()) {
+                return Err(Error::NoMemory);
+            }
+            *msg = Msg::new();
+            return Ok(());
         }
-        self.push_message(msg);
+        self.push_message(msg)
     }
 
     /// Whether the body of `msg` would be copied into the queue.
@@ -221,79 +233,87 @@ impl Writer {
         msg.is_better_copied() && msg.len() <= BYTES_LIMIT && self.0.latest.is_none()
     }
 
-    fn push_message(&mut self, msg: Msg) {
+    fn push_message(&mut self, msg: &mut Msg) -> Result<()> {
         if let Some(latest) = &self.0.latest {
             // Of a message in parts only the last one counts (zmq_setsockopt(3): "Does not support
             // multi-part messages").
+            let msg = msg.take();
             if !msg.more() {
                 *latest.lock() = Some(msg);
             }
-            return;
+            return Ok(());
         }
         let head = Head::new(Head::MESSAGE, msg.flags(), 0);
         // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
         unsafe {
-            let record = self.reserve(head);
+            let record = self.reserve(head).ok_or(Error::NoMemory)?;
             record.write(head.0);
-            record.add(1).cast::<Msg>().write(msg);
+            record.add(1).cast::<Msg>().write(msg.take());
         }
+        Ok(())
     }
 
-    /// [`Writer::push`] of a frame with this body. Not for a queue that conflates.
+    /// [`Writer::push`] of a frame with this body; false without memory. Not for a queue that
+    /// conflates.
     #[inline(always)]
-    pub fn push_bytes(&mut self, bytes: &[u8], flags: u8) {
+    pub fn push_bytes(&mut self, bytes: &[u8], flags: u8) -> bool {
         debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
         let head = Head::new(Head::BYTES, flags, bytes.len());
         // SAFETY: the record has room for its head and the bytes.
         unsafe {
-            let record = self.reserve(head);
+            let Some(record) = self.reserve(head) else { return false };
             record.write(head.0);
             ptr::copy_nonoverlapping(bytes.as_ptr(), record.add(1).cast::<u8>(), bytes.len());
         }
+        true
     }
 
     /// [`Writer::push_bytes`] of a message of one part, none having begun.
     #[inline(always)]
-    pub fn push_bytes_alone(&mut self, bytes: &[u8]) {
+    pub fn push_bytes_alone(&mut self, bytes: &[u8]) -> bool {
         debug_assert!(bytes.len() <= BYTES_LIMIT && self.0.latest.is_none());
         let head = Head::new(Head::BYTES, 0, bytes.len());
         // SAFETY: the record has room for its head and the bytes.
         unsafe {
-            let record = self.reserve_alone(1 + bytes.len().div_ceil(8));
+            let Some(record) = self.reserve_alone(1 + bytes.len().div_ceil(8)) else {
+                return false;
+            };
             record.write(head.0);
             ptr::copy_nonoverlapping(bytes.as_ptr(), record.add(1).cast::<u8>(), bytes.len());
         }
+        true
     }
 
     /// [`Writer::push`] of a message of one part that owns its body, none having begun. It is empty
-    /// afterwards. Not for a queue that conflates.
+    /// afterwards. False without memory; nothing has happened then. Not for a queue that conflates.
     #[inline(always)]
-    pub fn push_alone(&mut self, msg: &mut Msg) {
+    pub fn push_alone(&mut self, msg: &mut Msg) -> bool {
         debug_assert!(!msg.is_borrowed() && !msg.more() && self.0.latest.is_none());
         let head = Head::new(Head::MESSAGE, msg.flags(), 0);
         // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
         unsafe {
-            let record = self.reserve_alone(1 + MSG_WORDS);
+            let Some(record) = self.reserve_alone(1 + MSG_WORDS) else { return false };
             record.write(head.0);
             msg.move_to(record.add(1).cast::<Msg>());
         }
+        true
     }
 
     /// The place for a record of so many words that is a message of its own, none having begun.
     #[inline(always)]
-    fn reserve_alone(&mut self, words: usize) -> *mut u64 {
+    fn reserve_alone(&mut self, words: usize) -> Option<*mut u64> {
         // SAFETY: the only Writer.
         let producer = unsafe { &mut *self.0.producer.0.get() };
         debug_assert!(producer.begin.is_none());
-        if producer.index + words > BLOCK {
-            self.0.change_block(producer);
+        if producer.index + words > BLOCK && !self.0.change_block(producer) {
+            return None;
         }
         // SAFETY: the words up to the end of the block are the writer's until published.
         let record = unsafe { Block::at(producer.block, producer.index) };
         producer.index += words;
         producer.position += words as u64;
         producer.messages += 1;
-        record
+        Some(record)
     }
 
     /// Whether the queue keeps the newest message only.
@@ -302,27 +322,28 @@ impl Writer {
         self.0.latest.is_some()
     }
 
-    /// The place for the next record, which the reader does not look at before `publish`.
+    /// The place for the next record, which the reader does not look at before `publish`; `None`
+    /// without memory, and nothing has happened.
     #[inline(always)]
-    fn reserve(&mut self, head: Head) -> *mut u64 {
+    fn reserve(&mut self, head: Head) -> Option<*mut u64> {
         let words = head.words();
         // SAFETY: the only Writer.
         let producer = unsafe { &mut *self.0.producer.0.get() };
+        let Producer { block, index, position, .. } = *producer;
+        if producer.index + words > BLOCK && !self.0.change_block(producer) {
+            return None;
+        }
         if head.more() {
-            let Producer { block, index, position, .. } = *producer;
             producer.begin.get_or_insert(Mark { block, index, position });
         } else {
             producer.begin = None;
-        }
-        if producer.index + words > BLOCK {
-            self.0.change_block(producer);
         }
         // SAFETY: the words up to the end of the block are the writer's until published.
         let record = unsafe { Block::at(producer.block, producer.index) };
         producer.index += words;
         producer.position += words as u64;
         producer.messages += u64::from(!head.more());
-        record
+        Some(record)
     }
 
     /// Whether the last frame pushed was one of a message that goes on.
@@ -340,20 +361,20 @@ impl Writer {
             let producer = &mut *self.0.producer.0.get();
             let Some(mark) = producer.begin.take() else { return };
             let mut walk = Walk { block: mark.block, index: mark.index, position: mark.position };
-            let mut emptied = Vec::new();
+            // The block of the mark stays.
+            let give_other = |block| {
+                if block != mark.block {
+                    Block::give(block);
+                }
+            };
             while walk.position != producer.position {
-                let (head, body) = walk.record(|block| emptied.push(block));
+                let (head, body) = walk.record(give_other);
                 if head.kind() == Head::MESSAGE {
                     body.cast::<Msg>().drop_in_place();
                 }
                 walk.pass(head);
             }
-            // What was walked out of lies before the current block, and the first of it, if any,
-            // is the block of the mark, which stays.
-            emptied.push(producer.block);
-            for &block in &emptied[1..] {
-                Block::give(block);
-            }
+            give_other(producer.block);
             (*mark.block).next.store(ptr::null_mut(), Ordering::Relaxed);
             (producer.block, producer.index) = (mark.block, mark.index);
             producer.position = mark.position;
@@ -444,13 +465,16 @@ impl Shared {
         self.reader_asleep.swap(false, Ordering::SeqCst)
     }
 
-    /// Goes on in another block: one the reader is done with, or a new one.
+    /// Goes on in another block: one the reader is done with, or a new one. False without memory.
     #[cold]
-    fn change_block(&self, producer: &mut Producer) {
+    fn change_block(&self, producer: &mut Producer) -> bool {
         let place = &self.spares.0[producer.spare % SPARES];
         let mut next = place.load(Ordering::Acquire);
         if next.is_null() {
-            next = Block::take();
+            match Block::take() {
+                Some(block) => next = block,
+                None => return false,
+            }
         } else {
             place.store(ptr::null_mut(), Ordering::Release);
             producer.spare += 1;
@@ -468,6 +492,7 @@ impl Shared {
         }
         producer.block = next;
         producer.index = 0;
+        true
     }
 
     /// The next record, which must be published.
@@ -502,12 +527,16 @@ impl Shared {
     /// The reader is done with a block.
     #[cold]
     fn leave_block(&self, spare: &mut usize, block: *mut Block) {
+        // SAFETY: the writer left it before us.
+        if unsafe { !Block::leave(block) } {
+            return;
+        }
         let place = &self.spares.0[*spare % SPARES];
         if place.load(Ordering::Acquire).is_null() {
             place.store(block, Ordering::Release);
             *spare += 1;
         } else {
-            // SAFETY: the writer left it before us.
+            // SAFETY: as above.
             unsafe { Block::give(block) };
         }
     }
@@ -631,9 +660,12 @@ impl Reader {
             let consumer = &mut *shared.consumer.0.get();
             let (head, body) = shared.record(consumer);
             let msg = if head.kind() == Head::BYTES {
-                let bytes = std::slice::from_raw_parts(body.cast::<u8>(), head.len());
-                // Without memory the frame is lost; its MORE flag must not be.
-                let mut msg = Msg::copy_from(bytes).unwrap_or_default();
+                let body = body.cast::<u8>();
+                let copy = Msg::copy_from(std::slice::from_raw_parts(body, head.len()));
+                let mut msg = match copy {
+                    Ok(copy) => copy,
+                    Err(_) => Block::lend(consumer.at.block, body, head.len()),
+                };
                 msg.set_flags(head.flags());
                 msg
             } else {
@@ -744,14 +776,19 @@ impl Drop for Shared {
         // reader's place up to the writer's, published or not.
         unsafe {
             let at = &mut consumer.at;
+            let leave = |block| {
+                if Block::leave(block) {
+                    Block::give(block);
+                }
+            };
             while at.position != end {
-                let (head, body) = at.record(|block| Block::give(block));
+                let (head, body) = at.record(leave);
                 if head.kind() == Head::MESSAGE {
                     body.cast::<Msg>().drop_in_place();
                 }
                 at.pass(head);
             }
-            Block::give(at.block);
+            leave(at.block);
             for spare in &self.spares.0 {
                 let spare = spare.load(Ordering::Relaxed);
                 if !spare.is_null() {

@@ -58,11 +58,11 @@ fn read_in_order(reader: &mut Reader, news: &News, frames: Range<u8>) {
 }
 
 /// As a socket that writes one message.
-fn write(writer: &mut Writer, news: &News, msg: Msg) {
+fn write(writer: &mut Writer, news: &News, mut msg: Msg) {
     while !writer.has_room() {
         news.writable.wait_for_edge();
     }
-    writer.push(msg);
+    writer.push(&mut msg).unwrap();
     publish(writer, news);
 }
 
@@ -194,7 +194,7 @@ fn what_is_taken_back_is_never_read() {
         for n in 0..2 {
             for mut part in [message(7), bytes(7)] {
                 part.set_more(true);
-                writer.push(part);
+                writer.push(&mut part).unwrap();
             }
             writer.rollback();
             write(&mut writer, &news, message(n));
@@ -223,8 +223,8 @@ fn parts_of_a_message_arrive_together() {
         for first in [0, 2] {
             let mut part = message(first);
             part.set_more(true);
-            writer.push(part);
-            writer.push(bytes(first + 1));
+            writer.push(&mut part).unwrap();
+            writer.push(&mut bytes(first + 1)).unwrap();
             publish(&mut writer, &news);
         }
         thread.join().unwrap();
@@ -307,11 +307,11 @@ fn a_reader_may_leave_while_the_writer_works() {
         // What nobody reads is freed: a model ends with no memory allocated.
         for n in 0..3 {
             if !writer.reader_gone() {
-                writer.push(message(n));
+                writer.push(&mut message(n)).unwrap();
                 writer.publish();
             }
         }
-        writer.push(message(3));
+        writer.push(&mut message(3)).unwrap();
         drop(writer);
         thread.join().unwrap();
     });

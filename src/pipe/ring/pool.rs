@@ -129,7 +129,7 @@ impl Pool {
     }
 
     fn put(&mut self, block: *mut Block) {
-        if self.unused.len() < MOST {
+        if self.unused.len() < MOST && self.unused.try_reserve(1).is_ok() {
             self.unused.push(block);
         } else {
             self.join(block);
@@ -142,6 +142,7 @@ impl Pool {
         let at = match self.pieces.iter().position(|piece| piece.free != 0) {
             Some(at) => at,
             None => {
+                self.pieces.try_reserve(1).ok()?;
                 let base = pages::map(PIECE_BYTES)?;
                 let at = self.pieces.partition_point(|piece| piece.base < base);
                 self.pieces.insert(at, Piece { base, free: u64::MAX });
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_many_blocks_took_goes_back_to_the_system() {
-        let blocks: Vec<_> = (0..40 * PIECE).map(|_| Block::take()).collect();
+        let blocks: Vec<_> = (0..40 * PIECE).filter_map(|_| Block::take()).collect();
         for (at, &block) in blocks.iter().enumerate() {
             // SAFETY: live, and ours.
             unsafe { Block::at(block, 7).write(at as u64) };

@@ -11,7 +11,7 @@ fn order_across_blocks_and_threads() {
     let (mut writer, mut reader) = queue(0, false);
     let thread = std::thread::spawn(move || {
         for n in 0..COUNT {
-            writer.push(msg(n));
+            writer.push(&mut msg(n)).unwrap();
             writer.publish();
         }
     });
@@ -34,7 +34,7 @@ fn high_water_mark_resumes_at_half() {
     let (mut writer, mut reader) = queue(5, false);
     for n in 0..5 {
         assert!(writer.has_room());
-        writer.push(msg(n));
+        writer.push(&mut msg(n)).unwrap();
     }
     assert!(!writer.has_room());
     assert!(writer.publish(), "the reader had not looked yet");
@@ -49,10 +49,10 @@ fn high_water_mark_resumes_at_half() {
 fn unpublished_and_unread_frames_are_freed() {
     let (mut writer, mut reader) = queue(0, false);
     for n in 0..200 {
-        writer.push(Msg::copy_from(&[n as u8; 100]).unwrap());
+        writer.push(&mut Msg::copy_from(&[n as u8; 100]).unwrap()).unwrap();
     }
     writer.publish();
-    writer.push(Msg::copy_from(&[1; 100]).unwrap());
+    writer.push(&mut Msg::copy_from(&[1; 100]).unwrap()).unwrap();
     assert!(reader.pop().is_some());
     drop(reader);
     assert!(writer.reader_gone());
@@ -67,13 +67,13 @@ fn an_unfinished_message_is_taken_back() {
         for frame in 0..round {
             let mut part = Msg::copy_from(&vec![frame as u8; frame * 37 % 1500]).unwrap();
             part.set_more(true);
-            writer.push(part);
+            writer.push(&mut part).unwrap();
         }
         assert_eq!(writer.in_message(), round != 0);
         writer.rollback();
         assert!(!writer.in_message());
         for _ in 0..round % 7 {
-            writer.push(msg(written));
+            writer.push(&mut msg(written)).unwrap();
             writer.publish();
             written += 1;
         }
@@ -89,12 +89,12 @@ fn conflate_keeps_the_newest() {
     let (mut writer, mut reader) = queue(1, true);
     for n in 0..9 {
         assert!(writer.has_room());
-        writer.push(msg(n));
+        writer.push(&mut msg(n)).unwrap();
         writer.publish();
     }
     assert_eq!(reader.pop().unwrap().0.data(), 8u32.to_le_bytes());
     assert!(reader.pop().is_none());
-    writer.push(msg(9));
+    writer.push(&mut msg(9)).unwrap();
     assert!(writer.publish());
 }
 
@@ -107,14 +107,14 @@ fn bodies_of_every_size_and_kind() {
         let mut copied = Msg::copy_from(&bytes[..len]).unwrap();
         copied.set_more(round % 3 != 0);
         // SAFETY: pushed at once, or owned before.
-        let mut borrowed = unsafe { Msg::borrowed(bytes.as_ptr(), len) };
+        let mut borrowed = unsafe { Msg::borrowed(&bytes[..len]) };
         assert_eq!(writer.copies(&borrowed), len <= BYTES_LIMIT);
         borrowed.set_more(round % 2 == 0);
         if !writer.copies(&borrowed) {
             borrowed.make_owned().unwrap();
         }
-        writer.push(copied);
-        writer.push(borrowed);
+        writer.push(&mut copied).unwrap();
+        writer.push(&mut borrowed).unwrap();
         writer.publish();
         let (msg, _) = reader.pop().unwrap();
         assert_eq!((msg.data(), msg.more()), (&bytes[..len], round % 3 != 0));
@@ -142,7 +142,7 @@ fn a_lowered_high_water_mark_counts_only_what_is_under_way() {
     let (mut writer, mut reader) = queue(1000, false);
     for n in 0..400 {
         assert!(writer.has_room());
-        writer.push(msg(n));
+        writer.push(&mut msg(n)).unwrap();
     }
     writer.publish();
     while reader.pop().is_some() {}
@@ -173,8 +173,8 @@ fn the_straight_way_takes_whole_messages_only() {
     }
     let mut part = msg(1);
     part.set_more(true);
-    writer.push(part);
-    writer.push(msg(2));
+    writer.push(&mut part).unwrap();
+    writer.push(&mut msg(2)).unwrap();
     writer.publish();
     assert!(reader.pop_alone(&mut got).is_none(), "a message in parts");
     assert!(reader.pop().unwrap().0.more());

@@ -1,0 +1,57 @@
+//! Lists whose length somebody else chooses: without memory for them there is an error, where Vec's
+//! own ways would end the process.
+
+use crate::error::{Error, Result};
+
+/// An empty list with room for so many.
+///
+/// # Errors
+/// [`Error::NoMemory`].
+pub fn with_room<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    reserve(&mut list, count)?;
+    Ok(list)
+}
+
+/// A copy of these.
+///
+/// # Errors
+/// [`Error::NoMemory`].
+pub fn copy_of<T: Copy>(items: &[T]) -> Result<Vec<T>> {
+    let mut list = with_room(items.len())?;
+    list.extend_from_slice(items);
+    Ok(list)
+}
+
+/// Makes room for so many more. Not for lists that grow by many small steps.
+///
+/// # Errors
+/// [`Error::NoMemory`]; the list is unchanged then.
+pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve_exact(more).map_err(|_| Error::NoMemory)
+}
+
+/// Adds one.
+///
+/// # Errors
+/// [`Error::NoMemory`]; the list is unchanged then, and `item` lost.
+pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
+    list.try_reserve(1).map_err(|_| Error::NoMemory)?;
+    list.push(item);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_list_can_have_is_an_error() {
+        assert_eq!(with_room::<u64>(usize::MAX / 8).err(), Some(Error::NoMemory));
+        assert_eq!(with_room::<u8>(1 << 62).err(), Some(Error::NoMemory));
+        let mut list = copy_of(&[1, 2, 3]).unwrap();
+        assert_eq!(reserve(&mut list, usize::MAX), Err(Error::NoMemory));
+        assert_eq!(push(&mut list, 4), Ok(()));
+        assert_eq!(list, [1, 2, 3, 4]);
+    }
+}
