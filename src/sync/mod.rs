@@ -50,3 +50,6 @@ pub use {loom::sync::Arc, model::Mutex};
 
 #[cfg(all(test, loom))]
 mod models;
+
+#[cfg(all(test, not(loom)))]
+pub(crate) mod tso;

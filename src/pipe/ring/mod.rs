@@ -25,6 +25,8 @@ mod patience;
 mod pool;
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tso;
 
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
@@ -398,10 +400,12 @@ impl Writer {
         let shared = &*self.0;
         // SAFETY: the only Writer.
         let position = unsafe { (*shared.producer.0.get()).position };
-        if shared.quick.load(Ordering::Relaxed) {
-            shared.published.0.store(position, Ordering::Release);
-            barrier();
-        } else {
+        shared.published.0.store(position, Ordering::Release);
+        // `quick` is looked at after that. Seen before, it may be true still when the reader has
+        // fallen asleep with a heavy barrier, woken up and fallen asleep again without one.
+        barrier();
+        if !shared.quick.load(Ordering::Relaxed) {
+            // Once more in the one order of all: that is the barrier.
             shared.published.0.store(position, Ordering::SeqCst);
         }
         shared.reader_asleep.load(Ordering::SeqCst) && shared.wake_reader()
