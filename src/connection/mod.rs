@@ -4,6 +4,7 @@
 //! the application in the middle of a call, or the I/O thread.
 
 mod buffers;
+mod farewell;
 pub mod opening;
 mod pace;
 pub mod rx;
@@ -15,6 +16,7 @@ use crate::sys::prefetch::prefetch;
 use crate::util::memory;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
+use farewell::Farewell;
 use rx::{BufferPool, Incoming, Rx, Straight};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub struct Connection {
     pub serial: u32,
     /// Whether the socket's set watches for room to write.
     pub watches_out: bool,
+    /// We are done, and see to it that the peer gets what was sent.
+    farewell: Option<Box<Farewell>>,
 }
 
 impl Connection {
@@ -122,6 +126,7 @@ impl Connection {
             address,
             serial: 0,
             watches_out: false,
+            farewell: None,
         }
     }
 
@@ -308,6 +313,34 @@ impl Connection {
     fn heard_something(&mut self) {
         self.heard += 1;
         self.ping_pending = false;
+    }
+
+    /// After the last byte was handed over: how soon to look again whether the peer has what was
+    /// sent, in a way that closing the connection leaves it alone. `None` if it may be closed.
+    pub fn say_farewell(&mut self) -> Option<Duration> {
+        if self.farewell.is_none() {
+            self.farewell = Some(Box::new(Farewell::begin(self.fd.as_fd())?));
+        }
+        self.farewell.as_mut()?.go_on(self.fd.as_fd())
+    }
+
+    /// Whether [`Connection::say_farewell`] has begun.
+    pub fn says_farewell(&self) -> bool {
+        self.farewell.is_some()
+    }
+
+    /// Drops what the peer says; true if there may be more.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn discard(&mut self) -> Result<bool> {
+        match farewell::discard(self.fd.as_fd()) {
+            Ok(dropped) => Ok(dropped.more),
+            Err(error) => {
+                self.rx.end();
+                Err(error)
+            }
+        }
     }
 
     /// Queues a PING if the peer's version has it; false if it has not.

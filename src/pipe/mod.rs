@@ -23,6 +23,7 @@ use inproc::InprocEnd;
 use parts::Parts;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 pub use wire::Wire;
 
 /// Something that happened to a pipe.
@@ -43,6 +44,17 @@ pub enum PipeEvent {
 enum Kind {
     Wire(Box<Wire>),
     Inproc(InprocEnd),
+}
+
+/// What a pipe has to do that the pattern has let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing.
+    Nothing,
+    /// There are messages that the kernel has not taken.
+    Sending,
+    /// What the kernel has taken could be lost yet; how soon to look again.
+    Arriving(Duration),
 }
 
 /// The place of a pipe in `PipeTable::dirty` that is not there.
@@ -73,6 +85,8 @@ pub struct Pipe {
     lingering: bool,
     /// The pattern knows the pipe.
     pub attached: bool,
+    /// The time that ZMQ_LINGER allows it is running.
+    pub limited: bool,
     /// The name given with ZMQ_CONNECT_ROUTING_ID.
     pub assigned_routing_id: Option<Vec<u8>>,
     /// Number of the endpoint the pipe belongs to, in its socket.
@@ -96,6 +110,7 @@ impl Pipe {
             ending: false,
             lingering: false,
             attached: false,
+            limited: false,
             assigned_routing_id: None,
             endpoint,
             serial: 0,
@@ -371,18 +386,58 @@ impl PipeTable {
         }
     }
 
-    /// Takes the pipe away from the pattern. True if it must live on to send what is left.
-    pub fn linger(&mut self, id: PipeId) -> bool {
-        let Some(pipe) = self.get(id) else { return false };
+    /// Takes the pipe away from the pattern, and says what it must live on for. Unless `patient`,
+    /// the peer need not have got what the kernel has taken.
+    pub fn let_go(&mut self, id: PipeId, patient: bool) -> Rest {
+        let Some(pipe) = self.get(id) else { return Rest::Nothing };
         pipe.lingering = true;
         pipe.parts.clear();
         pipe.next = None;
-        match &mut pipe.kind {
-            Kind::Inproc(_) => false,
-            Kind::Wire(wire) => {
-                wire.backlog.clear();
-                !pipe.ending && wire.unsent() > 0
+        let Kind::Wire(wire) = &mut pipe.kind else { return Rest::Nothing };
+        wire.backlog.clear();
+        if pipe.ending {
+            return Rest::Nothing;
+        }
+        let rest = match (wire.unsent(), &mut wire.connection) {
+            (0, Some(connection)) if patient => {
+                connection.say_farewell().map_or(Rest::Nothing, Rest::Arriving)
             }
+            (0, _) => Rest::Nothing,
+            _ => Rest::Sending,
+        };
+        if rest == Rest::Sending {
+            // Nobody reads any more what has come, and a peer that waits for it reads nothing.
+            self.discard(id);
+        }
+        rest
+    }
+
+    /// Drops what came for a pipe that the pattern has let go.
+    fn discard(&mut self, id: PipeId) {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Some(connection) = pipe.connection() else { return };
+        if connection.says_farewell() {
+            match connection.say_farewell() {
+                None => self.events.push_back(PipeEvent::Finished(id)),
+                Some(_) => self.rearm(id),
+            }
+            return;
+        }
+        match connection.discard() {
+            Ok(false) => {}
+            Ok(true) => self.rearm(id),
+            Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
+        }
+    }
+
+    /// Others have their turn; changing the entry in the set makes the rest an event again.
+    fn rearm(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let Some(connection) = pipe.connection() else { return };
+        let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
+        let fd = connection.fd();
+        if let Some(set) = &self.set {
+            let _ = set.modify(fd, watch, u64::from(id));
         }
     }
 
@@ -556,7 +611,8 @@ impl PipeTable {
                     }
                 }
                 if pipe.lingering {
-                    if wire.is_drained() {
+                    let known = wire.connection.as_ref().is_some_and(Connection::says_farewell);
+                    if !known && wire.is_drained() {
                         self.events.push_back(PipeEvent::Finished(id));
                     }
                 } else if pipe.wants_write && wire.has_resumed() {
@@ -589,6 +645,9 @@ impl PipeTable {
     /// The pipe's connection may have bytes.
     fn expect_bytes(&mut self, id: PipeId, hang_up: bool) {
         let Some(pipe) = self.get(id) else { return };
+        if pipe.lingering {
+            return self.discard(id);
+        }
         let Some(connection) = pipe.connection() else { return };
         connection.rx.set_ready(hang_up);
         if std::mem::take(&mut pipe.wants_read) {
@@ -609,6 +668,9 @@ impl PipeTable {
     /// Reads ahead of the application, up to the receive high-water mark.
     pub fn gather(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        if pipe.lingering {
+            return self.discard(id);
+        }
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let limit = if self.conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
@@ -617,15 +679,7 @@ impl PipeTable {
             result = connection.keep_newest(&mut self.pool);
         }
         let full = limit != 0 && connection.rx.gathered() >= limit;
-        if result.is_ok()
-            && connection.rx.ready()
-            && !full
-            && let Some(set) = &self.set
-        {
-            // Others have their turn; changing the entry makes the rest an event again.
-            let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
-            let _ = set.modify(connection.fd(), watch, u64::from(id));
-        }
+        let more = result.is_ok() && connection.rx.ready() && !full;
         let pong = connection.tx.bytes() > 0 && !connection.tx.blocked();
         if connection.peer_ttl.is_some() {
             self.events.push_back(PipeEvent::TimeToLive(id));
@@ -638,6 +692,9 @@ impl PipeTable {
         }
         if pong {
             self.mark_dirty(id);
+        }
+        if more {
+            self.rearm(id);
         }
         if let Err(error) = result {
             self.events.push_back(PipeEvent::Lost(id, error));

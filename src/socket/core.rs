@@ -14,7 +14,7 @@ use crate::msg;
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
-use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable};
+use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable, Rest};
 use crate::reactor::{IoThread, Key};
 use crate::sync::atomic::Ordering;
 use crate::sys::clock::{TICKS_PER_US, ticks};
@@ -324,15 +324,26 @@ impl Core {
     }
 
     /// The pattern is done with a pipe, or a pipe with its work.
-    fn pipe_finished(&mut self, id: PipeId) {
+    pub(super) fn pipe_finished(&mut self, id: PipeId) {
         self.detach_pattern(id);
         let Some(pipe) = self.pipes.get(id) else { return };
         let gone = pipe.is_ending();
-        if !gone && self.pipes.linger(id) && !self.pipes.is_drained(id) {
-            self.set_pipe_linger(id);
-            return;
+        if gone || !self.see_off(id) {
+            self.remove_pipe(id);
         }
-        self.remove_pipe(id);
+    }
+
+    /// Lets a pipe go that the pattern does not know any more. True if it lives on until what was sent
+    /// has arrived, in the time that ZMQ_LINGER allows.
+    pub(super) fn see_off(&mut self, id: PipeId) -> bool {
+        let rest = self.pipes.let_go(id, self.options.linger != 0);
+        if rest != Rest::Nothing {
+            self.set_pipe_linger(id);
+        }
+        if let Rest::Arriving(look) = rest {
+            self.set_farewell_timer(id, look);
+        }
+        rest != Rest::Nothing
     }
 
     /// Takes a pipe from the pattern, if it knows it.
@@ -621,7 +632,9 @@ impl Core {
         self.close_endpoints();
         for id in self.pipes.ids() {
             self.detach_pattern(id);
-            let lingers = self.options.linger != 0 && self.pipes.linger(id);
+            // Those of endpoints are on their way already.
+            let goes = self.pipes.get(id).is_some_and(|pipe| pipe.is_lingering());
+            let lingers = self.options.linger != 0 && (goes || self.see_off(id));
             if !lingers {
                 self.remove_pipe(id);
             }

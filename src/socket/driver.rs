@@ -51,11 +51,13 @@ pub(super) enum Timer {
     TimeToLive,
     PipeLinger,
     SocketLinger,
+    /// Has a peer got what was sent to it?
+    Farewell,
     /// News from a ZAP handler for a handshake.
     Zap,
 }
 
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 11] = [
     Timer::Reconnect,
     Timer::ConnectTimeout,
     Timer::Accept,
@@ -65,6 +67,7 @@ const TIMERS: [Timer; 10] = [
     Timer::TimeToLive,
     Timer::PipeLinger,
     Timer::SocketLinger,
+    Timer::Farewell,
     Timer::Zap,
 ];
 
@@ -123,6 +126,11 @@ impl Core {
                     self.remove_pipe(number);
                 }
             }
+            Timer::Farewell => {
+                if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
+                    self.pipe_finished(number);
+                }
+            }
             Timer::SocketLinger => {
                 self.pipes.ids().into_iter().for_each(|id| self.remove_pipe(id));
             }
@@ -133,9 +141,16 @@ impl Core {
     pub(super) fn set_pipe_linger(&mut self, id: PipeId) {
         let linger = self.options.linger;
         let Some(pipe) = self.pipes.get(id) else { return };
-        let serial = pipe.serial;
-        if linger > 0 {
+        let (serial, limited) = (pipe.serial, std::mem::replace(&mut pipe.limited, true));
+        if linger > 0 && !limited {
             self.set_timer(Instant::now() + milliseconds(linger), Timer::PipeLinger, id, serial);
+        }
+    }
+
+    /// Has the farewell of a pipe looked after again.
+    pub(super) fn set_farewell_timer(&mut self, id: PipeId, after: Duration) {
+        if let Some(serial) = self.pipes.get(id).map(|pipe| pipe.serial) {
+            self.set_timer(Instant::now() + after, Timer::Farewell, id, serial);
         }
     }
 

@@ -382,9 +382,7 @@ impl Core {
     /// Ends a pipe from our side; what was sent lingers.
     fn close_pipe(&mut self, id: PipeId) {
         self.detach_pattern(id);
-        if self.options.linger != 0 && self.pipes.linger(id) {
-            self.set_pipe_linger(id);
-        } else {
+        if self.options.linger == 0 || !self.see_off(id) {
             self.remove_pipe(id);
         }
     }

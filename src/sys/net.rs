@@ -376,6 +376,36 @@ pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize
     retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
+/// Bytes written to a TCP connection that the peer has not acknowledged (tcp(7), SIOCOUTQ).
+pub fn unacknowledged(fd: BorrowedFd<'_>) -> Result<usize> {
+    queue_len(fd, libc::TIOCOUTQ)
+}
+
+/// Those of them that are not sent yet. No other kind of connection knows of any.
+pub fn not_sent(fd: BorrowedFd<'_>) -> Result<usize> {
+    const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+    queue_len(fd, SIOCOUTQNSD)
+}
+
+/// Bytes that have come and are not read.
+pub fn unread(fd: BorrowedFd<'_>) -> Result<usize> {
+    queue_len(fd, libc::FIONREAD)
+}
+
+fn queue_len(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
+    let mut bytes: c_int = 0;
+    // SAFETY: all of these requests write an int.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut bytes) };
+    if rc == -1 { Err(Error::last()) } else { Ok(usize::try_from(bytes).unwrap_or(0)) }
+}
+
+/// Says that nothing more will be written, behind what is.
+pub fn shut_down_writing(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    let rc = unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+    if rc == -1 { Err(Error::last()) } else { Ok(()) }
+}
+
 /// Which addresses [`resolve`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
