@@ -243,6 +243,92 @@ GROUP (connected_elsewhere)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Whoever connects before the name is bound knows its peer's routing id from then on. */
+GROUP (router_connected_first)
+{
+    void *ctx = ctx_new (), *router = named (ctx, ZMQ_ROUTER, "R"), *other = named (ctx, ZMQ_ROUTER, "D"),
+         *dealer = named (ctx, ZMQ_DEALER, "A"), *nameless = sock (ctx, ZMQ_DEALER);
+    char id[8];
+    set_int (router, ZMQ_ROUTER_MANDATORY, 1);
+    OK (zmq_connect (router, "inproc://dealer"));
+    IS (writable (router, 0), 0);
+    FAILS (zmq_send (router, "A", 1, ZMQ_SNDMORE), EHOSTUNREACH);
+    OK (zmq_bind (dealer, "inproc://dealer"));
+    /* The binder has not done anything else yet. */
+    IS (writable (router, 0), 1);
+    SEND (router, "A", ZMQ_SNDMORE);
+    SEND (router, "1", 0);
+    RECV (dealer, "1");
+    SEND (dealer, "2", 0);
+    RECV (router, "A");
+    RECV (router, "2");
+    /* Both name each other. */
+    OK (zmq_connect (router, "inproc://other"));
+    OK (zmq_bind (other, "inproc://other"));
+    SEND (other, "R", ZMQ_SNDMORE);
+    SEND (other, "3", 0);
+    RECV (router, "D");
+    RECV (router, "3");
+    SEND (router, "D", ZMQ_SNDMORE);
+    SEND (router, "4", 0);
+    RECV (other, "R");
+    RECV (other, "4");
+    OK (zmq_connect (router, "inproc://nameless"));
+    OK (zmq_bind (nameless, "inproc://nameless"));
+    SEND (nameless, "5", 0);
+    IS (zmq_recv (router, id, sizeof id, 0), 5);
+    RECV (router, "5");
+    OK (zmq_close (router));
+    OK (zmq_close (dealer));
+    OK (zmq_close (other));
+    OK (zmq_close (nameless));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* With a name of its own choice it may send at once. */
+GROUP (router_names_the_peer)
+{
+    void *ctx = ctx_new (), *router = sock (ctx, ZMQ_ROUTER), *dealer = named (ctx, ZMQ_DEALER, "A");
+    set_int (router, ZMQ_ROUTER_MANDATORY, 1);
+    OK (zmq_setsockopt (router, ZMQ_CONNECT_ROUTING_ID, "C", 1));
+    OK (zmq_connect (router, "inproc://dealer"));
+    SEND (router, "C", ZMQ_SNDMORE);
+    SEND (router, "1", 0);
+    OK (zmq_bind (dealer, "inproc://dealer"));
+    FAILS (zmq_send (router, "A", 1, ZMQ_SNDMORE), EHOSTUNREACH);
+    SEND (router, "C", ZMQ_SNDMORE);
+    SEND (router, "2", 0);
+    RECV (dealer, "1");
+    RECV (dealer, "2");
+    SEND (dealer, "3", 0);
+    RECV (router, "C");
+    RECV (router, "3");
+    OK (zmq_close (router));
+    OK (zmq_close (dealer));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* Of two peers with one name the first is heard. */
+GROUP (router_first_of_two_names)
+{
+    void *ctx = ctx_new (), *router = sock (ctx, ZMQ_ROUTER), *one = named (ctx, ZMQ_DEALER, "A"),
+         *two = named (ctx, ZMQ_DEALER, "A");
+    OK (zmq_connect (router, "inproc://one"));
+    OK (zmq_connect (router, "inproc://two"));
+    OK (zmq_bind (two, "inproc://two"));
+    OK (zmq_bind (one, "inproc://one"));
+    SEND (one, "1", 0);
+    SEND (two, "2", 0);
+    RECV (router, "A");
+    RECV (router, "2");
+    RECV_NONE (router, 50);
+    OK (zmq_close (router));
+    OK (zmq_close (one));
+    OK (zmq_close (two));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (gone_before_they_were_noticed), ENTRY (nobody_binds), ENTRY (binder_never_looks), ENTRY (sent_before_bind),
       ENTRY (subscriber_came_and_went), ENTRY (router_forgets_who_has_gone), ENTRY (pair_takes_a_successor),
-      ENTRY (pair_never_met_the_first), ENTRY (connected_elsewhere))
+      ENTRY (pair_never_met_the_first), ENTRY (connected_elsewhere), ENTRY (router_connected_first),
+      ENTRY (router_names_the_peer), ENTRY (router_first_of_two_names))

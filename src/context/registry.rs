@@ -89,7 +89,7 @@ mod tests {
         assert!(registry.withdraw("a", numbers[2]).is_some());
         assert!(registry.withdraw("a", numbers[2]).is_none());
         assert!(registry.withdraw("a", other).is_none() && registry.withdraw("c", 1).is_none());
-        let ids = registry.take_waiting("a").map(|end| end.peer_routing_id[0]);
+        let ids = registry.take_waiting("a").map(|end| end.peer_routing_id()[0]);
         assert_eq!(ids.collect::<Vec<_>>(), [0, 1, 3, 4]);
         assert!(registry.withdraw("a", numbers[0]).is_none());
         assert!(registry.withdraw("b", other).is_some());

@@ -153,7 +153,7 @@ pub struct Attach {
 /// One socket type. Every method runs under the socket's lock and never blocks.
 ///
 /// Lifecycle of a pipe: `attach`; then `connected` when a peer is really there (at once for
-/// inproc and accepted connections; after each successful handshake for a connecting pipe, so
+/// accepted connections, and for inproc if the name is bound; after each successful handshake for a connecting pipe, so
 /// possibly many times); `disconnected` when the peer went away but the pipe will reconnect;
 /// `detach` when it is gone for good.
 pub trait Pattern {

@@ -35,6 +35,8 @@ pub enum Change {
     Writable,
     /// The other end is closed. What it wrote before can still be read.
     Closed,
+    /// The name is bound: whose pipe this is is known now.
+    Known,
 }
 
 /// How the other end reaches a socket. Never blocks on the socket.
@@ -67,7 +69,9 @@ struct Side {
     /// ZMQ_SNDHWM and ZMQ_RCVHWM of the socket at this end.
     send_limit: AtomicU32,
     receive_limit: AtomicU32,
-    /// Whether this end's limits count yet: it has a socket.
+    /// ZMQ_ROUTING_ID of that socket.
+    routing_id: OnceLock<Vec<u8>>,
+    /// Whether it is known which socket that is, and so what it brings.
     present: AtomicBool,
 }
 
@@ -75,9 +79,15 @@ impl Side {
     fn of(config: Option<&InprocConfig>) -> Side {
         let side = Side::default();
         if let Some(config) = config {
-            side.set_limits(config.send_limit, config.receive_limit);
+            side.bring(config);
         }
         side
+    }
+
+    fn bring(&self, config: &InprocConfig) {
+        // A side has one socket in its life.
+        let _ = self.routing_id.set(config.routing_id.clone());
+        self.set_limits(config.send_limit, config.receive_limit);
     }
 
     fn set_limits(&self, send: u32, receive: u32) {
@@ -93,8 +103,8 @@ pub struct InprocEnd {
     pub(super) reader: Reader,
     sides: Arc<[Side; 2]>,
     side: usize,
-    /// ZMQ_ROUTING_ID of the socket at the other end.
-    pub peer_routing_id: Vec<u8>,
+    /// There was an event that says that the other end's socket is known.
+    met: bool,
 }
 
 /// What one socket brings into an inproc pipe.
@@ -127,7 +137,7 @@ fn limit(writer: &Side, reader: &Side) -> u32 {
 }
 
 /// Both ends of a new pipe: the connecting side's, and the binding side's. Without a `binder` (not
-/// bound yet) only the connecting side's limits count until [`InprocEnd::set_limits`].
+/// bound yet) only the connecting side's limits count until [`InprocEnd::bring`].
 pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocEnd, InprocEnd) {
     let sides = Arc::new([Side::of(Some(connecter)), Side::of(binder)]);
     let (up_writer, up_reader) = ring::queue(limit(&sides[0], &sides[1]), connecter.conflate);
@@ -138,15 +148,9 @@ pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocE
         reader: down_reader,
         sides: sides.clone(),
         side: 0,
-        peer_routing_id: binder.map(|b| b.routing_id.clone()).unwrap_or_default(),
+        met: false,
     };
-    let binding = InprocEnd {
-        writer: down_writer,
-        reader: up_reader,
-        sides,
-        side: 1,
-        peer_routing_id: connecter.routing_id.clone(),
-    };
+    let binding = InprocEnd { writer: down_writer, reader: up_reader, sides, side: 1, met: false };
     (connecting, binding)
 }
 
@@ -160,8 +164,24 @@ impl InprocEnd {
         fence(Ordering::SeqCst);
     }
 
-    /// Says what this end's socket brings: when a pipe that waited for its `bind` gets it, and when
-    /// the socket's high-water marks change.
+    /// Says what this end's socket brings, when a pipe that waited for its `bind` gets it.
+    pub fn bring(&self, config: &InprocConfig) {
+        self.sides[self.side].bring(config);
+        self.set_limits(config.send_limit, config.receive_limit);
+        self.tell_peer(Change::Known);
+    }
+
+    /// Whether it is known whose the other end is, or will be: its routing id is.
+    fn peer_is_known(&self) -> bool {
+        self.sides[1 - self.side].present.load(Ordering::SeqCst)
+    }
+
+    /// ZMQ_ROUTING_ID of the socket at the other end; empty as long as that is not known.
+    pub fn peer_routing_id(&self) -> &[u8] {
+        self.sides[1 - self.side].routing_id.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The socket's high-water marks have changed.
     pub fn set_limits(&self, send: u32, receive: u32) {
         let (mine, theirs) = (&self.sides[self.side], &self.sides[1 - self.side]);
         mine.set_limits(send, receive);
@@ -326,12 +346,24 @@ impl PipeTable {
         let Some(end) = pipe.inproc() else { return id };
         end.own(owner, id, pipe.serial);
         // All that news could have told of. There may be room in any case: nobody found it full.
-        let closed = end.reader.writer_gone();
+        let (known, closed) = (end.peer_is_known(), end.reader.writer_gone());
+        if known {
+            self.meet(id);
+        }
         self.events.push_back(PipeEvent::Readable(id));
         if closed {
             self.end(id);
         }
         id
+    }
+
+    /// It is known whose the other end of a pipe is.
+    fn meet(&mut self, id: PipeId) {
+        if let Some(Pipe { kind: Kind::Inproc(end), .. }) = self.get(id)
+            && !std::mem::replace(&mut end.met, true)
+        {
+            self.events.push_back(PipeEvent::Connected(id));
+        }
     }
 
     /// News from the other end of an inproc pipe.
@@ -355,6 +387,7 @@ impl PipeTable {
                     self.end(id);
                 }
             }
+            Change::Known => self.meet(id),
         }
     }
 
@@ -437,14 +470,43 @@ mod tests {
 
     #[test]
     fn what_happened_before_an_end_was_owned_is_found() {
-        assert_eq!(found(Some), [PipeEvent::Readable(0)]);
-        assert_eq!(found(|_gone| None), [PipeEvent::Readable(0), PipeEvent::Finished(0)]);
+        let (met, readable) = (PipeEvent::Connected(0), PipeEvent::Readable(0));
+        assert_eq!(found(Some), [met, readable]);
+        assert_eq!(found(|_gone| None), [met, readable, PipeEvent::Finished(0)]);
         let sent_and_gone = |mut end: InprocEnd| {
             send(&mut end, "m");
             None
         };
         // It ends when that has been read.
-        assert_eq!(found(sent_and_gone), [PipeEvent::Readable(0), PipeEvent::Readable(0)]);
+        assert_eq!(found(sent_and_gone), [met, readable, readable]);
+    }
+
+    #[test]
+    fn the_peer_is_met_once_whoever_is_first() {
+        for owned_first in [true, false] {
+            let mut pipes = PipeTable::new();
+            let (owner, kept) = owner();
+            let (connecting, binding) = pair(&InprocConfig::default(), None);
+            let binder = InprocConfig { routing_id: b"A".to_vec(), ..InprocConfig::default() };
+            let id = if owned_first {
+                let id = pipes.own_inproc(connecting, owner, super::super::NO_ENDPOINT);
+                assert_eq!(pipes.events, [PipeEvent::Readable(id)]);
+                assert_eq!(pipes.peer_routing_id(id), b"");
+                binding.bring(&binder);
+                id
+            } else {
+                binding.bring(&binder);
+                pipes.own_inproc(connecting, owner, super::super::NO_ENDPOINT)
+            };
+            let news = std::mem::take(&mut *kept.0.lock());
+            assert_eq!(news.len(), usize::from(owned_first));
+            news.into_iter().for_each(|n| pipes.on_news(n));
+            // The news may come although it is known already.
+            let serial = pipes.get(id).map_or(0, |p| p.serial);
+            pipes.on_news(News { pipe: id, serial, change: Change::Known });
+            let met = pipes.events.iter().filter(|e| **e == PipeEvent::Connected(id));
+            assert_eq!((met.count(), pipes.peer_routing_id(id)), (1, b"A".as_slice()));
+        }
     }
 
     #[test]

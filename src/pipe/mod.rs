@@ -29,6 +29,8 @@ pub use wire::Wire;
 /// Something that happened to a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PipeEvent {
+    /// It is known now whose the other end of an inproc pipe is.
+    Connected(PipeId),
     /// There is something to read on a pipe the pattern found empty.
     Readable(PipeId),
     /// There is room in a pipe the pattern found full.
@@ -323,7 +325,7 @@ impl PipeTable {
             }
         }
         self.events.retain(|e| {
-            !matches!(e, PipeEvent::Readable(i) | PipeEvent::Writable(i)
+            !matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
             | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
             if *i == id)
         });

@@ -237,7 +237,7 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => {
                 wire.connection.as_ref().map_or(&[], |c| c.peer_routing_id.as_slice())
             }
-            Kind::Inproc(end) => &end.peer_routing_id,
+            Kind::Inproc(end) => end.peer_routing_id(),
         }
     }
 
@@ -249,6 +249,7 @@ impl PipeSet for PipeTable {
         let Some(Some(pipe)) = self.pipes.get(id as usize) else { return false };
         match &pipe.kind {
             Kind::Wire(wire) => wire.connection.is_some(),
+            // What is written waits for whoever binds the name.
             Kind::Inproc(_) => true,
         }
     }

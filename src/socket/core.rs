@@ -259,7 +259,6 @@ impl Core {
             self.assign_routing_id(id);
         }
         self.attach_pattern(id, ours);
-        self.pattern.connected(&mut self.pipes, id);
         id
     }
 
@@ -300,6 +299,11 @@ impl Core {
             // Readable is a guess, and whoever waits for the kernel is told by the kernel.
             self.changed |= !matches!(event, PipeEvent::Readable(_));
             match event {
+                PipeEvent::Connected(id) => {
+                    if self.is_attached(id) {
+                        self.pattern.connected(&mut self.pipes, id);
+                    }
+                }
                 PipeEvent::Readable(id) => {
                     if self.is_attached(id) {
                         self.pattern.read_activated(&mut self.pipes, id);

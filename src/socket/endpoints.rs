@@ -214,7 +214,7 @@ impl Core {
         self.add_endpoint(given.to_owned(), Kind::InprocBinding(name.to_owned()));
         given.clone_into(&mut self.last_endpoint);
         for end in waiting {
-            end.set_limits(config.send_limit, config.receive_limit);
+            end.bring(&config);
             self.attach_inproc(end, NO_ENDPOINT, false);
         }
         Ok(())
