@@ -45,10 +45,6 @@ pub(super) struct Facts {
     pub(super) has_input: bool,
     /// When the application last looked at the kernel.
     pub(super) last_look: u64,
-    /// The thread sends in haste over several sockets in turn.
-    pub(super) in_turn: bool,
-    /// From one tick of the I/O thread to the next, if it has many sockets to look after.
-    pub(super) lag: u64,
 }
 
 /// The connections of a socket, and who looks after them.
@@ -57,6 +53,10 @@ pub(super) trait Outbox {
     fn facts(&self) -> Facts;
     /// The time, if it is not the facts'.
     fn now(&self) -> u64;
+    /// Whether the thread sends in haste over several sockets in turn; `None`: no. Otherwise the time
+    /// from one tick of the I/O thread to the next, if it has many sockets to look after. Asked for
+    /// once at most for each send.
+    fn in_turn(&self, now: u64) -> Option<u64>;
     /// Connections with something that was not flushed. What the kernel refused to take is none of
     /// it: the kernel says when it takes more.
     fn dirty_count(&self) -> usize;
@@ -80,7 +80,8 @@ pub(super) trait Outbox {
 /// somebody who looks after it. If nothing is held back now, the time when it was handed over.
 #[inline]
 pub(super) fn sent(out: &mut impl Outbox) -> Option<u64> {
-    if out.is_watched() && !out.is_urgent() && out.batching().is_blind() {
+    if out.batching().may_be_blind() && out.is_watched() && !out.is_urgent() {
+        out.batching().goes_blind();
         return None;
     }
     sent_by_the_clock(out)
@@ -88,7 +89,10 @@ pub(super) fn sent(out: &mut impl Outbox) -> Option<u64> {
 
 fn sent_by_the_clock(out: &mut impl Outbox) -> Option<u64> {
     let facts = out.facts();
-    let sending = out.batching().before(facts);
+    // A burst over one socket needs no other reason to be collected.
+    let own_burst = out.batching().is_burst(facts);
+    let turn = if own_burst { None } else { out.in_turn(facts.now) };
+    let sending = out.batching().before(facts, own_burst, turn);
     out.flush(sending.all);
     let dirty = out.dirty_count();
     let now = if dirty == 0 || sending.held_long { out.now() } else { facts.now };
@@ -203,27 +207,33 @@ impl Batching {
         Batching { last_send: 0, held: None, flush_time: 0, returns: 0, drained: true }
     }
 
-    /// Whether the send may return without more ado: what it sent is with something that is held
-    /// back and looked after already.
+    /// Whether the send may return without more ado, if what it sent is with something that is looked
+    /// after.
     #[inline]
-    fn is_blind(&mut self) -> bool {
-        match &mut self.held {
-            Some(Held { blind, .. }) if *blind > 0 => {
-                *blind -= 1;
-                true
-            }
-            _ => false,
+    fn may_be_blind(&self) -> bool {
+        self.held.is_some_and(|held| held.blind > 0)
+    }
+
+    /// It does.
+    #[inline]
+    fn goes_blind(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.blind -= 1;
         }
     }
 
-    /// What a send has to flush.
-    fn before(&mut self, facts: Facts) -> Sending {
-        let Facts { now, dirty, .. } = facts;
+    /// Whether this send follows the last one so soon that it is worth collecting.
+    fn is_burst(&self, facts: Facts) -> bool {
         // From the end of the last send: how long the application took, not how long we did.
+        let gap = facts.now.wrapping_sub(self.last_send);
+        gap < if self.held.is_none() { BURST } else { pause(facts.dirty) }
+    }
+
+    /// What a send has to flush; see [`Batching::is_burst`] and [`Outbox::in_turn`].
+    fn before(&mut self, facts: Facts, own_burst: bool, turn: Option<u64>) -> Sending {
+        let Facts { now, dirty, .. } = facts;
         let gap = now.wrapping_sub(self.last_send);
-        let own_burst = gap < if self.held.is_none() { BURST } else { pause(dirty) };
-        let in_turn = facts.in_turn && !own_burst;
-        let burst = own_burst || in_turn;
+        let burst = own_burst || turn.is_some();
         // An application with more to receive will be back, and flush when it has seen all; unless
         // it takes its time with each.
         let slow = gap > HOLD && now.wrapping_sub(facts.last_look) > HOLD_MOST;
@@ -234,12 +244,11 @@ impl Batching {
         if let Some(held) = &mut self.held {
             held.most = held.most.max(dirty);
         }
-        let held_long = if in_turn {
-            self.has_held(now, HOLD_UTMOST.max(2 * facts.lag))
-        } else {
-            self.has_held_long(now)
+        let held_long = match turn {
+            Some(lag) => self.has_held(now, HOLD_UTMOST.max(2 * lag)),
+            None => self.has_held_long(now),
         };
-        Sending { all: quiet || held_long, held_long, now, in_turn, blind }
+        Sending { all: quiet || held_long, held_long, now, in_turn: turn.is_some(), blind }
     }
 
     /// Who looks after what the flush, which was over `now`, has left on `dirty` connections.
@@ -287,12 +296,19 @@ impl Batching {
         quiet || self.held.is_none() || self.has_held_long(now)
     }
 
+    #[inline]
     fn has_held_long(&self, now: u64) -> bool {
+        let Some(held) = self.held else { return false };
+        let time = now.wrapping_sub(held.since);
+        // Not even for one connection; most sends need no closer look.
+        time > HOLD && time > self.longest(held)
+    }
+
+    fn longest(&self, held: Held) -> u64 {
         // Flushing must not take more time than there is left for filling.
         let most = HOLD_MOST.max(2 * self.flush_time);
         // Those that are left when most have been flushed are the next to be full.
-        let dirty = self.held.map_or(0, |held| held.most);
-        self.has_held(now, (HOLD * dirty as u64).min(most))
+        (HOLD * held.most as u64).min(most)
     }
 
     /// Whether something has been held back for longer than that.

@@ -657,16 +657,17 @@ impl Outbox for Core {
     #[inline]
     fn facts(&self) -> Facts {
         let now = ticks();
-        let in_turn = turn::sends(now);
-        let io = self.io.as_ref().filter(|_| in_turn);
         Facts {
             now,
             dirty: self.pipes.dirty_count(),
             has_input: self.pipes.has_input(),
             last_look: self.last_look,
-            in_turn,
-            lag: io.map_or(0, |io| io.lag() * TICKS_PER_US),
         }
+    }
+
+    fn in_turn(&self, now: u64) -> Option<u64> {
+        let io = self.io.as_ref().filter(|_| turn::sends(now))?;
+        Some(io.lag() * TICKS_PER_US)
     }
 
     fn now(&self) -> u64 {

@@ -127,13 +127,15 @@ impl Outbox for World {
             dirty: self.dirty_count(),
             has_input: self.has_input,
             last_look: self.last_look,
-            in_turn: self.in_turn,
-            lag: 0,
         }
     }
 
     fn now(&self) -> u64 {
         self.now
+    }
+
+    fn in_turn(&self, _now: u64) -> Option<u64> {
+        self.in_turn.then_some(0)
     }
 
     fn dirty_count(&self) -> usize {
