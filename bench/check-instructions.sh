@@ -1,7 +1,9 @@
 #!/bin/bash
 # The path of a message has not become longer: instructions per message against bench/limits.txt.
 #   check-instructions.sh PREFIX     PREFIX holds our library as `make install` puts it there
-# Instructions, unlike time, hardly depend on the machine and what else it does. Last line: `N passed, N failed`.
+# Instructions, unlike time, hardly depend on the machine and what else it does: a busy one makes the library flush more
+# often, which adds to the path and never takes from it. So of up to three runs the least counts. Last line:
+# `N passed, N failed`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || { sed -n 3p "$0"; exit 2; }
@@ -20,14 +22,19 @@ failed=0
 cd "$scratch"
 while read -r endpoint function limit _; do
     [[ "$endpoint" == \#* || -z "$endpoint" ]] && continue
-    rm -f count.*
-    if LD_LIBRARY_PATH=$prefix/lib timeout 60 valgrind --quiet --tool=callgrind --toggle-collect="$function" \
-        --callgrind-out-file=count.%p ./path "$endpoint" 64 "$batches" 2>said; then
-        each=$(awk -v n=$((batches * 100)) '/^totals:/ { sum += $2 } END { printf "%.0f", sum / n }' count.*)
-    else
-        sed 's/^/    /' said
-        each=0
-    fi
+    each=0
+    for _ in 1 2 3; do
+        rm -f count.*
+        if ! LD_LIBRARY_PATH=$prefix/lib timeout 60 valgrind --quiet --tool=callgrind --toggle-collect="$function" \
+            --callgrind-out-file=count.%p ./path "$endpoint" 64 "$batches" 2>said; then
+            sed 's/^/    /' said
+            each=0
+            break
+        fi
+        counted=$(awk -v n=$((batches * 100)) '/^totals:/ { sum += $2 } END { printf "%.0f", sum / n }' count.*)
+        [ "$each" -gt 0 ] && [ "$each" -le "$counted" ] || each=$counted
+        [ "$each" -gt "$limit" ] || break
+    done
     if [ "$each" -gt 0 ] && [ "$each" -le "$limit" ]; then
         passed=$((passed + 1))
         verdict=ok
