@@ -48,6 +48,10 @@ impl Route {
 }
 
 /// A connection being made.
+///
+/// Over TCP it is aborted, not ended, when it is dropped before [`Connecting::finish`], or when the
+/// process dies: there is nothing to wait for, and TIME_WAIT would keep our port from whoever wants
+/// to listen there. After a connection to itself that is the very port somebody should listen at.
 #[derive(Debug)]
 pub struct Connecting {
     fd: OwnedFd,
@@ -90,6 +94,10 @@ impl Connecting {
 
     /// The connection, made.
     pub fn finish(self) -> Stream {
+        if self.peer.is_some_and(|peer| peer.to_inet().is_some()) {
+            // From now on what was sent counts, also when we close first.
+            net::abort_on_close(self.fd.as_fd(), false);
+        }
         Stream::new(self.fd, self.peer, None)
     }
 
@@ -166,6 +174,7 @@ fn connect_tcp(
 ) -> Result<bool> {
     tune::prepare(fd, target.is_ipv6(), options)?;
     tune::tcp(fd, options);
+    net::abort_on_close(fd, true);
     if let Some(source) = source {
         net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
         if source.port() == 0 {
@@ -176,7 +185,9 @@ fn connect_tcp(
         }
         net::bind(fd, &SockAddr::from(source))?;
     }
-    net::connect(fd, &SockAddr::from(target))
+    net::connect(fd, &SockAddr::from(target))?;
+    // Even if it is connected already: [`Connecting::advance`] looks to what.
+    Ok(false)
 }
 
 /// How a connect ended, for a descriptor that became writable: the peer.

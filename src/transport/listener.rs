@@ -152,6 +152,10 @@ impl Listener {
             None => passes_ipc_filters(fd.as_fd(), options),
         };
         if !welcome {
+            // No connection of ours: nothing of it stays on the port.
+            if inet.is_some() {
+                net::abort_on_close(fd.as_fd(), true);
+            }
             return Err(AcceptError::Refused);
         }
         if inet.is_some() {

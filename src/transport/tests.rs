@@ -430,6 +430,70 @@ fn a_connection_to_itself_is_refused() {
     assert_eq!(connect(&endpoint, &options).map(drop), Err(Error::ConnectionRefused));
 }
 
+/// Binds the way a server without SO_REUSEADDR does, to which a connection in TIME_WAIT is in the
+/// way.
+fn is_free(port: u16) -> bool {
+    let at = net::SockAddr::from(SocketAddr::from(([127, 0, 0, 77], port)));
+    let socket = net::stream_socket(&at).unwrap();
+    net::bind(socket.as_fd(), &at).is_ok()
+}
+
+#[test]
+fn connections_that_never_were_leave_nothing_on_a_port() {
+    let options = defaults();
+    // To itself: when that is found out, when it is given up before, and when there is a proxy.
+    for (found_out, socks_proxy) in
+        [(true, b"".as_slice()), (false, b""), (true, b"x"), (false, b"x")]
+    {
+        let port = port_of(bind("tcp://127.0.0.77:*", &options).unwrap().endpoint()).to_owned();
+        let itself = format!("127.0.0.77:{port};127.0.0.77:{port}");
+        let mut options = defaults();
+        let mut endpoint = format!("tcp://{itself}");
+        if !socks_proxy.is_empty() {
+            options.socks_proxy = itself.into_bytes();
+            endpoint = "tcp://127.0.0.1:1".to_owned();
+        }
+        let route = Route::new(Address::parse(&endpoint).unwrap(), &options).unwrap();
+        let first = route.first().resolve(&options).unwrap().remove(0);
+        let mut connecting = route.start(&first, &options).unwrap();
+        assert_eq!(connecting.first_step(), Ok(Step::Connecting));
+        wait(connecting.as_fd(), libc::POLLOUT);
+        if found_out {
+            assert_eq!(connecting.advance(), Err(Error::ConnectionRefused));
+        }
+        drop(connecting);
+        assert!(is_free(port.parse().unwrap()), "{endpoint}, found out: {found_out}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_left_and_a_peer_turned_away_get_a_reset() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = proxy.local_addr().unwrap().to_string();
+    let options = SocketOptions { socks_proxy: at.into_bytes(), ..defaults() };
+    let route = Route::new(Address::parse("tcp://127.0.0.1:1").unwrap(), &options).unwrap();
+    let first = route.first().resolve(&options).unwrap().remove(0);
+    let mut connecting = route.start(&first, &options).unwrap();
+    assert_eq!(connecting.first_step(), Ok(Step::Connecting));
+    let (mut accepted, _) = proxy.accept().unwrap();
+    wait(connecting.as_fd(), libc::POLLOUT);
+    assert_eq!(connecting.advance(), Ok(Step::Listening));
+    drop(connecting);
+    let mut said = Vec::new();
+    let error = std::io::Read::read_to_end(&mut accepted, &mut said).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+
+    let listener = bind("tcp://127.0.0.1:*", &defaults()).unwrap();
+    let client = connect(listener.endpoint(), &defaults()).unwrap();
+    wait(listener.as_fd(), libc::POLLIN);
+    let nobody = AddressMask::parse(b"10.0.0.0/8", false).unwrap();
+    let options = SocketOptions { tcp_accept_filters: vec![nobody], ..defaults() };
+    assert_eq!(listener.accept(&options).map(drop), Err(AcceptError::Refused));
+    wait(client.as_fd(), libc::POLLIN);
+    let reset = Err(Error::Os(libc::ECONNRESET));
+    assert_eq!(net::recv(client.as_fd(), &mut [0; 1]), reset);
+}
+
 #[test]
 fn system_options_follow_socket_options() {
     let options = SocketOptions {
