@@ -1,5 +1,5 @@
 /*
- * Options that act while connections come, live and go: filters, time limits, heartbeats, sizes, threads, properties, and
+ * Options that act while connections come, live and go: filters, time limits, sizes, threads, properties, and
  * from when on a value counts. zmq_setsockopt(3), zmq_msg_gets(3), RFC 23, RFC 37.
  */
 #include "common.h"
@@ -303,169 +303,6 @@ GROUP (connect_timeout)
     OK (zmq_ctx_term (ctx));
 }
 
-/* ---- heartbeats --------------------------------------------------------------------------------------------------- */
-
-/* A raw DEALER whose handshake with the socket at `ep` is over. */
-static int raw_dealer (const char *ep)
-{
-    static const unsigned char ready[] = "\4\34\5READY\13Socket-Type\0\0\0\6DEALER";
-    unsigned char got[64], head[2], body[255];
-    int fd = raw_connect (ep);
-    CHECK (raw_write (fd, greeting_31, 64));
-    CHECK (raw_read (fd, got, 64));
-    CHECK (raw_write (fd, ready, 30));
-    CHECK (raw_read (fd, head, 2) && head[0] == 4);
-    CHECK (raw_read (fd, body, head[1]));
-    return fd;
-}
-
-/* The body of the next short command. */
-static int raw_command (int fd, unsigned char *body)
-{
-    unsigned char head[2];
-    if (!raw_read (fd, head, 2))
-        return -1;
-    IS (head[0], 4);
-    CHECK (raw_read (fd, body, head[1]));
-    return head[1];
-}
-
-static void *heartbeating (void *ctx, int ivl, int timeout, int ttl, char *ep)
-{
-    void *s = sock (ctx, ZMQ_ROUTER);
-    if (ivl >= 0)
-        set_int (s, ZMQ_HEARTBEAT_IVL, ivl);
-    if (timeout >= 0)
-        set_int (s, ZMQ_HEARTBEAT_TIMEOUT, timeout);
-    if (ttl >= 0)
-        set_int (s, ZMQ_HEARTBEAT_TTL, ttl);
-    bind_any (s, "tcp", ep);
-    return s;
-}
-
-GROUP (heartbeats_are_sent)
-{
-    void *ctx = ctx_new (), *s;
-    unsigned char body[255];
-    char ep[EP_SIZE];
-    int fd;
-    s = heartbeating (ctx, 50, 60000, 2345, ep);
-    int64_t start = now_ms ();
-    fd = raw_dealer (ep);
-    for (int i = 0; i < 3; i++) {
-        IS (raw_command (fd, body), 7);
-        /* The ttl in deciseconds. */
-        CHECK (!memcmp (body, "\4PING\0\27", 7));
-    }
-    CHECK (now_ms () - start >= 95);
-    close (fd);
-    OK (zmq_close (s));
-    /* No interval, no heartbeats. */
-    s = heartbeating (ctx, 0, 100, 100, ep);
-    fd = raw_dealer (ep);
-    struct pollfd quiet = {fd, POLLIN, 0};
-    IS (poll (&quiet, 1, 300), 0);
-    close (fd);
-    OK (zmq_close (s));
-    OK (zmq_ctx_term (ctx));
-}
-
-GROUP (heartbeat_without_answer)
-{
-    void *ctx = ctx_new (), *s;
-    char ep[EP_SIZE];
-    int fd;
-    s = heartbeating (ctx, 100, 200, -1, ep);
-    int64_t start = now_ms ();
-    fd = raw_dealer (ep);
-    CHECK (raw_closed (fd, 10000));
-    CHECK (now_ms () - start >= 290);
-    close (fd);
-    OK (zmq_close (s));
-    /* Unless set the timeout is the interval. */
-    s = heartbeating (ctx, 100, -1, -1, ep);
-    start = now_ms ();
-    fd = raw_dealer (ep);
-    CHECK (raw_closed (fd, 10000));
-    CHECK (now_ms () - start >= 190);
-    close (fd);
-    OK (zmq_close (s));
-    OK (zmq_ctx_term (ctx));
-}
-
-GROUP (heartbeat_with_answers)
-{
-    void *ctx = ctx_new (), *s;
-    unsigned char body[255];
-    char ep[EP_SIZE];
-    s = heartbeating (ctx, 100, 2000, -1, ep);
-    int fd = raw_dealer (ep);
-    for (int i = 0; i < 8; i++) {
-        IS (raw_command (fd, body), 7);
-        CHECK (!memcmp (body, "\4PING\0\0", 7));
-        CHECK (raw_write (fd, "\4\5\4PONG", 7));
-    }
-    /* Still a connection. */
-    CHECK (raw_write (fd, "\0\5alive", 7));
-    char id[300];
-    CHECK (zmq_recv (s, id, sizeof id, 0) == 5);
-    RECV (s, "alive");
-    close (fd);
-    OK (zmq_close (s));
-    OK (zmq_ctx_term (ctx));
-}
-
-GROUP (pings_of_peers)
-{
-    void *ctx = ctx_new (), *s;
-    unsigned char body[255];
-    char ep[EP_SIZE];
-    int fd;
-    s = heartbeating (ctx, -1, -1, -1, ep);
-    fd = raw_dealer (ep);
-    /* No ttl, then one with a context, which comes back (up to 16 octets). */
-    CHECK (raw_write (fd, "\4\7\4PING\0\0", 9));
-    IS (raw_command (fd, body), 5);
-    CHECK (!memcmp (body, "\4PONG", 5));
-    CHECK (raw_write (fd, "\4\12\4PING\0\0ctx", 12));
-    IS (raw_command (fd, body), 8);
-    CHECK (!memcmp (body, "\4PONGctx", 8));
-    struct pollfd open = {fd, POLLIN, 0};
-    IS (poll (&open, 1, 300), 0);
-    /* Two deciseconds, and then nothing. */
-    int64_t start = now_ms ();
-    CHECK (raw_write (fd, "\4\7\4PING\0\2", 9));
-    IS (raw_command (fd, body), 5);
-    CHECK (raw_closed (fd, 10000));
-    CHECK (now_ms () - start >= 190);
-    close (fd);
-    OK (zmq_close (s));
-    OK (zmq_ctx_term (ctx));
-}
-
-/* Between sockets of the library nobody notices but the dead. */
-GROUP (heartbeats_between_sockets)
-{
-    void *ctx = ctx_new (), *s, *client = sock (ctx, ZMQ_DEALER), *events;
-    char ep[EP_SIZE], id[300];
-    s = heartbeating (ctx, 50, 5000, 5000, ep);
-    set_int (client, ZMQ_HEARTBEAT_IVL, 50);
-    set_int (client, ZMQ_HEARTBEAT_TIMEOUT, 5000);
-    events = pair_socket (ctx, client, "beats", ZMQ_EVENT_DISCONNECTED);
-    OK (zmq_connect (client, ep));
-    for (int i = 0; i < 5; i++) {
-        SEND (client, "beat", 0);
-        CHECK (zmq_recv (s, id, sizeof id, 0) == 5);
-        RECV (s, "beat");
-        /* Nothing but heartbeats for a while. */
-        IS (event_within (events, 120), 0);
-    }
-    OK (zmq_close (events));
-    OK (zmq_close (client));
-    OK (zmq_close (s));
-    OK (zmq_ctx_term (ctx));
-}
-
 /* ---- I/O threads -------------------------------------------------------------------------------------------------- */
 
 static void set_affinity (void *s, uint64_t affinity)
@@ -667,7 +504,5 @@ GROUP (properties_of_connections)
 
 MAIN (ENTRY (later_security_is_for_later_binds), ENTRY (later_names_are_for_later_connects),
       ENTRY (later_limits_are_for_later_binds), ENTRY (tcp_accept_filter), ENTRY (ipc_filters),
-      ENTRY (max_message_size_at_its_edge), ENTRY (handshake_interval), ENTRY (connect_timeout), ENTRY (heartbeats_are_sent),
-      ENTRY (heartbeat_without_answer), ENTRY (heartbeat_with_answers), ENTRY (pings_of_peers),
-      ENTRY (heartbeats_between_sockets), ENTRY (affinity), ENTRY (thread_options), ENTRY (properties_of_connections),
-      ENTRY (properties_after_plain_receives))
+      ENTRY (max_message_size_at_its_edge), ENTRY (handshake_interval), ENTRY (connect_timeout),
+      ENTRY (affinity), ENTRY (thread_options), ENTRY (properties_of_connections), ENTRY (properties_after_plain_receives))

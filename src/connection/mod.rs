@@ -5,6 +5,7 @@
 
 mod buffers;
 mod farewell;
+mod heartbeat;
 pub mod opening;
 mod pace;
 pub mod rx;
@@ -12,27 +13,18 @@ pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::util::memory;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use farewell::Farewell;
+pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tx::TxQueue;
-
-/// Heartbeats of one connection (ZMQ_HEARTBEAT_IVL, RFC 37 "PING").
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Heartbeat {
-    /// Between our PINGs; zero: we send none.
-    pub interval: Duration,
-    /// How long without any bytes after a PING before we give the peer up.
-    pub timeout: Duration,
-    /// What we ask the peer to do if it hears nothing from us, in milliseconds.
-    pub ttl: u32,
-}
 
 /// Bytes after which [`Connection::gather`] reads no more.
 const GATHER_BYTES: usize = 1 << 20;
@@ -51,16 +43,12 @@ pub struct Connection {
     pub metadata: Arc<Metadata>,
     /// The routing id the peer announced.
     pub peer_routing_id: Vec<u8>,
-    /// Heartbeat settings.
-    pub heartbeat: Heartbeat,
-    /// A PING came that wants us to forget the peer after this long without bytes.
-    pub peer_ttl: Option<Duration>,
+    /// When PINGs are due, and what the peer has to do in time.
+    pub pulse: Pulse,
+    /// A PING was answered: the answer waits to be sent, and the timer may have to be set.
+    pub answered: bool,
     /// Counts reads that brought bytes, so that a timer sees whether the peer is alive.
     pub heard: u64,
-    /// `heard` when the last PING went out or came in.
-    pub heard_at_ping: u64,
-    /// A PING waits for any answer.
-    pub ping_pending: bool,
     /// The endpoint that monitor events of this connection name.
     pub address: String,
     /// Tells this connection from others, for timers.
@@ -118,11 +106,9 @@ impl Connection {
             heartbeats: false,
             metadata: Arc::new(metadata),
             peer_routing_id: Vec::new(),
-            heartbeat: Heartbeat::default(),
-            peer_ttl: None,
+            pulse: Pulse::new(Heartbeat::default()),
+            answered: false,
             heard: 0,
-            heard_at_ping: 0,
-            ping_pending: false,
             address,
             serial: 0,
             watches_out: false,
@@ -312,7 +298,6 @@ impl Connection {
 
     fn heard_something(&mut self) {
         self.heard += 1;
-        self.ping_pending = false;
     }
 
     /// After the last byte was handed over: how soon to look again whether the peer has what was
@@ -335,7 +320,10 @@ impl Connection {
     /// As [`Connection::receive`].
     pub fn discard(&mut self) -> Result<bool> {
         match farewell::discard(self.fd.as_fd()) {
-            Ok(dropped) => Ok(dropped.more),
+            Ok(dropped) => {
+                self.heard(dropped.bytes);
+                Ok(dropped.more)
+            }
             Err(error) => {
                 self.rx.end();
                 Err(error)
@@ -343,17 +331,33 @@ impl Connection {
         }
     }
 
-    /// Queues a PING if the peer's version has it; false if it has not.
-    pub fn push_ping(&mut self) -> bool {
-        if !self.heartbeats {
-            return false;
+    /// Begins with PINGs, if the peer's version has them.
+    pub fn begin_heartbeats(&mut self, settings: Heartbeat, now: Instant) {
+        self.pulse = Pulse::new(settings);
+        if self.heartbeats {
+            self.pulse.begin(now);
+        }
+    }
+
+    /// Queues a PING. One that finds the peer taking nothing from us is left out: another waits
+    /// already, or what does will be an answer to it as well.
+    pub fn push_ping(&mut self, now: Instant) {
+        if self.tx.blocked() {
+            return self.pulse.ping_sent(now, self.heard);
         }
         let mut body = Vec::with_capacity(8);
-        let ttl = u16::try_from(self.heartbeat.ttl / 100).unwrap_or(u16::MAX);
-        command::append_ping(&mut body, ttl, &[]);
-        // Without memory for it there is nothing to be answered.
-        self.ping_pending |= self.push_command(&body).is_ok();
-        true
+        command::append_ping(&mut body, self.pulse.ttl(), &[]);
+        match self.push_command(&body) {
+            Ok(()) => self.pulse.ping_sent(now, self.heard),
+            // Without memory for it there is nothing to be answered.
+            Err(_) => self.pulse.postpone_ping(now),
+        }
+    }
+
+    /// Whether the kernel has bytes of the peer that we do not read, because too much waits for the
+    /// application already: then it has not been silent.
+    pub fn has_unread(&self) -> bool {
+        net::unread(self.fd.as_fd()).is_ok_and(|bytes| bytes > 0)
     }
 
     fn push_command(&mut self, body: &[u8]) -> Result<()> {
@@ -371,7 +375,9 @@ impl Connection {
             return Ok(Some(msg));
         }
         if let Command::Ping { ttl, context } = parsed {
-            self.peer_ttl = (ttl > 0).then(|| Duration::from_millis(u64::from(ttl) * 100));
+            let ttl = Duration::from_millis(u64::from(ttl) * 100);
+            self.pulse.ping_came(ttl, Instant::now(), self.heard);
+            self.answered = true;
             let mut pong = memory::with_room(8 + context.len())?;
             command::append_pong(&mut pong, context);
             self.push_command(&pong)?;

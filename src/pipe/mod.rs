@@ -37,8 +37,8 @@ pub enum PipeEvent {
     Writable(PipeId),
     /// The connection died; the pipe is still there.
     Lost(PipeId, Error),
-    /// A PING on the pipe asks us to give the peer up if nothing more comes for its time to live.
-    TimeToLive(PipeId),
+    /// A PING came, and the timer of the connection's heartbeats has to be set.
+    Pinged(PipeId),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
 }
@@ -325,8 +325,8 @@ impl PipeTable {
             }
         }
         self.events.retain(|e| {
-            !matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
-            | PipeEvent::Lost(i, _) | PipeEvent::TimeToLive(i) | PipeEvent::Finished(i)
+!matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
+            | PipeEvent::Lost(i, _) | PipeEvent::Pinged(i) | PipeEvent::Finished(i)
             if *i == id)
         });
         if self.is_empty() {
@@ -682,18 +682,15 @@ impl PipeTable {
         }
         let full = limit != 0 && connection.rx.gathered() >= limit;
         let more = result.is_ok() && connection.rx.ready() && !full;
-        let pong = connection.tx.bytes() > 0 && !connection.tx.blocked();
-        if connection.peer_ttl.is_some() {
-            self.events.push_back(PipeEvent::TimeToLive(id));
-        }
+        let answered = connection.answered;
         let has_data = connection.rx.holds_data();
         let holds = wire.holds_data();
         pipe.note_holding(holds, &mut self.holding);
         if has_data && std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
-        if pong {
-            self.mark_dirty(id);
+        if answered {
+            self.send_answers(id);
         }
         if more {
             self.rearm(id);
@@ -701,6 +698,18 @@ impl PipeTable {
         if let Err(error) = result {
             self.events.push_back(PipeEvent::Lost(id, error));
         }
+    }
+
+    /// PINGs of the peer were answered: the answers leave at once, because a peer waits for them no
+    /// longer than it likes, and whoever read the PINGs may be away next.
+    #[cold]
+    fn send_answers(&mut self, id: PipeId) {
+        let Some(connection) = self.get(id).and_then(Pipe::connection) else { return };
+        connection.answered = false;
+        if connection.pulse.wants_timer(connection.heard) {
+            self.events.push_back(PipeEvent::Pinged(id));
+        }
+        self.flush_one(id);
     }
 
     /// Reads ahead on all connections that were reported readable.
@@ -795,6 +804,7 @@ impl PipeTable {
     #[inline]
     fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
         let alone = self.pipes.len() == 1;
+        let mut answered = false;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.lingering {
             return None;
@@ -806,15 +816,9 @@ impl PipeTable {
                 {
                     msg.set_metadata(Some(connection.metadata.clone()));
                 }
-                if wire.has_time_to_live() {
-                    self.events.push_back(PipeEvent::TimeToLive(id));
-                }
-                let owes_reply = wire.owes_bytes();
+                answered = wire.has_answered();
                 let holds = wire.holds_data();
                 pipe.note_holding(holds, &mut self.holding);
-                if owes_reply {
-                    pipe.mark_dirty(id, &mut self.dirty);
-                }
                 if let Some(error) = error {
                     self.events.push_back(PipeEvent::Lost(id, error));
                 }
@@ -832,6 +836,9 @@ impl PipeTable {
             if pipe.ending {
                 self.events.push_back(PipeEvent::Finished(id));
             }
+        }
+        if answered {
+            self.send_answers(id);
         }
         msg
     }

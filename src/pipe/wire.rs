@@ -108,10 +108,10 @@ impl Wire {
         !self.backlog.is_empty() || self.connection.as_ref().is_some_and(more)
     }
 
-    /// Whether reading found a PING with a time to live.
+    /// Whether reading found a PING, the answer to which has to be sent.
     #[inline]
-    pub(super) fn has_time_to_live(&self) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.peer_ttl.is_some())
+    pub(super) fn has_answered(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.answered)
     }
 
     /// Puts a frame behind what came over connections now closed.

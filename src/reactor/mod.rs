@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use timers::Timers;
 
 /// Whom an event is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Which handler.
     pub index: u32,
@@ -199,12 +199,18 @@ impl IoThread {
         self.shared.epoll.remove(fd)
     }
 
-    /// Calls [`Handler::on_timer`] at `deadline`, or a hundredth of the time later. There is no way to take that back: handlers
-    /// ignore timers they no longer want.
+    /// Calls [`Handler::on_timer`] at `deadline`, or a hundredth of the time later. There is one
+    /// deadline for each `key` and `token`: setting it again moves it. One that is due may come
+    /// all the same, so handlers ignore what they no longer want.
     pub fn set_timer(&self, deadline: Instant, key: Key, token: u64) {
-        if self.shared.timers.lock().add(Instant::now(), deadline, key, token) {
+        if self.shared.timers.lock().set(Instant::now(), deadline, key, token) {
             self.wake();
         }
+    }
+
+    /// Takes that back.
+    pub fn clear_timer(&self, key: Key, token: u64) {
+        self.shared.timers.lock().clear(key, token);
     }
 
     /// Ticks for `key` until its handler says [`Tick::Done`].

@@ -1,37 +1,24 @@
 //! Deadlines of an I/O thread.
 
 use super::Key;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// A deadline may come late by this part of the time until then, so that many of them come
 /// together: the thousand handshakes of a minute ago must not wake an idle process one by one.
 const SLACK: u32 = 128;
 
-#[derive(PartialEq, Eq)]
-struct Entry {
-    deadline: Instant,
-    sequence: u64,
-    key: (u32, u32),
-    token: u64,
-}
+/// When, and after how many others.
+type At = (Instant, u64);
+/// What a deadline is for.
+type Purpose = (Key, u64);
 
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.deadline, self.sequence).cmp(&(other.deadline, other.sequence))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// A heap of deadlines. Deadlines at the same time come out in the order they went in.
+/// Deadlines in their order, one for each purpose: who sets another for the same one has moved it.
+/// So nothing that a peer does again and again leaves anything behind here. Deadlines at the same
+/// time come out in the order they went in.
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<Entry>>,
+    queue: BTreeMap<At, Purpose>,
+    of: HashMap<Purpose, At>,
     /// Deadlines are moved to multiples of something since then.
     origin: Instant,
     sequence: u64,
@@ -41,7 +28,13 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn new(origin: Instant) -> Timers {
-        Timers { heap: BinaryHeap::new(), origin, sequence: 0, asleep_until: None }
+        Timers {
+            queue: BTreeMap::new(),
+            of: HashMap::new(),
+            origin,
+            sequence: 0,
+            asleep_until: None,
+        }
     }
 
     /// The deadline, or a little later: the next multiple of a power of two of microseconds.
@@ -57,13 +50,15 @@ impl Timers {
         deadline.checked_add(Duration::from_nanos(missing)).unwrap_or(deadline)
     }
 
-    /// Adds a deadline; true if the thread sleeps beyond it and must be woken.
-    pub(super) fn add(&mut self, now: Instant, deadline: Instant, key: Key, token: u64) -> bool {
+    /// Sets the deadline of a purpose; true if the thread sleeps beyond it and must be woken.
+    pub(super) fn set(&mut self, now: Instant, deadline: Instant, key: Key, token: u64) -> bool {
         let deadline = self.round_up(now, deadline);
         self.sequence += 1;
-        let entry =
-            Entry { deadline, sequence: self.sequence, key: (key.index, key.generation), token };
-        self.heap.push(Reverse(entry));
+        let at = (deadline, self.sequence);
+        if let Some(before) = self.of.insert((key, token), at) {
+            self.queue.remove(&before);
+        }
+        self.queue.insert(at, (key, token));
         let earlier = self.asleep_until.is_none_or(|until| deadline < until);
         if earlier {
             self.asleep_until = Some(deadline);
@@ -71,22 +66,33 @@ impl Timers {
         earlier
     }
 
+    /// Nothing is due for this purpose any more.
+    pub(super) fn clear(&mut self, key: Key, token: u64) {
+        if let Some(at) = self.of.remove(&(key, token)) {
+            self.queue.remove(&at);
+            self.shrink();
+        }
+    }
+
     /// The next deadline, remembered as the time the thread will wake up at.
     pub(super) fn sleep_until(&mut self) -> Option<Instant> {
-        self.asleep_until = self.heap.peek().map(|e| e.0.deadline);
+        self.asleep_until = self.queue.first_key_value().map(|(at, _)| at.0);
         self.asleep_until
     }
 
     /// Takes out one deadline that has passed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Key, u64)> {
-        if self.heap.peek()?.0.deadline > now {
-            return None;
+        let first = self.queue.first_entry().filter(|first| first.key().0 <= now)?;
+        let purpose = first.remove();
+        self.of.remove(&purpose);
+        self.shrink();
+        Some(purpose)
+    }
+
+    fn shrink(&mut self) {
+        if self.of.len() * 4 < self.of.capacity() {
+            self.of.shrink_to(self.of.len() * 2);
         }
-        let Reverse(entry) = self.heap.pop()?;
-        if self.heap.len() * 4 < self.heap.capacity() {
-            self.heap.shrink_to(self.heap.len() * 2);
-        }
-        Some((Key { index: entry.key.0, generation: entry.key.1 }, entry.token))
     }
 }
 
@@ -102,10 +108,10 @@ mod tests {
     fn deadlines_come_in_order_and_wake_only_if_earlier() {
         let now = Instant::now();
         let mut timers = Timers::new(now);
-        assert!(timers.add(now, now + Duration::from_secs(2), key(2), 0));
+        assert!(timers.set(now, now + Duration::from_secs(2), key(2), 0));
         assert!(timers.sleep_until() >= Some(now + Duration::from_secs(2)));
-        assert!(!timers.add(now, now + Duration::from_secs(3), key(3), 0));
-        assert!(timers.add(now, now + Duration::from_secs(1), key(1), 0));
+        assert!(!timers.set(now, now + Duration::from_secs(3), key(3), 0));
+        assert!(timers.set(now, now + Duration::from_secs(1), key(1), 0));
         let later = now + Duration::from_secs(10);
         let order: Vec<u32> =
             std::iter::from_fn(|| timers.pop_due(later)).map(|(k, _)| k.index).collect();
@@ -131,7 +137,7 @@ mod tests {
         let mut timers = Timers::new(origin);
         for i in 0..1000 {
             let now = origin + Duration::from_micros(100) * i;
-            timers.add(now, now + Duration::from_secs(30), key(i), 0);
+            timers.set(now, now + Duration::from_secs(30), key(i), 0);
         }
         let mut wakes = 0;
         while let Some(at) = timers.sleep_until() {
@@ -139,5 +145,27 @@ mod tests {
             while timers.pop_due(at).is_some() {}
         }
         assert!(wakes <= 2, "{wakes}");
+    }
+
+    #[test]
+    fn a_purpose_has_one_deadline_however_often_it_is_set() {
+        let origin = Instant::now();
+        let mut timers = Timers::new(origin);
+        for i in 0..10_000 {
+            // Later and earlier in turns.
+            let deadline = origin + Duration::from_millis(1000 + i % 2 * 5000 + i);
+            timers.set(origin, deadline, key(1), 7);
+            timers.set(origin, deadline, key(2), 7);
+            timers.set(origin, deadline, key(1), 8);
+        }
+        timers.clear(key(2), 7);
+        timers.clear(key(3), 7);
+        assert_eq!((timers.queue.len(), timers.of.len()), (2, 2));
+        let last = origin + Duration::from_millis(6000 + 9999);
+        assert!(timers.pop_due(last - Duration::from_millis(1)).is_none(), "the last one counts");
+        let late = last + Duration::from_secs(1);
+        assert_eq!(timers.pop_due(late), Some((key(1), 7)));
+        assert_eq!(timers.pop_due(late), Some((key(1), 8)));
+        assert!(timers.pop_due(late).is_none() && timers.of.capacity() < 100);
     }
 }

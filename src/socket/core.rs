@@ -184,6 +184,11 @@ impl Core {
         Ok(io)
     }
 
+    /// The same, if it was chosen.
+    pub(super) fn known_io(&self) -> Option<&Arc<IoThread>> {
+        self.io.as_ref()
+    }
+
     /// ZMQ_AFFINITY as it is now has to name a thread, whichever the socket has already.
     ///
     /// # Errors
@@ -315,7 +320,7 @@ impl Core {
                     }
                 }
                 PipeEvent::Lost(id, error) => self.connection_lost(id, error),
-                PipeEvent::TimeToLive(id) => self.peer_time_to_live(id),
+                PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
             }
         }
@@ -366,6 +371,7 @@ impl Core {
         self.detach_pattern(id);
         self.withdraw_far_end(id);
         self.pipe_removed_from_endpoint(id);
+        self.clear_heartbeat_timer(id);
         self.pipes.remove(id);
     }
 

@@ -2,15 +2,14 @@
 //! thread of the application does.
 
 use super::core::Core;
+use super::heartbeat;
 use super::monitor::event;
 use super::{Guard, Socket};
+use crate::connection::Connection;
 use crate::connection::opening::Progress;
-use crate::connection::{Connection, Heartbeat};
 use crate::error::Error;
 use crate::msg::{Metadata, Msg};
-use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
-use crate::pipe::PipeEvent;
 use crate::reactor::{Handler, Tick};
 use crate::sync::atomic::Ordering;
 use crate::sys::epoll;
@@ -47,8 +46,6 @@ pub(super) enum Timer {
     Accept,
     Handshake,
     Heartbeat,
-    HeartbeatTimeout,
-    TimeToLive,
     PipeLinger,
     SocketLinger,
     /// Has a peer got what was sent to it?
@@ -57,14 +54,12 @@ pub(super) enum Timer {
     Zap,
 }
 
-const TIMERS: [Timer; 11] = [
+const TIMERS: [Timer; 9] = [
     Timer::Reconnect,
     Timer::ConnectTimeout,
     Timer::Accept,
     Timer::Handshake,
     Timer::Heartbeat,
-    Timer::HeartbeatTimeout,
-    Timer::TimeToLive,
     Timer::PipeLinger,
     Timer::SocketLinger,
     Timer::Farewell,
@@ -76,17 +71,8 @@ pub(super) fn timer_token(timer: Timer, number: u32, serial: u32) -> u64 {
     (timer as u64) << 56 | u64::from(number & NUMBER) << 32 | u64::from(serial)
 }
 
-fn milliseconds(count: i32) -> Duration {
+pub(super) fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
-}
-
-fn heartbeat(options: &SocketOptions) -> Heartbeat {
-    let timeout = options.heartbeat_timeout;
-    Heartbeat {
-        interval: milliseconds(options.heartbeat_ivl),
-        timeout: milliseconds(if timeout < 0 { options.heartbeat_ivl } else { timeout }),
-        ttl: u32::try_from(options.heartbeat_ttl).unwrap_or(0),
-    }
 }
 
 impl Core {
@@ -96,6 +82,13 @@ impl Core {
         let key = self.key;
         if let Ok(io) = self.io() {
             io.set_timer(at, key, token);
+        }
+    }
+
+    /// Takes that back. What comes and goes as a peer likes must not leave timers behind.
+    pub(super) fn clear_timer(&mut self, timer: Timer, number: u32, serial: u32) {
+        if let Some(io) = self.known_io() {
+            io.clear_timer(self.key, timer_token(timer, number, serial));
         }
     }
 
@@ -119,8 +112,7 @@ impl Core {
                 }
             }
             Timer::Zap => self.hear_zap(number, serial),
-            Timer::Heartbeat => self.heartbeat(number, serial),
-            Timer::HeartbeatTimeout | Timer::TimeToLive => self.check_alive(number, serial),
+            Timer::Heartbeat => self.heartbeat_due(number, serial),
             Timer::PipeLinger => {
                 if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
                     self.remove_pipe(number);
@@ -285,7 +277,7 @@ impl Core {
             self.retry_if_connected(endpoint);
             return;
         };
-        connection.heartbeat = heartbeat(&options);
+        connection.begin_heartbeats(heartbeat::settings(&options), Instant::now());
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
         }
@@ -333,7 +325,6 @@ impl Core {
         let (id, new) = self.pipe_for(endpoint);
         let serial = self.next_serial();
         connection.serial = serial;
-        let heartbeat = connection.heartbeat;
         let (fd, address) = (i64::from(connection.fd()), connection.address.clone());
         if self.pipes.connect(id, connection).is_err() {
             self.report(event::DISCONNECTED, fd, &address);
@@ -350,64 +341,11 @@ impl Core {
         if self.pipes.get(id).is_some_and(|p| p.attached) {
             self.pattern.connected(&mut self.pipes, id);
         }
-        if !heartbeat.interval.is_zero() {
-            self.set_timer(Instant::now() + heartbeat.interval, Timer::Heartbeat, id, serial);
-        }
+        self.set_heartbeat_timer(id);
         // Bytes that came right behind the handshake make no event any more.
         self.pipes.gather(id);
         self.settle();
         self.changed = true;
-    }
-
-    fn live_connection(&mut self, id: PipeId, serial: u32) -> Option<&mut Connection> {
-        self.pipes.get(id)?.connection().filter(|c| c.serial == serial)
-    }
-
-    /// Time for a PING (ZMQ_HEARTBEAT_IVL).
-    fn heartbeat(&mut self, id: PipeId, serial: u32) {
-        let Some(connection) = self.live_connection(id, serial) else { return };
-        let settings = connection.heartbeat;
-        let waiting = connection.ping_pending;
-        if !connection.push_ping() {
-            return;
-        }
-        if !waiting {
-            connection.heard_at_ping = connection.heard;
-        }
-        self.pipes.touch(id);
-        self.flush_held();
-        let now = Instant::now();
-        if !waiting && !settings.timeout.is_zero() {
-            self.set_timer(now + settings.timeout, Timer::HeartbeatTimeout, id, serial);
-        }
-        self.set_timer(now + settings.interval, Timer::Heartbeat, id, serial);
-        self.pump();
-    }
-
-    /// A PING of the peer limits how long it may be silent (RFC 37, "ttl").
-    pub(super) fn peer_time_to_live(&mut self, id: PipeId) {
-        let Some(connection) = self.pipes.get(id).and_then(|p| p.connection()) else { return };
-        let Some(ttl) = connection.peer_ttl.take() else { return };
-        connection.heard_at_ping = connection.heard;
-        let serial = connection.serial;
-        self.set_timer(Instant::now() + ttl, Timer::TimeToLive, id, serial);
-    }
-
-    /// The time in which something should have been heard is over.
-    fn check_alive(&mut self, id: PipeId, serial: u32) {
-        if self.live_connection(id, serial).is_none() {
-            return;
-        }
-        // What the application has not read yet counts.
-        self.pipes.on_ready(id, epoll::IN);
-        self.pipes.gather(id);
-        if let Some(connection) = self.live_connection(id, serial)
-            && connection.heard == connection.heard_at_ping
-        {
-            let error = Error::Os(libc::ETIMEDOUT);
-            self.pipes.events.push_back(PipeEvent::Lost(id, error));
-        }
-        self.pump();
     }
 
     /// Drives the connections of the set on behalf of an application that is away.

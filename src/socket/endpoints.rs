@@ -561,6 +561,7 @@ impl Core {
     pub(super) fn take_opening(&mut self, number: u32) -> Option<Opening> {
         let opening = self.openings.get_mut(number as usize)?.take()?;
         self.free_openings.push(number);
+        self.clear_timer(Timer::Handshake, number, opening.serial);
         Some(opening)
     }
 
@@ -592,6 +593,7 @@ impl Core {
             let errno = if ended { libc::EPIPE } else { error.errno() };
             self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
         }
+        self.clear_heartbeat_timer(id);
         self.pipes.drop_connection(id);
         self.report(event::DISCONNECTED, i64::from(fd), &address);
         self.note_raw_disconnect(id);

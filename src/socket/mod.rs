@@ -9,6 +9,7 @@ mod core;
 mod driver;
 mod endpoints;
 mod forward;
+mod heartbeat;
 mod lane;
 mod messaging;
 mod monitor;
