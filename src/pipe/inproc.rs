@@ -137,12 +137,12 @@ fn limit(writer: &Side, reader: &Side) -> u32 {
 }
 
 /// Both ends of a new pipe: the connecting side's, and the binding side's. Without a `binder` (not
-/// bound yet) only the connecting side's limits count until [`InprocEnd::bring`].
+/// bound yet) only the connecting side's limits count until [`InprocEnd::bring`]. ZMQ_CONFLATE of the
+/// connecting side is what counts, and for both directions, as with libzmq.
 pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocEnd, InprocEnd) {
     let sides = Arc::new([Side::of(Some(connecter)), Side::of(binder)]);
     let (up_writer, up_reader) = ring::queue(limit(&sides[0], &sides[1]), connecter.conflate);
-    let conflate_down = binder.map_or(connecter.conflate, |b| b.conflate);
-    let (down_writer, down_reader) = ring::queue(limit(&sides[1], &sides[0]), conflate_down);
+    let (down_writer, down_reader) = ring::queue(limit(&sides[1], &sides[0]), connecter.conflate);
     let connecting = InprocEnd {
         writer: up_writer,
         reader: down_reader,
@@ -418,10 +418,9 @@ impl PipeTable {
 
     /// The end of a pipe from another socket, if what stands in its queue comes next.
     pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
-        let conflate = self.conflate;
-        let pipe = self.get(id).filter(|p| !conflate && !p.lingering && p.next.is_none())?;
+        let pipe = self.get(id).filter(|p| !p.lingering && p.next.is_none())?;
         let Kind::Inproc(end) = &mut pipe.kind else { return None };
-        Some(end)
+        (!end.reader.conflates()).then_some(end)
     }
 }
 

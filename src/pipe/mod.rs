@@ -207,8 +207,6 @@ pub struct PipeTable {
     pub set: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
     holding: usize,
-    /// ZMQ_CONFLATE in force.
-    pub conflate: bool,
     /// Whether frames that are read get the properties of their connection: the running `zmq_recv`
     /// has no use for them. Frames that are kept for later always do.
     pub with_metadata: bool,
@@ -252,7 +250,6 @@ impl PipeTable {
             had_inproc: false,
             set: None,
             holding: 0,
-            conflate: false,
             with_metadata: true,
             frugal: false,
             hasty: false,
@@ -674,10 +671,11 @@ impl PipeTable {
             return self.discard(id);
         }
         let Kind::Wire(wire) = &mut pipe.kind else { return };
-        let limit = if self.conflate { 0 } else { wire.receive_limit };
+        let conflate = wire.conflates();
+        let limit = if conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
         let mut result = connection.gather(limit, &mut self.pool);
-        if self.conflate && result.is_ok() {
+        if conflate && result.is_ok() {
             result = connection.keep_newest(&mut self.pool);
         }
         let full = limit != 0 && connection.rx.gathered() >= limit;
@@ -811,7 +809,7 @@ impl PipeTable {
         }
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
-                let (mut msg, error) = wire.read(&mut self.pool, self.conflate, self.frugal);
+                let (mut msg, error) = wire.read(&mut self.pool, self.frugal);
                 if with_metadata && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
                 {
                     msg.set_metadata(Some(connection.metadata.clone()));

@@ -93,7 +93,7 @@ impl PipeSet for PipeTable {
     fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let alone = self.pipes.len() == 1;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
-        if pipe.next.is_some() || pipe.lingering || self.conflate {
+        if pipe.next.is_some() || pipe.lingering {
             return None;
         }
         let wire = match &mut pipe.kind {
@@ -134,11 +134,12 @@ impl PipeSet for PipeTable {
     fn stands_ready(&mut self, id: PipeId) -> bool {
         let alone = self.pipes.len() == 1;
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        if pipe.next.is_some() || pipe.lingering || self.conflate {
+        if pipe.next.is_some() || pipe.lingering {
             return false;
         }
         match &mut pipe.kind {
             Kind::Wire(wire) => wire.stands_ready() || !self.frugal && self.prime(id),
+            Kind::Inproc(end) if end.reader.conflates() => false,
             Kind::Inproc(end) => {
                 if self.patient && alone {
                     end.reader.linger();

@@ -21,6 +21,7 @@ pub struct Wire {
     send_limit: usize,
     /// ZMQ_RCVHWM; 0: unlimited.
     pub(super) receive_limit: usize,
+    /// ZMQ_CONFLATE of the endpoint.
     conflate: bool,
     /// Messages written since the limit was last settled with the kernel, at most.
     written: usize,
@@ -48,6 +49,12 @@ impl Wire {
             written: 0,
             settled: 0,
         }
+    }
+
+    /// Whether only the newest message is kept (ZMQ_CONFLATE).
+    #[inline]
+    pub(super) fn conflates(&self) -> bool {
+        self.conflate
     }
 
     /// Changes the high-water marks (0: unlimited).
@@ -304,7 +311,9 @@ impl Wire {
     /// Whether a message stands ready for [`Wire::take_into`].
     #[inline]
     pub(super) fn stands_ready(&self) -> bool {
-        self.backlog.is_empty() && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
+        !self.conflate
+            && self.backlog.is_empty()
+            && self.connection.as_ref().is_some_and(|c| c.rx.stands_ready())
     }
 
     /// Has what [`Wire::take_into`] looks at brought into the cache.
@@ -321,7 +330,9 @@ impl Wire {
     #[inline]
     pub(super) fn prime(&mut self, pool: &mut BufferPool) -> Result<bool> {
         match &mut self.connection {
-            Some(connection) if self.backlog.is_empty() && connection.rx.wants_bytes() => {
+            Some(connection)
+                if !self.conflate && self.backlog.is_empty() && connection.rx.wants_bytes() =>
+            {
                 connection.read_more(pool)?;
                 Ok(true)
             }
@@ -337,7 +348,7 @@ impl Wire {
         to: &mut S,
         pool: &mut BufferPool,
     ) -> Option<(usize, bool)> {
-        if !self.backlog.is_empty() {
+        if self.conflate || !self.backlog.is_empty() {
             return None;
         }
         let connection = self.connection.as_mut()?;
@@ -364,9 +375,9 @@ impl Wire {
     pub(super) fn read(
         &mut self,
         pool: &mut BufferPool,
-        conflate: bool,
         frugal: bool,
     ) -> (Option<Msg>, Option<Error>) {
+        let conflate = self.conflate;
         let mut newest = None;
         if conflate {
             newest = self.backlog.drain(..).next_back();

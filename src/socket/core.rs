@@ -246,20 +246,19 @@ impl Core {
             send_limit: self.options.sndhwm.max(0) as u32,
             receive_limit: self.options.rcvhwm.max(0) as u32,
             routing_id: self.options.routing_id.clone(),
-            conflate: self.conflates(),
+            conflate: self.conflates(&self.options),
         }
     }
 
-    /// Whether ZMQ_CONFLATE is set on a socket type that has it.
-    pub(super) fn conflates(&self) -> bool {
+    /// Whether an endpoint with these options has ZMQ_CONFLATE, and the socket type has it, too.
+    pub(super) fn conflates(&self, options: &SocketOptions) -> bool {
         use SocketType::*;
-        self.options.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
+        options.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
     }
 
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
         let owner = Owner { mailbox: self.socket, generation: self.key.generation };
         let id = self.pipes.own_inproc(end, owner, endpoint);
-        self.pipes.conflate = self.conflates();
         if ours {
             self.assign_routing_id(id);
         }

@@ -446,8 +446,7 @@ impl Core {
     }
 
     fn add_pipe(&mut self, endpoint: u32) -> PipeId {
-        let conflate = self.conflates();
-        self.pipes.conflate = conflate;
+        let conflate = self.endpoint_options(endpoint).is_some_and(|o| self.conflates(&o));
         let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
         self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
     }

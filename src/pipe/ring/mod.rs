@@ -641,6 +641,12 @@ impl Reader {
         consumer.at.position != consumer.visible
     }
 
+    /// Whether the queue keeps the newest message only.
+    #[inline]
+    pub fn conflates(&self) -> bool {
+        self.0.latest.is_some()
+    }
+
     /// Whether there is something to pop for sure.
     pub fn knows_more(&self) -> bool {
         // SAFETY: the only Reader.
