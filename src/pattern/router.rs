@@ -257,7 +257,7 @@ impl Pattern for Router {
         if self.has_chores() {
             self.between_messages(pipes);
         }
-        self.incoming.recv(pipes, &mut self.routing, |_| true)
+        self.incoming.recv(pipes, &mut self.routing)
     }
 
     #[inline]
@@ -293,7 +293,7 @@ impl Pattern for Router {
             self.between_messages(pipes);
         }
         self.incoming.stands_ready(pipes, &self.routing)
-            || self.incoming.fetch(pipes, &mut self.routing, |_| true)
+            || self.incoming.fetch(pipes, &mut self.routing)
     }
 
     /// Without ZMQ_ROUTER_MANDATORY every message is accepted, if only to be dropped.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 
 /// Each message is a routing id and a piece of data. The connection delivers an empty piece
-/// when it begins and when it ends.
+/// when it begins and when it ends, unless its endpoint was made without ZMQ_STREAM_NOTIFY.
 #[derive(Debug)]
 pub struct Stream {
     incoming: TaggedQueue,
@@ -33,8 +33,7 @@ impl Default for Stream {
 }
 
 impl Stream {
-    /// `ZMQ_STREAM_NOTIFY`. Empty pieces are not delivered when it is off, whether the
-    /// connection makes them or not.
+    /// `ZMQ_STREAM_NOTIFY`: connections of endpoints made from now on deliver the empty pieces.
     pub fn notify(&self) -> bool {
         self.notify
     }
@@ -112,14 +111,12 @@ impl Pattern for Stream {
 
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
-        let notify = self.notify;
-        self.incoming.recv(pipes, &mut self.routing, |data| notify || !data.is_empty())
+        self.incoming.recv(pipes, &mut self.routing)
     }
 
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
-        let notify = self.notify;
-        self.incoming.fetch(pipes, &mut self.routing, |data| notify || !data.is_empty())
+        self.incoming.fetch(pipes, &mut self.routing)
     }
 
     #[inline]

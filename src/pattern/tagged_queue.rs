@@ -69,21 +69,15 @@ impl TaggedQueue {
         self.from = PipeId::MAX;
     }
 
-    /// Gets the next message ready. Messages whose first frame is not `wanted` are dropped.
+    /// Gets the next message ready.
     #[inline]
-    pub(crate) fn fetch<P: PipeSet>(
-        &mut self,
-        pipes: &mut P,
-        routing: &mut Routing,
-        wanted: impl Fn(&Msg) -> bool,
-    ) -> bool {
+    pub(crate) fn fetch<P: PipeSet>(&mut self, pipes: &mut P, routing: &mut Routing) -> bool {
         if self.in_message() {
             return true;
         }
         self.headless = false;
         while let Some((pipe, mut frame)) = self.queue.recv(pipes) {
-            let id = if wanted(&frame) { routing.share_frame(pipe) } else { None };
-            let Some(mut id) = id else {
+            let Some(mut id) = routing.share_frame(pipe) else {
                 self.queue.skip_rest(pipes);
                 continue;
             };
@@ -142,12 +136,7 @@ impl TaggedQueue {
 
     /// The next frame: the id, then the frames of the message.
     #[inline]
-    pub(crate) fn recv<P: PipeSet>(
-        &mut self,
-        pipes: &mut P,
-        routing: &mut Routing,
-        wanted: impl Fn(&Msg) -> bool,
-    ) -> Result<Msg> {
+    pub(crate) fn recv<P: PipeSet>(&mut self, pipes: &mut P, routing: &mut Routing) -> Result<Msg> {
         if self.id.is_none() {
             if let Some(frame) = self.frame.take() {
                 return Ok(frame);
@@ -158,7 +147,7 @@ impl TaggedQueue {
                     return Ok(frame);
                 }
             }
-            if !self.fetch(pipes, routing, wanted) {
+            if !self.fetch(pipes, routing) {
                 return Err(Error::Again);
             }
         }

@@ -295,25 +295,11 @@ impl Core {
         let fd: OwnedFd = stream.into_fd();
         metadata.add(b"__fd", fd.as_fd().as_raw_fd().to_string().as_bytes());
         let mut connection = Connection::raw(fd, metadata, address);
-        if self.raw_notes() {
+        if self.notes_raw(endpoint) {
             connection.rx.inject(Msg::new());
         }
         self.reset_interval(endpoint);
         self.establish(endpoint, connection);
-    }
-
-    /// Whether ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
-    fn raw_notes(&self) -> bool {
-        self.pattern.notifies_raw()
-    }
-
-    /// After a connection without handshake was lost, see [`Core::raw_notes`].
-    pub(super) fn note_raw_disconnect(&mut self, id: PipeId) {
-        if self.raw_notes()
-            && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
-        {
-            wire.inject(Msg::new());
-        }
     }
 
     fn establish(&mut self, endpoint: u32, mut connection: Connection) {

@@ -8,6 +8,7 @@ use super::monitor::event;
 use crate::connection::opening::Opening;
 use crate::context::registry::Binder;
 use crate::error::{Error, Result};
+use crate::msg::Msg;
 use crate::options::{self, SocketOptions};
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::inproc::{self, InprocEnd};
@@ -35,6 +36,10 @@ pub(super) struct Endpoint {
     pub(super) kind: Kind,
     /// As they were at `bind` or `connect`: later changes are for later endpoints.
     options: Arc<SocketOptions>,
+    /// Connections carry bytes instead of ZMTP (STREAM, ZMQ_ROUTER_RAW).
+    raw: bool,
+    /// ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
+    raw_notes: bool,
     /// Unbound or disconnected: lives until its pipes have sent what is left.
     closing: bool,
 }
@@ -139,7 +144,8 @@ impl Core {
             Kind::Connecter(connecter) => connecter.options.clone(),
             _ => Arc::new(self.options.clone()),
         };
-        let endpoint = Endpoint { resolved, serial, kind, options, closing: false };
+        let (raw, raw_notes) = (self.pattern.is_raw(), self.pattern.notifies_raw());
+        let endpoint = Endpoint { resolved, serial, kind, options, raw, raw_notes, closing: false };
         if let Some(free) = self.endpoints.iter().position(Option::is_none) {
             self.endpoints[free] = Some(endpoint);
             return free as u32;
@@ -446,8 +452,10 @@ impl Core {
     }
 
     fn add_pipe(&mut self, endpoint: u32) -> PipeId {
-        let conflate = self.endpoint_options(endpoint).is_some_and(|o| self.conflates(&o));
-        let (send, receive) = (self.options.sndhwm.max(0), self.options.rcvhwm.max(0));
+        let fallback = || Arc::new(self.options.clone());
+        let options = self.endpoint_options(endpoint).unwrap_or_else(fallback);
+        let conflate = self.conflates(&options);
+        let (send, receive) = (options.sndhwm.max(0), options.rcvhwm.max(0));
         self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
     }
 
@@ -500,7 +508,7 @@ impl Core {
 
     /// Begins the handshake of a new transport connection.
     pub(super) fn open(&mut self, endpoint: u32, stream: Stream, connected: bool, address: String) {
-        if self.speaks_raw() {
+        if self.speaks_raw(endpoint) {
             self.establish_raw(endpoint, stream, address);
             return;
         }
@@ -543,9 +551,14 @@ impl Core {
         self.drive_opening(number);
     }
 
-    /// Whether connections carry bytes instead of ZMTP.
-    pub(super) fn speaks_raw(&self) -> bool {
-        self.pattern.is_raw()
+    /// Whether an endpoint's connections carry bytes instead of ZMTP.
+    fn speaks_raw(&mut self, endpoint: u32) -> bool {
+        self.endpoint(endpoint).is_some_and(|e| e.raw)
+    }
+
+    /// Whether an empty message is due when one of them comes or goes.
+    pub(super) fn notes_raw(&mut self, endpoint: u32) -> bool {
+        self.endpoint(endpoint).is_some_and(|e| e.raw_notes)
     }
 
     /// Closes a connection whose handshake is not over.
@@ -587,7 +600,7 @@ impl Core {
         let ended = connection.rx.ended();
         if let Some(failure) = connection.rx.failure() {
             self.report_failure(&failure, &address);
-        } else if self.speaks_raw() {
+        } else if self.speaks_raw(endpoint) {
             // To libzmq's monitors a connection without handshake never gets beyond it.
             let errno = if ended { libc::EPIPE } else { error.errno() };
             self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
@@ -595,7 +608,11 @@ impl Core {
         self.clear_heartbeat_timer(id);
         self.pipes.drop_connection(id);
         self.report(event::DISCONNECTED, i64::from(fd), &address);
-        self.note_raw_disconnect(id);
+        if self.notes_raw(endpoint)
+            && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
+        {
+            wire.inject(Msg::new());
+        }
         let connects = self.connecter(endpoint).is_some();
         let keeps_pipe = connects && self.connecter(endpoint).is_some_and(|c| !c.options.immediate);
         if keeps_pipe {
