@@ -3,15 +3,21 @@
 //! Small bodies are copied into chunks of up to 64 KiB, so that a burst of messages leaves in one
 //! system call. Large bodies are not copied; the kernel reads them where they are.
 
+mod chunk;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::net;
-use crate::util::memory;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
+use chunk::{Chunk, reserve_one};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
+pub use waiting::{Waiting, WaitingMark};
 
 /// Bytes after which a chunk is closed, and a burst is worth a system call.
 pub const BATCH: usize = 64 * 1024;
@@ -30,65 +36,6 @@ const IDLE_CAPACITY: usize = 512;
 
 /// Buffers of sent chunks kept for later ones while there is traffic.
 const SPARES: usize = 16;
-
-struct Chunk {
-    bytes: Vec<u8>,
-    /// A large body that follows `bytes`.
-    body: Option<Msg>,
-    /// Room for a copy of the large body, which belongs to the caller of the running send call: that
-    /// there is memory has to be known before the message is accepted.
-    room: Option<Msg>,
-    /// How much of `bytes` and `body` the kernel has taken.
-    sent: usize,
-    /// Messages that end in this chunk.
-    messages: usize,
-    /// Whether a message begins with the first byte.
-    starts_message: bool,
-    /// If `bytes` are encrypted: the same frames as they would be otherwise.
-    clear: Clear,
-}
-
-/// Frames in clear, the last of which may have its body apart.
-#[derive(Default)]
-struct Clear {
-    bytes: Vec<u8>,
-    body: Option<Msg>,
-}
-
-impl Chunk {
-    fn len(&self) -> usize {
-        self.bytes.len() + self.body.as_ref().map_or(0, Msg::len)
-    }
-
-    /// Whether a large body ends the chunk.
-    fn is_closed(&self) -> bool {
-        self.body.is_some() || self.clear.body.is_some()
-    }
-
-    /// Copies a body that is the caller's.
-    fn make_owned(&mut self) {
-        let mut bodies = self.body.iter_mut().chain(&mut self.clear.body);
-        if let (Some(mut copy), Some(body)) = (self.room.take(), bodies.next()) {
-            copy.data_mut().copy_from_slice(body.data());
-            *body = copy;
-        }
-    }
-
-    /// Makes room for so many bytes more.
-    #[inline]
-    fn reserve(&mut self, more: usize) -> Result<()> {
-        if self.bytes.capacity() - self.bytes.len() >= more { Ok(()) } else { self.grow(more) }
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) -> Result<()> {
-        let before = self.bytes.len();
-        let len = before + more;
-        // Doubling ends with twice of what a full batch needs.
-        let wanted = if len > BATCH / 2 { len.max(BATCH) } else { len.max(2 * before).max(64) };
-        memory::reserve(&mut self.bytes, wanted - before)
-    }
-}
 
 /// A place behind what is queued, to go back to.
 pub struct Mark {
@@ -112,6 +59,9 @@ pub struct TxQueue {
     messages: usize,
     mid_message: bool,
     blocked: bool,
+    paused: bool,
+    /// What comes next has to wait behind others, or for this queue to be shorter.
+    detour: bool,
     borrowed: bool,
     framing: Framing,
     raw: bool,
@@ -133,6 +83,8 @@ impl TxQueue {
             messages: 0,
             mid_message: false,
             blocked: false,
+            paused: false,
+            detour: false,
             borrowed: false,
             framing,
             raw,
@@ -166,6 +118,18 @@ impl TxQueue {
         self.blocked
     }
 
+    /// The kernel would take more, but not in this call. Whoever watches the descriptor hears of it.
+    pub fn pause(&mut self) {
+        self.blocked = true;
+        self.paused = true;
+    }
+
+    /// Whether [`TxQueue::pause`] was called since this was asked last: the set has to report anew
+    /// what is true already.
+    pub fn ends_pause(&mut self) -> bool {
+        std::mem::take(&mut self.paused)
+    }
+
     /// The descriptor was reported writable.
     pub fn unblock(&mut self) {
         self.blocked = false;
@@ -188,7 +152,7 @@ impl TxQueue {
     #[inline]
     fn tail(&mut self, room: usize) -> Result<&mut Chunk> {
         let fits = self.chunks.len() > self.done
-            && self.chunks.back().is_some_and(|c| !c.is_closed() && c.bytes.len() + room <= BATCH);
+            && self.chunks.back().is_some_and(|chunk| chunk.takes(room));
         if !fits {
             self.open_chunk()?;
         }
@@ -200,19 +164,17 @@ impl TxQueue {
 
     #[cold]
     fn open_chunk(&mut self) -> Result<()> {
-        self.chunks.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        let starts_message = !self.mid_message;
+        reserve_one(&mut self.chunks)?;
         let bytes = self.spares.pop().unwrap_or_default();
-        self.chunks.push_back(Chunk {
-            bytes,
-            body: None,
-            room: None,
-            sent: 0,
-            messages: 0,
-            starts_message,
-            clear: Clear::default(),
-        });
+        self.chunks.push_back(Chunk::new(bytes, !self.mid_message));
+        self.detour |= self.bytes >= waiting::WINDOW;
         Ok(())
+    }
+
+    /// Whether a message may be appended, or has begun: otherwise it has to wait.
+    #[inline]
+    pub fn takes_messages(&self) -> bool {
+        !self.detour || self.mid_message
     }
 
     /// The end of the queue as it is, for a message of several parts that may not get in whole.
@@ -267,7 +229,8 @@ impl TxQueue {
     /// copying it into a chunk, or memory that there is not.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> bool {
-        if self.mid_message || bytes.len() > COPY_LIMIT {
+        debug_assert!(!self.mid_message);
+        if self.detour || bytes.len() > COPY_LIMIT {
             return false;
         }
         if self.special {
@@ -382,7 +345,7 @@ impl TxQueue {
     /// copying it into a chunk.
     #[inline]
     pub fn push_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
-        if !self.takes_frames() || last.len() > COPY_LIMIT {
+        if self.detour || !self.takes_frames() || last.len() > COPY_LIMIT {
             return false;
         }
         let mut header = [0u8; MAX_HEADER];
@@ -412,7 +375,14 @@ impl TxQueue {
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
     pub fn push_control(&mut self, mut msg: Msg) -> Result<()> {
-        self.append(&mut msg, false, false)
+        match self.chunks.back_mut() {
+            Some(last) if last.control || last.len() == 0 => last.control = false,
+            _ => self.open_chunk()?,
+        }
+        let first = self.chunks.len() - 1;
+        let result = self.append(&mut msg, false, false);
+        self.chunks.range_mut(first..).for_each(|chunk| chunk.control = true);
+        result
     }
 
     #[inline]
@@ -427,20 +397,16 @@ impl TxQueue {
         } else {
             frame::encode_header(self.framing, len, more, command, &mut header)
         };
-        if len <= COPY_LIMIT {
-            let chunk = self.tail(header_len + len)?;
-            chunk.bytes.extend_from_slice(&header[..header_len]);
-            chunk.bytes.extend_from_slice(msg.data());
-            drop(msg.take());
-        } else {
-            let borrowed = msg.is_borrowed();
-            let room = room_for_copy(msg)?;
-            let chunk = self.tail(header_len)?;
-            chunk.bytes.extend_from_slice(&header[..header_len]);
+        let long = len > COPY_LIMIT;
+        let borrowed = long && msg.is_borrowed();
+        let room = if long { room_for_copy(msg)? } else { None };
+        let chunk = self.tail(header_len + if long { 0 } else { len })?;
+        chunk.append(&header[..header_len], msg, long)?;
+        if long {
             chunk.room = room;
-            chunk.body = Some(msg.take());
-            self.borrowed |= borrowed;
         }
+        drop(msg.take());
+        self.borrowed |= borrowed;
         self.bytes += header_len + len;
         Ok(())
     }
@@ -590,6 +556,7 @@ impl TxQueue {
             chunk.sent = 0;
             chunk.messages = 0;
             chunk.starts_message = true;
+            chunk.control = false;
             chunk.clear.bytes.clear();
             chunk.clear.body = None;
             chunk.bytes.clear();
@@ -629,120 +596,9 @@ impl TxQueue {
             self.chunks.shrink_to(1);
         }
     }
-
-    /// The frames of all messages that the kernel has not taken completely, for sending them
-    /// again over the next connection. Commands are left out: they belong to this connection.
-    pub fn take_unsent(&mut self) -> Vec<Msg> {
-        let mut unsent = Vec::new();
-        if self.raw {
-            self.chunks.clear();
-            return unsent;
-        }
-        let mut message: Vec<Msg> = Vec::new();
-        let mut any_unsent = false;
-        // A message whose first part is gone cannot be sent again.
-        let mut whole = false;
-        let overhead = self.encoder.as_ref().map(|encoder| encoder.overhead());
-        for chunk in std::mem::take(&mut self.chunks) {
-            whole |= chunk.starts_message && message.is_empty();
-            let sent = chunk.sent;
-            for (end, msg) in frames_of(self.framing, &chunk, overhead) {
-                any_unsent |= end > sent;
-                let more = msg.more();
-                message.push(msg);
-                if !more {
-                    if any_unsent && whole {
-                        unsent.append(&mut message);
-                    }
-                    message.clear();
-                    any_unsent = false;
-                    whole = true;
-                }
-            }
-        }
-        self.done = 0;
-        self.bytes = 0;
-        self.messages = 0;
-        self.mid_message = false;
-        self.blocked = false;
-        unsent
-    }
 }
 
 /// Room for a copy of a body that belongs to the caller of the running send call.
 fn room_for_copy(msg: &Msg) -> Result<Option<Msg>> {
     msg.is_borrowed().then(|| Msg::with_size(msg.len())).transpose()
-}
-
-/// The message frames encoded in a chunk, each with where it ends. `overhead` is what encryption
-/// adds to a frame's body, if the chunk is encrypted.
-fn frames_of(framing: Framing, chunk: &Chunk, overhead: Option<usize>) -> Vec<(usize, Msg)> {
-    let (bytes, last_body) = match overhead {
-        None => (&chunk.bytes, &chunk.body),
-        Some(_) => (&chunk.clear.bytes, &chunk.clear.body),
-    };
-    let mut frames = Vec::new();
-    let mut at = 0;
-    let mut end = 0;
-    while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
-        let Ok(Some(header)) = frame::parse_header(framing, rest) else { break };
-        let (start, len) = (at + header.header_len, header.body_len as usize);
-        at = start.saturating_add(len);
-        end = match overhead {
-            None => at,
-            Some(overhead) => {
-                let len = len.saturating_add(overhead);
-                let mut outer = [0u8; MAX_HEADER];
-                end + frame::encode_header(framing, len, false, false, &mut outer) + len
-            }
-        };
-        if header.flags.command() {
-            continue;
-        }
-        let body = bytes.get(start..at);
-        let body = body.or_else(|| last_body.as_ref().map(Msg::data)).unwrap_or_default();
-        // Without memory for a copy the message is sent empty rather than torn.
-        let mut msg = Msg::copy_from(body).unwrap_or_default();
-        msg.set_more(header.flags.more());
-        frames.push((end, msg));
-    }
-    frames
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-    use super::*;
-    use std::io::Read;
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn buffers_are_used_again_and_given_back_when_it_is_quiet() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let mut queue = TxQueue::new(Framing::V2, false);
-        let mut received = 0;
-        let mut sink = vec![0; 1 << 20];
-        for round in 0..3 {
-            for _ in 0..1000 {
-                assert!(queue.push_bytes(&[7; 1000]));
-            }
-            let before = queue.spares.len();
-            while !queue.flush(ours.as_fd()).unwrap() {
-                received += theirs.read(&mut sink).unwrap();
-                queue.unblock();
-            }
-            assert!(queue.is_grown() && queue.spares.len() <= SPARES);
-            assert!(round == 0 || queue.spares.len() >= before, "buffers were freed");
-        }
-        let expected = 3 * 1000 * (1000 + 9);
-        while received < expected {
-            received += theirs.read(&mut sink).unwrap();
-        }
-        assert_eq!((received, queue.messages(), queue.bytes()), (expected, 0, 0));
-        queue.shrink();
-        assert!(!queue.is_grown());
-    }
 }

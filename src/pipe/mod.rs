@@ -569,14 +569,7 @@ impl PipeTable {
     fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
-        let mut flush_all = || {
-            let mut empty = wire.flush(self.lent)?;
-            while empty && wire.send_newest()? {
-                empty = wire.flush(self.lent)?;
-            }
-            Ok(empty)
-        };
-        let result = flush_all();
+        let result = wire.flush(self.lent);
         self.flushed(id, result);
     }
 
@@ -601,7 +594,7 @@ impl PipeTable {
         }
         match result {
             Ok(empty) => {
-                if empty == connection.watches_out {
+                if empty == connection.watches_out || connection.tx.ends_pause() {
                     connection.watches_out = !empty;
                     let watch = if empty { WATCH } else { WATCH | epoll::OUT };
                     if let Some(set) = &self.set {

@@ -1,7 +1,7 @@
 //! What a caller that sends a long message over the only connection of its socket needs, to wait for
 //! the kernel to take it instead of copying it.
 
-use super::PipeTable;
+use super::{Pipe, PipeTable};
 use crate::connection::Connection;
 use crate::pattern::PipeId;
 
@@ -23,7 +23,8 @@ impl PipeTable {
 
     /// Bytes that wait for the kernel, if there is one connection.
     pub fn only_connection_owes(&mut self) -> usize {
-        self.only_connection().map_or(0, |(_, connection)| connection.tx.bytes())
+        let Some((id, _)) = self.only_connection() else { return 0 };
+        self.get(id).and_then(Pipe::wire).map_or(0, |wire| wire.unsent_bytes())
     }
 
     /// For a socket with one connection: try again to hand over without asking the set first.

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
+use crate::connection::tx::{COPY_LIMIT, Waiting};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, ticks};
@@ -11,10 +12,8 @@ use std::collections::VecDeque;
 /// Queues that outlive the connections under them.
 pub struct Wire {
     pub(super) connection: Option<Connection>,
-    /// Frames of whole messages that wait for a connection.
-    pending: VecDeque<Msg>,
-    /// Messages in `pending`.
-    pending_messages: usize,
+    /// Messages that wait for a connection, or for it to take more.
+    waiting: Waiting,
     /// Frames of whole messages that came over a connection now closed.
     pub(super) backlog: VecDeque<Msg>,
     /// ZMQ_SNDHWM; 0: unlimited.
@@ -32,6 +31,9 @@ pub struct Wire {
 /// Messages passed over in one go for a newer one (ZMQ_CONFLATE).
 const CONFLATED: usize = 10_000;
 
+/// Bytes handed to the kernel of what waits before others may have the socket's lock.
+const FLUSH_MOST: usize = 4 << 20;
+
 /// How often a caller that does not wait has the limit settled, see [`Wire::has_room_at_once`].
 const SETTLE: u64 = 1200 * TICKS_PER_US;
 
@@ -40,8 +42,7 @@ impl Wire {
     pub fn new(send_limit: usize, receive_limit: usize, conflate: bool) -> Wire {
         Wire {
             connection: None,
-            pending: VecDeque::new(),
-            pending_messages: 0,
+            waiting: Waiting::default(),
             backlog: VecDeque::new(),
             send_limit,
             receive_limit,
@@ -66,11 +67,11 @@ impl Wire {
     /// Messages that the kernel has not taken completely.
     #[inline]
     pub fn unsent(&self) -> usize {
-        self.pending_messages + self.connection.as_ref().map_or(0, |c| c.tx.messages())
+        self.waiting.messages() + self.connection.as_ref().map_or(0, |c| c.tx.messages())
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.pending_messages == 0 && self.connection.as_ref().is_none_or(|c| c.tx.bytes() == 0)
+        self.waiting.is_empty() && self.connection.as_ref().is_none_or(|c| c.tx.bytes() == 0)
     }
 
     #[inline]
@@ -129,34 +130,29 @@ impl Wire {
     /// Whether something is queued that the kernel may take.
     #[inline]
     pub(super) fn owes_bytes(&self) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.tx.bytes() > 0 && !c.tx.blocked())
+        let owes = |c: &Connection| c.tx.bytes() > 0 || !self.waiting.is_empty();
+        self.connection.as_ref().is_some_and(|c| owes(c) && !c.tx.blocked())
     }
 
-    /// Gives the pipe a connection, and the connection what waited for one.
+    /// Bytes that the kernel has not taken.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.waiting.bytes() + self.connection.as_ref().map_or(0, |c| c.tx.bytes())
+    }
+
+    /// Gives the pipe a connection, and the connection some of what waited for one.
     ///
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on. It is there all the same, for
     /// [`Wire::detach`].
-    pub(super) fn attach(&mut self, connection: Connection) -> Result<()> {
+    pub(super) fn attach(&mut self, mut connection: Connection) -> Result<()> {
+        connection.tx.look_whether_full(&self.waiting);
+        let result = connection.tx.refill(&mut self.waiting);
         self.connection = Some(connection);
-        let result = self.put_pending();
-        self.pending.shrink_to(0);
         result
     }
 
-    fn put_pending(&mut self) -> Result<()> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
-        while let Some(msg) = self.pending.front_mut() {
-            let more = msg.more();
-            connection.tx.push(msg)?;
-            self.pending.pop_front();
-            self.pending_messages -= usize::from(!more);
-        }
-        Ok(())
-    }
-
-    /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, what
-    /// was not sent completely goes back to `pending`.
+    /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, those that
+    /// were not sent completely wait for the next one.
     pub(super) fn detach(&mut self, pool: &mut BufferPool, resend: bool) -> Option<Connection> {
         let mut connection = self.connection.take()?;
         // What is wrong with bytes behind the last whole message does not matter any more.
@@ -167,11 +163,9 @@ impl Wire {
             self.backlog.push_back(msg);
         }
         if resend {
-            // In front of what could not be put on the connection.
-            for msg in connection.tx.take_unsent().into_iter().rev() {
-                self.pending_messages += usize::from(!msg.more());
-                self.pending.push_front(msg);
-            }
+            connection.tx.give_back(&mut self.waiting);
+        } else {
+            self.waiting.clear();
         }
         Some(connection)
     }
@@ -185,29 +179,25 @@ impl Wire {
         let last = usize::from(!msg.more());
         match &mut self.connection {
             // A message on its way cannot be taken back; what waits behind it can.
-            Some(connection) if !self.conflate || connection.tx.messages() == 0 => {
-                connection.tx.push(msg)?;
-                self.conflate_pending();
+            Some(c) if c.tx.takes_messages() && (!self.conflate || c.tx.messages() == 0) => {
+                c.tx.push(msg)?;
             }
-            _ => {
-                msg.make_owned()?;
-                self.pending.try_reserve(1).map_err(|_| Error::NoMemory)?;
-                self.conflate_pending();
-                self.pending_messages += last;
-                self.pending.push_back(msg.take());
+            connection => {
+                let mut tx = connection.as_mut().map(|c| &mut c.tx);
+                if self.conflate {
+                    let mut newest = Waiting::default();
+                    newest.push(msg, None)?;
+                    self.waiting = newest;
+                } else {
+                    self.waiting.push(msg, tx.as_deref_mut())?;
+                }
+                if let Some(tx) = tx {
+                    tx.look_whether_full(&self.waiting);
+                }
             }
         }
         self.written += last;
         Ok(())
-    }
-
-    /// A newer message is there.
-    #[inline]
-    fn conflate_pending(&mut self) {
-        if self.conflate {
-            self.pending.clear();
-            self.pending_messages = 0;
-        }
     }
 
     /// Queues a message: these parts, which stay as they are, and the last one, which is empty
@@ -217,7 +207,7 @@ impl Wire {
     /// [`Error::NoMemory`]; nothing has happened then.
     pub(super) fn put_parts(&mut self, parts: &mut [Msg], last: &mut Msg) -> Result<()> {
         let mark = self.connection.as_ref().map(|connection| connection.tx.mark());
-        let pending = self.pending.len();
+        let waiting_mark = self.waiting.mark();
         let put_all = || {
             for part in parts {
                 self.put(&mut part.share()?)?;
@@ -229,7 +219,11 @@ impl Wire {
             if let (Some(connection), Some(mark)) = (&mut self.connection, &mark) {
                 connection.tx.take_back(mark);
             }
-            self.pending.truncate(pending);
+            if self.conflate {
+                self.waiting.clear();
+            } else {
+                self.waiting.take_back(&waiting_mark);
+            }
         }
         result
     }
@@ -237,8 +231,28 @@ impl Wire {
     /// Hands what is queued to the kernel; true if nothing is left. What belongs to the caller of
     /// a send call and is left is copied, unless that caller waits for it (`lent`).
     pub(super) fn flush(&mut self, lent: bool) -> Result<bool> {
+        let before = self.unsent_bytes();
         let Some(connection) = &mut self.connection else { return Ok(true) };
-        let empty = !connection.tx.blocked() && connection.flush()?;
+        let mut empty = false;
+        while !connection.tx.blocked() {
+            // With ZMQ_CONFLATE the newest may go once the one before is sent.
+            if !self.conflate || connection.tx.messages() == 0 {
+                connection.tx.refill(&mut self.waiting)?;
+            }
+            empty = connection.flush()?;
+            if !empty || self.waiting.is_empty() {
+                break;
+            }
+            let left = self.waiting.bytes();
+            if before.saturating_sub(left) >= FLUSH_MOST {
+                // Others wait for the socket's lock; the kernel says at once that it takes more.
+                connection.tx.pause();
+                break;
+            }
+            empty = false;
+        }
+        empty &= self.waiting.is_empty();
+        connection.tx.look_whether_full(&self.waiting);
         if !empty && !lent && connection.tx.borrowed() {
             connection.tx.make_owned();
         }
@@ -254,8 +268,31 @@ impl Wire {
             return false;
         }
         let sent = self.connection.as_mut().is_some_and(|c| c.tx.push_bytes(bytes));
-        self.written += usize::from(sent);
-        sent
+        if !sent {
+            return self.put_bytes_behind(bytes);
+        }
+        self.written += 1;
+        true
+    }
+
+    /// The same where others wait that come first.
+    #[cold]
+    fn put_bytes_behind(&mut self, bytes: &[u8]) -> bool {
+        let put = bytes.len() <= COPY_LIMIT && self.put_frames_behind(&[], 0, Some(bytes));
+        self.written += usize::from(put);
+        put
+    }
+
+    /// Queues whole messages as frames behind others that wait. False if nobody does, or without
+    /// memory; nothing has happened then.
+    fn put_frames_behind(&mut self, frames: &[u8], messages: usize, last: Option<&[u8]>) -> bool {
+        let Some(connection) = self.connection.as_mut().filter(|c| !c.tx.takes_messages()) else {
+            return false;
+        };
+        let messages = messages + usize::from(last.is_some());
+        let put = self.waiting.push_frames(frames, messages, last, &mut connection.tx);
+        connection.tx.look_whether_full(&self.waiting);
+        put
     }
 
     /// Whether something queued is worth handing to the kernel even if more is to come.
@@ -283,13 +320,28 @@ impl Wire {
     /// [`Error::NoMemory`]: the connection cannot go on.
     pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) -> Result<()> {
         self.written += messages;
-        self.connection.as_mut().map_or(Ok(()), |c| c.tx.push_encoded(frames, messages, 0))
+        match &mut self.connection {
+            None => Ok(()),
+            Some(c) if c.tx.takes_messages() => c.tx.push_encoded(frames, messages, 0),
+            Some(_) => {
+                let put = self.put_frames_behind(frames, messages, None);
+                if put { Ok(()) } else { Err(Error::NoMemory) }
+            }
+        }
     }
 
     /// Hands encoded frames to the kernel, behind what is queued; true if nothing is left.
     pub(super) fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
-        self.written += messages;
-        self.connection.as_mut().map_or(Ok(true), |c| c.send_encoded(frames, messages))
+        match &mut self.connection {
+            Some(c) if c.tx.takes_messages() => {
+                self.written += messages;
+                c.send_encoded(frames, messages)
+            }
+            _ => {
+                self.put_encoded(frames, messages)?;
+                self.flush(false)
+            }
+        }
     }
 
     /// Whether the parts of a message may wait for the last one as frames, for [`Wire::put_frames`].
@@ -304,6 +356,10 @@ impl Wire {
     pub(super) fn put_frames(&mut self, frames: &[u8], last: &[u8]) -> bool {
         let put = !self.conflate
             && self.connection.as_mut().is_some_and(|c| c.tx.push_frames(frames, last));
+        let put = put
+            || self.takes_frames()
+                && last.len() <= COPY_LIMIT
+                && self.put_frames_behind(frames, 0, Some(last));
         self.written += usize::from(put);
         put
     }
@@ -357,19 +413,6 @@ impl Wire {
         Some(taken)
     }
 
-    /// With ZMQ_CONFLATE: the newest message may go now that the one before is sent. True if
-    /// there was one.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`]: the connection cannot go on.
-    pub(super) fn send_newest(&mut self) -> Result<bool> {
-        if self.pending.is_empty() || self.connection.as_ref().is_none_or(|c| c.tx.messages() > 0) {
-            return Ok(false);
-        }
-        self.put_pending()?;
-        Ok(true)
-    }
-
     /// The next frame, and why the connection died if it did.
     #[inline]
     pub(super) fn read(
@@ -397,3 +440,6 @@ impl Wire {
         (newest, None)
     }
 }
+
+#[cfg(test)]
+mod tests;

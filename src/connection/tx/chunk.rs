@@ -1,0 +1,163 @@
+//! Pieces of a queue of frames.
+
+use super::BATCH;
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::util::memory;
+use crate::wire::frame::{self, Framing, MAX_HEADER};
+
+/// Frames one behind the other, the last of which may have its body apart.
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    /// A large body that follows `bytes`.
+    pub(super) body: Option<Msg>,
+    /// Room for a copy of the large body, which belongs to the caller of the running send call: that
+    /// there is memory has to be known before the message is accepted.
+    pub(super) room: Option<Msg>,
+    /// How much of `bytes` and `body` is done with: the kernel has taken it, or, in a queue of
+    /// messages that wait, a connection that encodes them otherwise.
+    pub(super) sent: usize,
+    /// Messages that end in this chunk, behind what is done with.
+    pub(super) messages: usize,
+    /// Whether a message begins with the first byte.
+    pub(super) starts_message: bool,
+    /// Messages that are for this connection only.
+    pub(super) control: bool,
+    /// If `bytes` are encrypted: the same frames as they would be otherwise.
+    pub(super) clear: Clear,
+}
+
+/// Frames in clear, the last of which may have its body apart.
+#[derive(Default)]
+pub(super) struct Clear {
+    pub(super) bytes: Vec<u8>,
+    pub(super) body: Option<Msg>,
+}
+
+impl Chunk {
+    /// An empty one in this memory.
+    pub(super) fn new(bytes: Vec<u8>, starts_message: bool) -> Chunk {
+        Chunk {
+            bytes,
+            body: None,
+            room: None,
+            sent: 0,
+            messages: 0,
+            starts_message,
+            control: false,
+            clear: Clear::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + self.body.as_ref().map_or(0, Msg::len)
+    }
+
+    /// Whether nothing more fits behind it, whatever its size.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.body.is_some() || self.clear.body.is_some() || self.control
+    }
+
+    /// Whether so many bytes may come behind it.
+    #[inline]
+    pub(super) fn takes(&self, more: usize) -> bool {
+        !self.is_closed() && self.bytes.len() + more <= BATCH
+    }
+
+    /// Copies a body that is the caller's.
+    pub(super) fn make_owned(&mut self) {
+        let mut bodies = self.body.iter_mut().chain(&mut self.clear.body);
+        if let (Some(mut copy), Some(body)) = (self.room.take(), bodies.next()) {
+            copy.data_mut().copy_from_slice(body.data());
+            *body = copy;
+        }
+    }
+
+    /// Makes room for so many bytes more.
+    #[inline]
+    pub(super) fn reserve(&mut self, more: usize) -> Result<()> {
+        if self.bytes.capacity() - self.bytes.len() >= more { Ok(()) } else { self.grow(more) }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<()> {
+        let before = self.bytes.len();
+        let len = before + more;
+        // Doubling ends with twice of what a full batch needs.
+        let wanted = if len > BATCH / 2 { len.max(BATCH) } else { len.max(2 * before).max(64) };
+        memory::reserve(&mut self.bytes, wanted - before)
+    }
+
+    /// Appends a frame; its body may stay apart, and `msg` is empty then.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub(super) fn append(&mut self, header: &[u8], msg: &mut Msg, apart: bool) -> Result<()> {
+        self.reserve(header.len() + if apart { 0 } else { msg.len() })?;
+        self.bytes.extend_from_slice(header);
+        if apart {
+            self.body = Some(msg.take());
+        } else {
+            self.bytes.extend_from_slice(msg.data());
+        }
+        Ok(())
+    }
+
+    /// The frame at this place of `bytes`, if one begins there.
+    pub(super) fn frame_at(&self, framing: Framing, at: usize) -> Option<Place> {
+        let rest = self.bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let header = frame::parse_header(framing, rest).ok()??;
+        let (start, len) = (at + header.header_len, header.body_len as usize);
+        let end = start.saturating_add(len);
+        let apart = end > self.bytes.len();
+        let next = if apart { self.bytes.len() } else { end };
+        let (more, command) = (header.flags.more(), header.flags.command());
+        Some(Place { start, len, apart, next, more, command })
+    }
+
+    /// The body of a frame of this chunk, to be put elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub(super) fn body_at(&mut self, place: &Place) -> Result<Msg> {
+        let mut msg = if place.apart {
+            self.body.as_mut().map_or(Ok(Msg::new()), Msg::share)?
+        } else {
+            let bytes = self.bytes.get(place.start..place.next).unwrap_or_default();
+            // SAFETY: used while the chunk stays as it is: it is copied, or encrypted.
+            unsafe { Msg::borrowed(bytes) }
+        };
+        msg.set_more(place.more);
+        Ok(msg)
+    }
+}
+
+/// A frame in the bytes of a chunk.
+pub(super) struct Place {
+    /// Where its body begins, unless that is apart.
+    pub(super) start: usize,
+    /// Bytes of its body.
+    pub(super) len: usize,
+    /// The body is the one that ends the chunk.
+    pub(super) apart: bool,
+    /// Where the next frame begins.
+    pub(super) next: usize,
+    pub(super) more: bool,
+    pub(super) command: bool,
+}
+
+impl Place {
+    /// Bytes of the frame on a connection that adds `overhead` to each body, if it encrypts.
+    pub(super) fn sent_as(&self, at: usize, framing: Framing, overhead: Option<usize>) -> usize {
+        let Some(overhead) = overhead else { return self.start - at + self.len };
+        let len = self.len.saturating_add(overhead);
+        let mut header = [0; MAX_HEADER];
+        frame::encode_header(framing, len, false, false, &mut header) + len
+    }
+}
+
+/// Room for one more in a list that anybody's messages make long.
+pub(super) fn reserve_one<T>(list: &mut std::collections::VecDeque<T>) -> Result<()> {
+    list.try_reserve(1).map_err(|_| Error::NoMemory)
+}
