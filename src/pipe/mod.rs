@@ -322,7 +322,7 @@ impl PipeTable {
             }
         }
         self.events.retain(|e| {
-!matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
+            !matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
             | PipeEvent::Lost(i, _) | PipeEvent::Pinged(i) | PipeEvent::Finished(i)
             if *i == id)
         });
