@@ -280,8 +280,8 @@ impl Connection {
         Ok(self.read_once(pool)? > 0 || self.rx.ended() || self.rx.ready())
     }
 
-    fn may_read(&self) -> Result<bool> {
-        if self.rx.ended() { Err(Error::Os(libc::ECONNRESET)) } else { Ok(self.rx.ready()) }
+    fn may_read(&mut self) -> Result<bool> {
+        if self.rx.ended() { Err(self.rx.why_ended()) } else { Ok(self.rx.ready()) }
     }
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
@@ -366,7 +366,9 @@ impl Connection {
 
     /// Acts on a command of the peer; a subscription comes back as the message patterns expect.
     fn command(&mut self, body: &Msg) -> Result<Option<Msg>> {
-        let parsed = command::parse(body.data()).map_err(|_| Error::Protocol)?;
+        let Ok(parsed) = command::parse(body.data()) else {
+            return Err(self.rx.refuse(Error::Protocol));
+        };
         if let Some((what, topic)) = command::command_to_subscription(&parsed) {
             let mut msg = Msg::with_size(1 + topic.len())?;
             let data = msg.data_mut();

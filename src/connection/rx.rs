@@ -15,7 +15,7 @@ use crate::sys::clock::ticks;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::HandshakeError;
-use crate::wire::frame::{self, Flags, Framing, Header, Scan};
+use crate::wire::frame::{self, Flags, Framing, Header};
 use crate::wire::mechanism::Decoder;
 use ahead::Ahead;
 use std::collections::VecDeque;
@@ -98,6 +98,18 @@ impl Gap {
     }
 }
 
+/// What comes next of what has not been cut into frames. The first part of a message is handed out
+/// only when every frame up to its last has been accepted, so there is no fourth case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Front {
+    /// A message, or a command.
+    Message,
+    /// The rest of a message that is being read out, all of it in the buffer.
+    Rest,
+    /// What follows the parts in [`Rx::open`].
+    Open,
+}
+
 /// Where in [`Rx`] ends what taking a message looks at, but for a first octet there.
 pub(super) const FRONT: usize = offset_of!(Rx, arrived);
 
@@ -112,14 +124,14 @@ pub struct Rx {
     decoder: Option<Box<dyn Decoder>>,
     framing: Framing,
     raw: bool,
-    /// The rest of the message being read out is completely in the buffer.
-    rest_in_buffer: bool,
+    front: Front,
     /// The kernel may have more bytes for us.
     ready: bool,
     /// The kernel reported that the peer hung up.
     peer_closed: bool,
     /// Nothing more will come.
     ended: bool,
+    /// Whole messages cut ahead of the reader; of the first one, parts may have been read.
     frames: VecDeque<Msg>,
     /// A frame that is complete and comes next, by itself.
     arrived: Option<Arrived>,
@@ -134,8 +146,8 @@ pub struct Rx {
     failure: Option<HandshakeError>,
     /// Whole messages in `frames`.
     whole: usize,
-    /// Parts of a message of which the last has not come.
-    open_parts: usize,
+    /// Parts of a message of which the last has not come, or has not been cut yet.
+    open: Vec<Msg>,
 }
 
 impl Rx {
@@ -157,8 +169,8 @@ impl Rx {
             failure: None,
             frames: VecDeque::new(),
             whole: 0,
-            open_parts: 0,
-            rest_in_buffer: false,
+            open: Vec::new(),
+            front: Front::Message,
             ready: true,
             peer_closed: false,
             ended: false,
@@ -209,6 +221,12 @@ impl Rx {
         self.ended
     }
 
+    /// What the connection died of.
+    #[cold]
+    pub fn why_ended(&mut self) -> Error {
+        self.error.take().unwrap_or(Error::Os(libc::ECONNRESET))
+    }
+
     /// Nothing more comes: the connection is closed.
     pub fn end(&mut self) {
         self.ended = true;
@@ -228,28 +246,57 @@ impl Rx {
     /// be closed.
     #[inline]
     pub fn next(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
-        if !self.frames.is_empty() || self.arrived.is_some() || self.decoder.is_some() {
+        if !self.frames.is_empty()
+            || self.arrived.is_some()
+            || self.decoder.is_some()
+            || self.front == Front::Open
+        {
             return self.gather_one(pool);
         }
-        let Some(header) = self.peek(pool)? else {
-            return Ok(None);
+        let header = match self.peek(pool) {
+            Ok(Some(header)) => header,
+            Ok(None) => {
+                debug_assert!(self.front == Front::Message, "the rest of a message is here");
+                return Ok(None);
+            }
+            Err(error) => return Err(self.refuse(error)),
         };
         let flags = header.flags;
-        if flags.more() && !self.rest_in_buffer {
-            let buffer = self.buffer.as_ref().map_or(&[][..], |b| &b.filled()[self.at..]);
-            let scan = frame::scan_message(self.framing, buffer);
-            if !matches!(scan, Ok(Scan::Whole { .. })) {
-                return self.gather_one(pool);
-            }
-            self.rest_in_buffer = true;
+        if flags.more() && self.front == Front::Message && !self.is_message_here() {
+            return self.gather_one(pool);
         }
-        self.rest_in_buffer &= flags.more() || flags.command();
+        self.front = if flags.more() { Front::Rest } else { Front::Message };
         let (mut msg, _) = self.cut(header, pool)?;
         if flags.command() {
             return Ok(Some(Incoming::Command(msg)));
         }
         msg.set_more(flags.more());
         Ok(Some(Incoming::Part(msg)))
+    }
+
+    /// Whether all of the message that begins in the buffer is there and may be handed out.
+    fn is_message_here(&self) -> bool {
+        let bytes = self.buffer.as_ref().and_then(|b| b.filled().get(self.at..));
+        bytes.is_some_and(|bytes| frame::holds_message(self.framing, bytes, self.longest()))
+    }
+
+    /// The longest body that is accepted.
+    #[inline]
+    fn longest(&self) -> u64 {
+        self.max_size.min(LONGEST)
+    }
+
+    /// The peer broke the protocol: nothing behind that counts. Messages in front of it do.
+    #[cold]
+    pub fn refuse(&mut self, error: Error) -> Error {
+        self.end();
+        self.arrived = None;
+        self.open = Vec::new();
+        self.front = Front::Message;
+        self.buffer = None;
+        self.at = 0;
+        self.ahead.forget();
+        error
     }
 
     /// The next frame of a message, if all of the message is in the buffer and nothing is ahead of
@@ -261,7 +308,8 @@ impl Rx {
             && self.arrived.is_none()
             && self.decoder.is_none()
             && self.framing == Framing::V2
-            && !self.raw;
+            && !self.raw
+            && self.front != Front::Open;
         let buffer = self.buffer.as_ref().filter(|_| plain)?;
         let bytes = buffer.filled().get(self.at..)?;
         if let Some(body) = frame::short_body(bytes)
@@ -275,15 +323,14 @@ impl Rx {
             1 | 3 => true,
             _ => return None,
         };
-        let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
-        if header.body_len > self.max_size.min(LONGEST) {
-            return None;
-        }
-        if more && !self.rest_in_buffer {
-            let Ok(Scan::Whole { .. }) = frame::scan_message(self.framing, bytes) else {
+        if more && self.front == Front::Message {
+            if !frame::holds_message(self.framing, bytes, self.longest()) {
                 return None;
-            };
-        } else if header.frame_len() > bytes.len() as u64 {
+            }
+            return frame::parse_header(self.framing, bytes).ok().flatten().map(|h| (h, bytes));
+        }
+        let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
+        if header.body_len > self.longest() || header.frame_len() > bytes.len() as u64 {
             return None;
         }
         Some((header, bytes))
@@ -330,7 +377,7 @@ impl Rx {
             return None;
         }
         self.at += end;
-        self.rest_in_buffer = header.flags.more();
+        self.front = if header.flags.more() { Front::Rest } else { Front::Message };
         if last {
             self.retire(pool);
         }
@@ -346,7 +393,8 @@ impl Rx {
         let plain = self.frames.is_empty()
             && self.arrived.is_none()
             && self.framing == Framing::V2
-            && !(self.raw || self.rest_in_buffer);
+            && !self.raw
+            && self.front == Front::Message;
         let buffer = self.buffer.as_ref().filter(|_| plain)?;
         let bytes = buffer.filled().get(self.at..)?;
         // Anything but a frame without flags is for the careful path.
@@ -354,7 +402,7 @@ impl Rx {
             0 | 2 => frame::parse_header(self.framing, bytes).ok().flatten()?,
             _ => return None,
         };
-        if header.body_len > self.max_size.min(LONGEST) {
+        if header.body_len > self.longest() {
             return None;
         }
         self.decrypt_into(header, to, pool)
@@ -368,16 +416,14 @@ impl Rx {
         pool: &mut BufferPool,
     ) -> Option<usize> {
         let here = self.buffer.as_ref()?.filled().len() - self.at;
-        if header.frame_len() > here as u64 || self.open_parts > 0 {
+        if header.frame_len() > here as u64 {
             return None;
         }
         let (flags, place) = match self.decrypt_here(header) {
             Ok(decrypted) => decrypted,
             Err(error) => {
-                // Nothing behind such a frame counts.
+                let error = self.refuse(error);
                 self.fail_later(error);
-                self.buffer = None;
-                self.at = 0;
                 return None;
             }
         };
@@ -436,7 +482,7 @@ impl Rx {
         else {
             return Ok(None);
         };
-        if header.body_len > self.max_size.min(LONGEST) {
+        if header.body_len > self.longest() {
             return Err(Error::MessageTooLong);
         }
         let body_len = usize::try_from(header.body_len).map_err(|_| Error::MessageTooLong)?;
@@ -682,12 +728,12 @@ impl Rx {
         let bytes = self.buffer.as_ref()?.filled().get(self.at..)?;
         let next = self.ready()
             && self.frames.is_empty()
-            && self.open_parts == 0
+            && self.front == Front::Message
             && self.arrived.is_none()
             && self.decoder.is_none()
             && self.error.is_none()
             && self.framing == Framing::V2
-            && !(self.raw || self.rest_in_buffer);
+            && !self.raw;
         let plain = bytes.first().is_some_and(|&octet| octet == 2);
         if !(next && plain) {
             return None;
@@ -695,7 +741,7 @@ impl Rx {
         let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
         let here = bytes.len() - header.header_len;
         let long = header.body_len > DIRECT as u64 && header.body_len > here as u64;
-        if !long || header.body_len > self.max_size.min(LONGEST) {
+        if !long || header.body_len > self.longest() {
             return None;
         }
         Some((header, usize::try_from(header.body_len).ok()?, here))

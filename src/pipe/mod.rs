@@ -10,6 +10,8 @@ mod only;
 mod parts;
 pub mod ring;
 mod set;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use crate::connection::Connection;

@@ -218,84 +218,25 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
     Ok(Some(Header { flags: Flags(flags & 1), header_len, body_len: len - 1 }))
 }
 
-/// What a buffer that starts at a message boundary holds, see [`scan_message`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scan {
-    /// A whole message (or one command) is in the buffer.
-    Whole {
-        /// Its octets, headers included.
-        len: usize,
-        /// Its frames. A command that a peer slipped between the parts of a message counts.
-        frames: usize,
-        /// The first frame is a command; it is a message of its own.
-        command: bool,
-    },
-    /// The end of the message is not there yet.
-    Partial {
-        /// Octets of the whole frames at the start of the buffer. Where to resume with
-        /// [`resume_scan`], and where the header of the unfinished frame stands.
-        complete: usize,
-        /// How many whole frames those are.
-        frames: usize,
-        /// Octets that must be buffered, counted from its start, before it is worth looking
-        /// again. As large as the peer says: check the header at `complete` against the limits
-        /// before making room.
-        need: u64,
-    },
-}
-
-/// Tells whether all of the message at the start of `bytes` is there: every frame up to the first
-/// without MORE. Costs no more than [`parse_header`] for a message of one frame.
+/// Whether `bytes` begin with a whole message about which nothing is left to be decided: every frame
+/// up to the first without MORE is there, is a part and no command, and has `most` octets at most.
 ///
-/// # Errors
-/// As [`parse_header`].
+/// A command between the parts of a message is not in the grammar of RFC 37, but libzmq answers a
+/// PING there; whether such a message is whole shows when the command has been acted on.
 #[inline]
-pub fn scan_message(framing: Framing, bytes: &[u8]) -> Result<Scan, FrameError> {
-    if let Some(header) = parse_header(framing, bytes)?
-        && !header.flags.more()
-        && header.frame_len() <= bytes.len() as u64
-    {
-        return Ok(Scan::Whole {
-            len: header.frame_len() as usize,
-            frames: 1,
-            command: header.flags.command(),
-        });
-    }
-    resume_scan(framing, bytes, 0, 0)
-}
-
-/// Goes on where an earlier scan of the same buffer ended, with `complete` and `frames` from its
-/// [`Scan::Partial`], so that a message of many parts is not walked again for each arrival.
-///
-/// # Errors
-/// As [`parse_header`].
-pub fn resume_scan(
-    framing: Framing,
-    bytes: &[u8],
-    complete: usize,
-    frames: usize,
-) -> Result<Scan, FrameError> {
-    let (mut at, mut frames) = (complete, frames);
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some(header) = parse_header(framing, rest)? else {
-            let need = bytes.len().max(at) as u64 + 1;
-            return Ok(Scan::Partial { complete: at, frames, need });
-        };
-        let len = header.frame_len();
-        if len > rest.len() as u64 {
-            let need = (at as u64).saturating_add(len);
-            return Ok(Scan::Partial { complete: at, frames, need });
+pub fn holds_message(framing: Framing, mut bytes: &[u8], most: u64) -> bool {
+    while let Ok(Some(header)) = parse_header(framing, bytes) {
+        let len = usize::try_from(header.frame_len());
+        let Some(rest) = len.ok().and_then(|len| bytes.get(len..)) else { return false };
+        if header.flags.command() || header.body_len > most {
+            return false;
         }
-        at += len as usize;
-        frames += 1;
-        // A command at the start stands alone. One between the parts of a message is not in the
-        // grammar of RFC 37, but libzmq answers a PING there, so it does not end the message.
-        let alone = frames == 1 && header.flags.command();
-        if alone || !(header.flags.more() || header.flags.command()) {
-            return Ok(Scan::Whole { len: at, frames, command: alone });
+        if !header.flags.more() {
+            return true;
         }
+        bytes = rest;
     }
+    false
 }
 
 /// Appends a frame of ZMTP 2.0 or later.

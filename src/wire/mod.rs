@@ -12,10 +12,10 @@ pub mod mechanism;
 pub mod metadata;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use command::Command;
 pub use error::{FrameError, HandshakeError, Malformed, MonitorEvent};
-pub use frame::{Flags, Framing, Header, MAX_HEADER, Scan};
+pub use frame::{Flags, Framing, Header, MAX_HEADER};
 pub use handshake::{Established, Handshake, HandshakeConfig};
 pub use mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};

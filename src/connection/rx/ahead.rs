@@ -5,7 +5,7 @@
 //! application may take it (commands, encrypted frames, long bodies, errors) is cut, with all in
 //! front of it, into a queue of frames.
 
-use super::{Arrived, BUFFER, BufferPool, DIRECT, Flags, Incoming, LONGEST, MOST_PARTS, Rx};
+use super::{Arrived, BUFFER, BufferPool, DIRECT, Flags, Front, Incoming, MOST_PARTS, Rx};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, RxBuffer};
 use crate::wire::frame;
@@ -53,6 +53,11 @@ impl Ahead {
     pub(super) fn forget_count(&mut self) {
         self.count.from = usize::MAX;
     }
+
+    /// None of it counts.
+    pub(super) fn forget(&mut self) {
+        *self = Ahead::default();
+    }
 }
 
 impl Rx {
@@ -61,10 +66,12 @@ impl Rx {
         self.whole + self.ahead.messages + self.counted().messages
     }
 
-    /// Puts a message in front of all that is still in buffers, and behind what was cut from them
-    /// (the connect and disconnect notes of ZMQ_STREAM).
+    /// Puts a message of one part in front of all that is still in buffers, and behind the whole
+    /// messages that were cut from them: the connect and disconnect notes of ZMQ_STREAM, and
+    /// subscriptions, also those that came as a command between the parts of a message.
     pub fn inject(&mut self, msg: Msg) {
-        self.whole += usize::from(!msg.more());
+        debug_assert!(!msg.more());
+        self.whole += 1;
         self.frames.push_back(msg);
     }
 
@@ -87,7 +94,7 @@ impl Rx {
             && !self.raw
             && self.arrived.is_none()
             && self.body.is_none()
-            && self.open_parts == 0
+            && self.front != Front::Open
     }
 
     /// Counts messages in the current buffer. False if a frame there needs more than its time.
@@ -112,7 +119,7 @@ impl Rx {
                     break;
                 }
             };
-            if header.flags.command() || header.body_len > self.max_size.min(LONGEST) {
+            if header.flags.command() || header.body_len > self.longest() {
                 plain = false;
                 break;
             }
@@ -220,25 +227,32 @@ impl Rx {
     /// # Errors
     /// As [`Rx::next`].
     pub fn cut_ahead(&mut self, limit: usize, pool: &mut BufferPool) -> Result<Option<Msg>> {
-        // A message that is being read out stays in front of what is gathered behind it only if
-        // its rest is gathered, too; the order of frames takes care of that.
+        // The rest of a message that is being read out comes first, so it stays in front.
         while limit == 0 || self.whole < limit {
             match self.frame(pool)? {
                 None => return Ok(None),
-                Some(Incoming::Part(msg)) => {
-                    self.rest_in_buffer = false;
-                    self.inject(msg);
-                }
+                Some(Incoming::Part(msg)) => self.keep(msg),
                 Some(Incoming::Command(body)) => return Ok(Some(body)),
             }
         }
         Ok(None)
     }
 
-    fn pop_gathered(&mut self) -> Option<Msg> {
-        if self.whole == 0 {
-            return None;
+    /// Keeps a part until the last one of its message is there, too.
+    fn keep(&mut self, msg: Msg) {
+        if msg.more() {
+            self.open.push(msg);
+            self.front = Front::Open;
+            return;
         }
+        self.frames.extend(self.open.drain(..));
+        self.open.shrink_to(16);
+        self.frames.push_back(msg);
+        self.whole += 1;
+        self.front = Front::Message;
+    }
+
+    fn pop_gathered(&mut self) -> Option<Msg> {
         let msg = self.frames.pop_front()?;
         if !msg.more() {
             self.whole -= 1;
@@ -257,10 +271,10 @@ impl Rx {
             }
             match self.frame(pool)? {
                 None => return Ok(None),
-                Some(Incoming::Part(msg)) if self.frames.is_empty() && !msg.more() => {
+                Some(Incoming::Part(msg)) if self.open.is_empty() && !msg.more() => {
                     return Ok(Some(Incoming::Part(msg)));
                 }
-                Some(Incoming::Part(msg)) => self.inject(msg),
+                Some(Incoming::Part(msg)) => self.keep(msg),
                 command => return Ok(command),
             }
         }
@@ -268,6 +282,10 @@ impl Rx {
 
     /// The next frame that is here as a whole, decrypted if need be.
     fn frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
+        self.accepted_frame(pool).map_err(|error| self.refuse(error))
+    }
+
+    fn accepted_frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
         let (mut msg, flags) = match self.arrived.take() {
             Some(Arrived::Raw(msg, flags)) => self.decrypted(msg, flags)?,
             Some(Arrived::Decrypted(msg, flags)) => (msg, flags),
@@ -280,8 +298,7 @@ impl Rx {
             return Ok(Some(Incoming::Command(msg)));
         }
         // A peer that never ends its message must not fill our memory with its parts.
-        self.open_parts = if flags.more() { self.open_parts + 1 } else { 0 };
-        if self.open_parts > MOST_PARTS {
+        if flags.more() && self.open.len() >= MOST_PARTS {
             return Err(Error::MessageTooLong);
         }
         msg.set_more(flags.more());
@@ -300,10 +317,10 @@ impl Rx {
         Ok((msg, inner))
     }
 
-    /// Drops the parts of a message that will never be whole.
+    /// Drops the parts of a message that will never be whole: the connection is closed.
     pub fn drop_incomplete(&mut self) {
-        let keep = self.frames.iter().rposition(|m| !m.more()).map_or(0, |last| last + 1);
-        self.frames.truncate(keep);
+        self.open = Vec::new();
+        self.front = Front::Message;
         self.body = None;
     }
 }

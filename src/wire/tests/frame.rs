@@ -98,61 +98,36 @@ fn message(framing: Framing, sizes: &[usize]) -> Vec<u8> {
     out
 }
 
-/// Scans ever longer prefixes, resuming, and checks the promises of `need` and `complete`.
-fn scan_in_steps(framing: Framing, bytes: &[u8], step: usize) -> Scan {
-    let (mut complete, mut frames, mut end) = (0, 0, 0);
-    loop {
-        let scan = resume_scan(framing, &bytes[..end], complete, frames).unwrap();
-        assert_eq!(scan_message(framing, &bytes[..end]).unwrap(), scan);
-        let Scan::Partial { complete: now, frames: count, need } = scan else { return scan };
-        assert!(now >= complete && now <= end && count >= frames && need > end as u64);
-        (complete, frames) = (now, count);
-        end = (end + step).min(bytes.len());
-    }
-}
-
 #[test]
-fn whole_messages_are_found_however_they_arrive() {
+fn a_message_is_whole_when_all_of_it_is_there() {
     let shapes: &[&[usize]] = &[&[0], &[5], &[300], &[0, 0], &[5, 0, 70], &[300, 256, 255, 1]];
     for &framing in &[Framing::V1, Framing::V2] {
         for shape in shapes {
             let one = message(framing, shape);
+            for end in 0..one.len() {
+                assert!(!holds_message(framing, &one[..end], u64::MAX));
+            }
             let two = [one.clone(), message(framing, &[3])].concat();
-            let whole = Scan::Whole { len: one.len(), frames: shape.len(), command: false };
-            assert_eq!(scan_message(framing, &one), Ok(whole));
-            assert_eq!(scan_message(framing, &two), Ok(whole));
-            for step in [1, 2, 7, 100] {
-                assert_eq!(scan_in_steps(framing, &one, step), whole);
+            let longest = *shape.iter().max().unwrap() as u64;
+            for bytes in [one, two] {
+                assert!(holds_message(framing, &bytes, u64::MAX));
+                assert!(holds_message(framing, &bytes, longest));
+                assert!(longest == 0 || !holds_message(framing, &bytes, longest - 1));
             }
         }
     }
 }
 
 #[test]
-fn commands_stand_alone_but_do_not_end_a_message() {
+fn what_is_left_to_be_decided_is_no_whole_message() {
+    let holds = |bytes: &[u8]| holds_message(Framing::V2, bytes, u64::MAX);
     let ping = b"\x04\x07\x04PING\0\0";
-    let scan = |bytes: &[u8]| scan_message(Framing::V2, bytes);
-    assert_eq!(scan(ping), Ok(Scan::Whole { len: 9, frames: 1, command: true }));
-    let mut bytes = b"\x01\x01a".to_vec();
-    bytes.extend_from_slice(ping);
-    assert_eq!(scan(&bytes), Ok(Scan::Partial { complete: 12, frames: 2, need: 13 }));
-    bytes.extend_from_slice(b"\0\x01b");
-    assert_eq!(scan(&bytes), Ok(Scan::Whole { len: 15, frames: 3, command: false }));
-}
-
-#[test]
-fn unfinished_frames_say_what_they_need() {
-    let scan = |bytes: &[u8]| scan_message(Framing::V2, bytes);
-    assert_eq!(scan(b""), Ok(Scan::Partial { complete: 0, frames: 0, need: 1 }));
-    assert_eq!(scan(b"\0"), Ok(Scan::Partial { complete: 0, frames: 0, need: 2 }));
-    assert_eq!(scan(b"\0\x05ab"), Ok(Scan::Partial { complete: 0, frames: 0, need: 7 }));
-    assert_eq!(scan(b"\x01\0\0\x05"), Ok(Scan::Partial { complete: 2, frames: 1, need: 9 }));
-    let huge = b"\x01\0\x02\x7f\xff\xff\xff\xff\xff\xff\xff";
-    assert_eq!(scan(huge), Ok(Scan::Partial { complete: 2, frames: 1, need: MAX_BODY + 11 }));
-    assert_eq!(scan(b"\x01\0\x08"), Err(FrameError::ReservedFlags));
-    // A resume point beyond the buffer is the caller's mistake, not a crash.
-    assert_eq!(
-        resume_scan(Framing::V2, b"ab", 9, 3),
-        Ok(Scan::Partial { complete: 9, frames: 3, need: 10 })
-    );
+    assert!(!holds(ping), "a command");
+    assert!(!holds(&[b"\x01\x01a", &ping[..], b"\0\x01b"].concat()), "one between the parts");
+    assert!(holds(&[b"\x01\x01a\0\x01b", &ping[..]].concat()), "one behind them");
+    assert!(!holds(b"\x01\x01a\x08\x01b"), "a reserved flag");
+    assert!(!holds(b"\x01\x01a\x05\x01b"), "a command with MORE");
+    assert!(!holds(b"\x01\0\x02\x7f\xff\xff\xff\xff\xff\xff\xff"), "no such length");
+    assert!(!holds(b"\x01\0\x02\xff\xff\xff\xff\xff\xff\xff\xff"), "nor this");
+    assert!(!holds_message(Framing::V1, b"\x02\x01a\0", u64::MAX), "a length of nothing");
 }
