@@ -40,6 +40,16 @@ impl Backlog {
         }
     }
 
+    /// The newest, if its message goes on.
+    fn pop_begun(&mut self) -> Option<Pending> {
+        let last = self.pieces.back_mut()?;
+        let begun = last.pop_back_if(|pending| pending.msg.more());
+        if last.is_empty() {
+            self.pieces.pop_back();
+        }
+        begun
+    }
+
     fn pop(&mut self) -> Option<Pending> {
         let first = self.pieces.front_mut()?;
         let pending = first.pop_front();
@@ -55,6 +65,18 @@ impl Backlog {
     fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
+}
+
+/// Which part of a subscriber's message is read next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The first.
+    First,
+    /// One behind (un)subscriptions only.
+    Behind,
+    /// One behind something else: what begins so is a message of the user's, and goes on to its last
+    /// part whatever that says, so that the next message is not taken for its rest.
+    InUsers,
 }
 
 /// Where a message for the application came from.
@@ -109,21 +131,32 @@ impl XPub {
 
     /// Reads what a subscriber has to say.
     fn listen<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        let mut first = true;
-        while !first || !self.is_full() {
-            let Some(msg) = pipes.read(id) else { return };
+        let mut at = Place::First;
+        while at != Place::First || !self.is_full() {
+            let Some(msg) = pipes.read(id) else {
+                debug_assert!(at == Place::First, "a message comes whole");
+                return;
+            };
             let more = msg.more();
             match parse(msg.data()) {
-                Some((subscribe, _)) if first || !self.only_first => {
-                    if self.subscription(id, subscribe, msg).is_err() {
+                Some((subscribe, _)) if at == Place::First || !self.only_first => {
+                    if self.subscription(id, subscribe, msg, at == Place::InUsers).is_err() {
                         // It would wait in vain; connected again, it asks again.
+                        self.take_back_begun();
                         pipes.close(id);
                         return;
                     }
                 }
-                _ => self.push(msg, Source::User),
+                _ => {
+                    self.push(msg, Source::User);
+                    at = Place::InUsers;
+                }
             }
-            first = !more;
+            at = match at {
+                _ if !more => Place::First,
+                Place::First => Place::Behind,
+                at => at,
+            };
         }
         self.paused = true;
     }
@@ -132,11 +165,17 @@ impl XPub {
         self.pending_bytes > PENDING_MAX
     }
 
-    /// A subscriber (un)subscribes.
+    /// A subscriber (un)subscribes, perhaps with a part of a message `of_user`.
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
-    fn subscription(&mut self, id: PipeId, subscribe: bool, mut msg: Msg) -> Result<()> {
+    fn subscription(
+        &mut self,
+        id: PipeId,
+        subscribe: bool,
+        mut msg: Msg,
+        of_user: bool,
+    ) -> Result<()> {
         let topic = msg.data().get(1..).unwrap_or_default();
         let tell = if self.manual {
             if subscribe {
@@ -151,9 +190,11 @@ impl XPub {
             self.subscriptions.cancel(topic, id) != Cancelled::Remains || self.verbose_cancel
         };
         self.blocked = false;
-        if tell {
-            // The parts of a message stand for themselves here.
-            msg.set_more(false);
+        if tell || of_user {
+            if !of_user {
+                // The parts of a message stand for themselves here.
+                msg.set_more(false);
+            }
             let serial = self.serials.get(id as usize).copied().unwrap_or_default();
             self.push(msg, Source::Subscriber(id, serial));
         }
@@ -167,6 +208,13 @@ impl XPub {
         msg.unpin();
         self.pending_bytes += size_of::<Pending>() + msg.len();
         self.pending.push(Pending { msg, from });
+    }
+
+    /// Takes the parts of a message back of which the last will not come.
+    fn take_back_begun(&mut self) {
+        while let Some(Pending { msg, .. }) = self.pending.pop_begun() {
+            self.pending_bytes -= size_of::<Pending>() + msg.len();
+        }
     }
 
     /// The application received a part of what waited.

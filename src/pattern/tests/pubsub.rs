@@ -384,14 +384,14 @@ fn sub_filters() {
 }
 
 #[test]
-fn sub_message_cut_short() {
+fn sub_gets_the_rest_when_a_pipe_dies_within_a_message() {
     let (mut sub, mut mock) = (Sub::default(), Mock::default());
     (0..2).for_each(|id| mock.accept(&mut sub, id));
     subscribe(&mut sub, &mut mock, b"");
     mock.arrive(&mut sub, 0, &[b"a", b"b"]);
     assert!(sub.has_in(&mut mock));
     mock.detach(&mut sub, 0);
-    assert!(!sub.has_in(&mut mock));
+    assert_eq!(recv_all(&mut sub, &mut mock), ["a|b"]);
     mock.accept(&mut sub, 0);
     mock.arrive(&mut sub, 0, &[b"a", b"b"]);
     assert!(sub.recv(&mut mock).unwrap().more());
@@ -399,7 +399,7 @@ fn sub_message_cut_short() {
     mock.detach(&mut sub, 0);
     unsubscribe(&mut sub, &mut mock, b"");
     mock.arrive(&mut sub, 1, &[b"unwanted"]);
-    assert!(!sub.has_in(&mut mock), "not taken for the rest");
+    assert_eq!(recv_all(&mut sub, &mut mock), ["b"], "and nothing else is taken for it");
 }
 
 #[test]
@@ -485,4 +485,21 @@ fn xsub_options() {
     send(&mut xsub, &mut mock, &[b"\x01BC", b"\x01CD"]).unwrap();
     assert_eq!(mock.sent_text(0), ["ABC|\\x01BC", "\\x01BC|\\x01CD"]);
     assert_eq!(count(&xsub), 1);
+}
+
+#[test]
+fn xpub_never_makes_one_message_of_two() {
+    let (mut xpub, mut mock) = xpub_of(2);
+    mock.arrive(&mut xpub, 0, &[b"\x01k"]);
+    assert_eq!(recv_all(&mut xpub, &mut mock), ["\\x01k"]);
+    // The last part is no news, and still the end of the message.
+    mock.arrive(&mut xpub, 0, &[b"A", b"\x01k"]);
+    mock.arrive(&mut xpub, 1, &[b"B"]);
+    assert_eq!(recv_all(&mut xpub, &mut mock), ["A|\\x01k", "B"]);
+    // Nor does news in the middle end it.
+    mock.arrive(&mut xpub, 0, &[b"A", b"\x01j", b"rest"]);
+    mock.arrive(&mut xpub, 1, &[b"\x01x", b"\x01y", b"B", b"\x01z"]);
+    assert_eq!(recv_all(&mut xpub, &mut mock), ["A|\\x01j|rest", "\\x01x", "\\x01y", "B|\\x01z"]);
+    send(&mut xpub, &mut mock, &[b"j"]).unwrap();
+    assert_eq!(mock.sent_text(0), ["j"], "it counts all the same");
 }
