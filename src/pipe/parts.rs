@@ -35,12 +35,17 @@ impl Parts {
         self.messages.clear();
     }
 
-    /// Adds a part of which the message goes on; it is empty afterwards.
+    /// Adds a part of which the message goes on; it is empty afterwards. With ZMQ_CONFLATE only the
+    /// last part of a message counts (zmq_setsockopt(3): "Does not support multi-part messages").
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
     #[inline]
     pub(super) fn add(&mut self, part: &mut Msg, wire: &Wire, arena: &mut Arena) -> Result<()> {
+        if wire.conflates() {
+            drop(part.take());
+            return Ok(());
+        }
         let small = self.frames.len() + part.len() <= MOST_FRAMES;
         if small && self.messages.is_empty() && wire.takes_frames() {
             let room = MAX_HEADER + part.len();

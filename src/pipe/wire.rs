@@ -28,7 +28,7 @@ pub struct Wire {
     settled: u64,
 }
 
-/// Messages passed over in one go for a newer one (ZMQ_CONFLATE).
+/// Parts of messages passed over in one go for a newer one (ZMQ_CONFLATE).
 const CONFLATED: usize = 10_000;
 
 /// Bytes handed to the kernel of what waits before others may have the socket's lock.
@@ -430,14 +430,23 @@ impl Wire {
         let Some(connection) = &mut self.connection else {
             return (newest, None);
         };
-        for _ in 0..CONFLATED {
+        let mut passed = 0;
+        loop {
             match connection.receive(pool, frugal) {
-                Ok(Some(msg)) if conflate => newest = Some(msg),
+                Ok(Some(msg)) if conflate => {
+                    passed += 1;
+                    // "In particular, only one part of it is kept": the last one.
+                    if !msg.more() {
+                        newest = Some(msg);
+                        if passed >= CONFLATED {
+                            return (newest, None);
+                        }
+                    }
+                }
                 Ok(msg) => return (msg.or(newest), None),
                 Err(error) => return (newest, Some(error)),
             }
         }
-        (newest, None)
     }
 }
 
