@@ -5,37 +5,52 @@
 use super::ring::Ring;
 use super::{Part, PipeId, PipeSet};
 use crate::msg::{Msg, Sink};
+use std::collections::VecDeque;
 
-/// Takes one message from each readable pipe in turn.
+/// Takes one message from each readable pipe in turn. Whoever has read a part of a message gets the
+/// rest of that one next, whatever happens to its pipe: pipes show whole messages only.
 #[derive(Debug, Default)]
 pub(crate) struct FairQueue {
     pipes: Ring,
-    /// In the middle of a message from the current pipe.
+    /// In the middle of a message from the current pipe, or one that is gone.
     more: bool,
+    /// The rest of it, if its pipe is gone.
+    rest: VecDeque<Msg>,
+    /// Where it comes from.
+    #[cfg(debug_assertions)]
+    from: Option<PipeId>,
 }
+
+/// Stands for a pipe that is gone.
+const GONE: PipeId = PipeId::MAX;
 
 impl FairQueue {
     pub(crate) fn attach(&mut self, id: PipeId) {
         self.pipes.insert(id);
     }
 
-    pub(crate) fn detach(&mut self, id: PipeId) {
-        if self.reading() == Some(id) {
-            self.more = false;
+    /// The pipe will be gone: keeps the rest of the message that is being read from it.
+    pub(crate) fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        if self.reading() != Some(id) {
+            return;
         }
+        let mut more = true;
+        while more && let Some(mut part) = pipes.read(id) {
+            more = part.more();
+            pipes.complete(id, &mut part);
+            self.rest.push_back(part);
+        }
+    }
+
+    pub(crate) fn detach(&mut self, id: PipeId) {
+        let torn = self.reading() == Some(id);
+        debug_assert!(!torn, "the rest of a message is gone");
+        self.more &= !torn;
         self.pipes.remove(id);
     }
 
     pub(crate) fn activate(&mut self, id: PipeId) {
         self.pipes.activate(id);
-    }
-
-    /// The peer is gone; if the rest of a message went with it, the next read starts a new one.
-    pub(crate) fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if self.reading() == Some(id) && !pipes.check_read(id) {
-            self.more = false;
-            self.pipes.deactivate_current();
-        }
     }
 
     /// Whether the next frame continues the message of the last one.
@@ -46,20 +61,44 @@ impl FairQueue {
 
     /// The pipe whose message was read in part.
     pub(crate) fn reading(&self) -> Option<PipeId> {
-        if self.more { self.pipes.current() } else { None }
+        if self.more && self.rest.is_empty() { self.pipes.current() } else { None }
+    }
+
+    /// A part came from this pipe.
+    #[inline(always)]
+    fn note(&mut self, id: PipeId, more: bool) {
+        #[cfg(debug_assertions)]
+        {
+            let from = self.from.filter(|_| self.more);
+            debug_assert!(from.is_none_or(|from| from == id), "parts of two messages");
+            self.from = Some(id);
+        }
+        let _ = id;
+        self.more = more;
+    }
+
+    #[cold]
+    fn next_of_rest(&mut self) -> Option<Msg> {
+        let part = self.rest.pop_front()?;
+        self.more = part.more();
+        Some(part)
     }
 
     /// The next frame and where it came from.
     #[inline]
     pub(crate) fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Option<(PipeId, Msg)> {
+        if !self.rest.is_empty() {
+            return self.next_of_rest().map(|part| (GONE, part));
+        }
         while let Some(id) = self.pipes.current() {
             if let Some(msg) = pipes.read(id) {
-                self.more = msg.more();
+                self.note(id, msg.more());
                 if !self.more {
                     self.pipes.advance();
                 }
                 return Some((id, msg));
             }
+            debug_assert!(!self.more, "the rest of a message is gone");
             self.more = false;
             self.pipes.deactivate_current();
         }
@@ -73,8 +112,12 @@ impl FairQueue {
         pipes: &mut P,
         to: &mut S,
     ) -> Option<Part> {
-        let part = pipes.read_into(self.pipes.current()?, to)?;
-        self.more = part.more;
+        let id = self.pipes.current()?;
+        if !self.rest.is_empty() {
+            return None;
+        }
+        let part = pipes.read_into(id, to)?;
+        self.note(id, part.more);
         if !part.more {
             if let Some(next) = self.pipes.next_of_many() {
                 pipes.expect_reads(next);
@@ -99,6 +142,10 @@ impl FairQueue {
     /// What comes next is the rest of a message: the caller put a frame of its own in front.
     #[inline]
     pub(crate) fn begin(&mut self) {
+        #[cfg(debug_assertions)]
+        {
+            self.from = self.pipes.current();
+        }
         self.more = true;
     }
 
@@ -114,9 +161,13 @@ impl FairQueue {
     /// The next frame of the message that was read in part, `None` if there is none or the rest
     /// of it was lost.
     pub(crate) fn recv_rest<P: PipeSet>(&mut self, pipes: &mut P) -> Option<Msg> {
+        if !self.rest.is_empty() {
+            return self.next_of_rest();
+        }
         let id = self.reading()?;
         let msg = pipes.read(id);
-        self.more = msg.as_ref().is_some_and(Msg::more);
+        debug_assert!(msg.is_some(), "the rest of a message is gone");
+        self.note(id, msg.as_ref().is_some_and(Msg::more));
         if !self.more {
             self.pipes.advance();
         }

@@ -162,9 +162,10 @@ pub trait Pattern {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach);
     /// A peer is there, see above.
     fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
-    /// The peer of a connecting pipe is gone for now. The rest of a message being read is lost.
+    /// The peer of a connecting pipe is gone for now. What came from it can still be read.
     fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
-    /// The pipe will be gone in a moment: take from it what the application was promised.
+    /// The pipe will be gone in a moment: take from it what the application was promised, the rest of
+    /// a message that it has read in part.
     #[inline]
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         let _ = (pipes, id);
@@ -221,10 +222,8 @@ pub trait Pattern {
     ) -> Option<Result<()>>;
     /// Reads an option that only this socket type has, as the bytes `getsockopt` returns.
     fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>>;
-    /// The pipe of which the application has read a part of a message, if any. To end that pipe
-    /// now would cut the message short, and what comes next would look like its rest; so
-    /// [`Pattern::detach`] should wait until this says otherwise. Nothing breaks inside if it
-    /// does not.
+    /// The pipe of which the application has read a part of a message, if any. What it gets next is
+    /// the rest of that message.
     fn reading(&self) -> Option<PipeId> {
         None
     }

@@ -3,6 +3,7 @@
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
+use std::collections::VecDeque;
 
 /// "SHALL connect to at most one PAIR socket at any one time."
 #[derive(Debug, Default)]
@@ -10,8 +11,10 @@ pub struct Pair {
     pipe: Option<PipeId>,
     /// In the middle of a message to the peer.
     sending: bool,
-    /// In the middle of a message from the peer.
+    /// In the middle of a message from the peer, or one that is gone.
     reading: bool,
+    /// The rest of it, if that peer is gone.
+    rest: VecDeque<Msg>,
     /// The peer left in the middle of a message to it: swallow the rest.
     dropping: bool,
 }
@@ -27,9 +30,13 @@ impl Pattern for Pair {
 
     fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if self.pipe == Some(id) && self.reading && !pipes.check_read(id) {
-            self.reading = false;
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let mut more = self.reading() == Some(id);
+        while more && let Some(part) = pipes.read(id) {
+            more = part.more();
+            self.rest.push_back(part);
         }
     }
 
@@ -37,7 +44,7 @@ impl Pattern for Pair {
         if self.pipe == Some(id) {
             self.dropping |= self.sending;
             self.sending = false;
-            self.reading = false;
+            self.reading = !self.rest.is_empty();
             self.pipe = None;
         }
     }
@@ -66,7 +73,10 @@ impl Pattern for Pair {
 
     #[inline]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
-        let msg = self.pipe.and_then(|id| pipes.read(id)).ok_or(Error::Again)?;
+        let msg = match self.rest.pop_front() {
+            Some(part) => part,
+            None => self.pipe.and_then(|id| pipes.read(id)).ok_or(Error::Again)?,
+        };
         self.reading = msg.more();
         Ok(msg)
     }
@@ -77,7 +87,11 @@ impl Pattern for Pair {
         pipes: &mut P,
         to: &mut S,
     ) -> Option<Part> {
-        let part = pipes.read_into(self.pipe?, to)?;
+        let id = self.pipe?;
+        if !self.rest.is_empty() {
+            return None;
+        }
+        let part = pipes.read_into(id, to)?;
         self.reading = part.more;
         Some(part)
     }
@@ -99,7 +113,7 @@ impl Pattern for Pair {
 
     #[inline]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
-        self.pipe.is_some_and(|id| pipes.check_read(id))
+        !self.rest.is_empty() || self.pipe.is_some_and(|id| pipes.check_read(id))
     }
 
     #[inline]
@@ -116,6 +130,6 @@ impl Pattern for Pair {
     }
 
     fn reading(&self) -> Option<PipeId> {
-        if self.reading { self.pipe } else { None }
+        if self.reading && self.rest.is_empty() { self.pipe } else { None }
     }
 }

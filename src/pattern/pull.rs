@@ -19,8 +19,10 @@ impl Pattern for Pull {
 
     fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.queue.disconnected(pipes, id);
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.queue.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {

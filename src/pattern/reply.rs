@@ -116,20 +116,6 @@ impl Rep {
         self.forget_envelope();
         Ok(())
     }
-
-    /// A request whose rest was lost with its pipe is forgotten.
-    fn check_request_complete(&mut self) {
-        if self.queue.more() {
-            return;
-        }
-        let unseen = self.state == State::Idle && self.request.as_ref().is_some_and(Msg::more);
-        if unseen || self.state == State::Receiving {
-            self.request = None;
-            self.from = None;
-            self.forget_envelope();
-            self.state = State::Idle;
-        }
-    }
 }
 
 impl Pattern for Rep {
@@ -139,20 +125,14 @@ impl Pattern for Rep {
 
     fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        let was_reading = self.queue.reading() == Some(id);
-        self.queue.disconnected(pipes, id);
-        if was_reading {
-            self.check_request_complete();
-        }
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.queue.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
-        let was_reading = self.queue.reading() == Some(id);
         self.queue.detach(id);
-        if was_reading {
-            self.check_request_complete();
-        }
         if self.from == Some(id) {
             self.from = None;
         }
@@ -192,10 +172,7 @@ impl Pattern for Rep {
             }
             State::Receiving => self.request = self.queue.recv_rest(pipes),
         }
-        let Some(frame) = self.request.take() else {
-            self.check_request_complete();
-            return Err(Error::Again);
-        };
+        let frame = self.request.take().ok_or(Error::Again)?;
         self.state = if frame.more() { State::Receiving } else { State::Replying };
         Ok(frame)
     }

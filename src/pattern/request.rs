@@ -133,16 +133,6 @@ impl Req {
         }
         self.queue.recv_rest(pipes)
     }
-
-    /// A reply whose rest was lost with its pipe ends here.
-    fn check_reply_complete(&mut self, id: PipeId) {
-        if self.asked != Some(id) || self.queue.more() {
-            return;
-        }
-        if self.state == State::Waiting && self.reply.as_ref().is_some_and(Msg::more) {
-            self.reply = None;
-        }
-    }
 }
 
 impl Pattern for Req {
@@ -156,21 +146,15 @@ impl Pattern for Req {
 
     fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        let was_reading = self.queue.reading() == Some(id);
-        self.queue.disconnected(pipes, id);
-        if was_reading {
-            self.check_reply_complete(id);
-        }
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.queue.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
-        let was_reading = self.queue.reading() == Some(id);
         self.out.detach(id);
         self.queue.detach(id);
-        if was_reading {
-            self.check_reply_complete(id);
-        }
         if self.asked == Some(id) {
             self.asked = None;
         }
@@ -223,7 +207,6 @@ impl Pattern for Req {
             }
             State::Receiving => self.reply = self.queue.recv_rest(pipes),
         }
-        // Without a next frame the rest of the reply was lost, and that is its end.
         let reply = self.reply.take();
         let more = reply.as_ref().is_some_and(Msg::more);
         self.state = if more { State::Receiving } else { State::Idle };

@@ -200,8 +200,7 @@ impl Pattern for Router {
         }
     }
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.incoming.disconnected(pipes, id);
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.announce_end(id);
     }
 
@@ -238,6 +237,7 @@ impl Pattern for Router {
         let more = msg.more();
         match self.out.to {
             Some(pipe) if self.raw && msg.is_empty() => {
+                self.incoming.before_detach(pipes, pipe);
                 self.incoming.detach(pipe);
                 self.routing.remove(pipe);
                 pipes.close(pipe);

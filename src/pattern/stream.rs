@@ -72,8 +72,10 @@ impl Pattern for Stream {
 
     fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.incoming.disconnected(pipes, id);
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.incoming.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
@@ -98,6 +100,7 @@ impl Pattern for Stream {
         msg.set_more(false);
         match self.out.to {
             Some(pipe) if msg.is_empty() => {
+                self.incoming.before_detach(pipes, pipe);
                 self.incoming.detach(pipe);
                 self.routing.remove(pipe);
                 pipes.close(pipe);

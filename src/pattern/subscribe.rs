@@ -59,13 +59,6 @@ impl Sub {
             queue.skip_rest(pipes);
         }
     }
-
-    /// What was read ahead is no use without its rest.
-    fn drop_incomplete(&mut self) {
-        if !self.inner.queue.more() && self.ahead.as_ref().is_some_and(Msg::more) {
-            self.ahead = None;
-        }
-    }
 }
 
 /// Lets through what matches; the rest is taken, too, and goes nowhere.
@@ -122,12 +115,14 @@ impl Pattern for Sub {
 
     fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.inner.disconnected(pipes, id);
-        self.drop_incomplete();
+    }
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.inner.detach(pipes, id);
-        self.drop_incomplete();
     }
 
     #[inline]

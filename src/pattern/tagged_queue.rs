@@ -15,10 +15,6 @@ pub(crate) struct TaggedQueue {
     id: Option<Msg>,
     /// The first frame of the message, to deliver after the id.
     frame: Option<Msg>,
-    /// Where `frame` came from.
-    from: PipeId,
-    /// The id was delivered, and the message after it still stands in the pipe the queue reads.
-    headless: bool,
 }
 
 impl TaggedQueue {
@@ -32,33 +28,13 @@ impl TaggedQueue {
         self.frame.is_some() || self.queue.more()
     }
 
-    /// The pipe will be gone: keeps the frame that belongs to an id already delivered.
+    /// The pipe will be gone: keeps what belongs to an id already delivered, or lined up.
     pub(crate) fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if self.headless && self.queue.reading() == Some(id) {
-            self.headless = false;
-            self.frame = self.queue.recv_rest(pipes);
-        }
+        self.queue.before_detach(pipes, id);
     }
 
     pub(crate) fn detach(&mut self, id: PipeId) {
-        self.drop_headless(id);
         self.queue.detach(id);
-    }
-
-    pub(crate) fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        let was_reading = self.queue.reading() == Some(id);
-        self.queue.disconnected(pipes, id);
-        if was_reading && !self.queue.more() {
-            self.drop_headless(id);
-        }
-    }
-
-    /// A prefetched message that lost its rest is not delivered at all.
-    fn drop_headless(&mut self, id: PipeId) {
-        if self.from == id && self.id.is_some() && self.frame.as_ref().is_some_and(Msg::more) {
-            self.id = None;
-            self.frame = None;
-        }
     }
 
     /// Lines up an id and a frame of our own making. Only between messages.
@@ -66,7 +42,6 @@ impl TaggedQueue {
         debug_assert!(!self.in_message());
         self.id = Some(id);
         self.frame = Some(frame);
-        self.from = PipeId::MAX;
     }
 
     /// Gets the next message ready.
@@ -75,7 +50,6 @@ impl TaggedQueue {
         if self.in_message() {
             return true;
         }
-        self.headless = false;
         while let Some((pipe, mut frame)) = self.queue.recv(pipes) {
             let Some(mut id) = routing.share_frame(pipe) else {
                 self.queue.skip_rest(pipes);
@@ -85,7 +59,6 @@ impl TaggedQueue {
             id.set_metadata(frame.metadata().cloned());
             self.id = Some(id);
             self.frame = Some(frame);
-            self.from = pipe;
             return true;
         }
         false
@@ -110,9 +83,7 @@ impl TaggedQueue {
             return None;
         }
         if self.queue.more() {
-            let part = self.queue.recv_into(pipes, to)?;
-            self.headless = false;
-            return Some(part);
+            return self.queue.recv_into(pipes, to);
         }
         let pipe = self.queue.ready(pipes)?;
         let len = if S::TAKES_MESSAGES {
@@ -130,7 +101,6 @@ impl TaggedQueue {
         };
         routing.expect(pipe);
         self.queue.begin();
-        self.headless = true;
         Some(Part { len, more: true })
     }
 
@@ -142,7 +112,6 @@ impl TaggedQueue {
                 return Ok(frame);
             }
             if self.queue.more() {
-                self.headless = false;
                 if let Some(frame) = self.queue.recv_rest(pipes) {
                     return Ok(frame);
                 }

@@ -115,9 +115,12 @@ impl Pattern for XSub {
         self.tell_all(pipes, id);
     }
 
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.set_informed(id, false);
-        self.queue.disconnected(pipes, id);
+    }
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.queue.before_detach(pipes, id);
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {

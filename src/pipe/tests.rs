@@ -228,7 +228,7 @@ impl Reader {
 
     /// The next part, if there is one. What follows a part with MORE is there.
     fn read(&mut self, frugal: bool) -> bool {
-        let (msg, error) = self.wire.read(&mut self.pool, false, frugal);
+        let (msg, error) = self.wire.read(&mut self.pool, frugal);
         if let Some(msg) = &msg {
             self.take(msg.data(), msg.more());
         } else {
@@ -261,7 +261,7 @@ fn whole_messages_come_out_whatever_goes_in() {
         let conversation = Conversation::new(&mut random);
         let (mut writer, reader) = UnixStream::pair().unwrap();
         let mut wire = Wire::new(0, 0, false);
-        wire.attach(conversation.connection(reader));
+        wire.attach(conversation.connection(reader)).expect("memory");
         let (pool, messages, open) = (BufferPool::default(), Vec::new(), Vec::new());
         let mut reader = Reader { wire, pool, messages, open };
         let (mut rest, mut cut) = (&conversation.bytes[..], false);

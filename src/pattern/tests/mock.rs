@@ -74,8 +74,9 @@ impl Mock {
         pattern.disconnected(self, id);
     }
 
-    /// The pipe dies with all that is in it.
+    /// The pipe dies with all that is in it, but for the rest of a message that is being read.
     pub(super) fn detach<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
+        pattern.before_detach(self, id);
         self.pipes.remove(&id).expect("no such pipe");
         pattern.detach(self, id);
     }

@@ -133,13 +133,14 @@ fn pull_reads_a_message_to_its_end() {
 }
 
 #[test]
-fn pull_starts_anew_when_a_pipe_dies_within_a_message() {
+fn pull_gets_the_rest_when_a_pipe_dies_within_a_message() {
     let (mut pull, mut mock) = pull_from(2);
     mock.arrive(&mut pull, 0, &[b"a", b"b"]);
     mock.arrive(&mut pull, 1, &[b"c", b"d"]);
     assert!(pull.recv(&mut mock).unwrap().more());
     mock.detach(&mut pull, 0);
-    assert_eq!(recv_all(&mut pull, &mut mock), ["c|d"]);
+    assert_eq!((pull.reading(), pull.receives_straight_from()), (None, None));
+    assert_eq!(recv_all(&mut pull, &mut mock), ["b", "c|d"]);
     mock.accept(&mut pull, 0);
     mock.arrive(&mut pull, 0, &[b"e"]);
     assert_eq!(recv_all(&mut pull, &mut mock), ["e"]);
@@ -153,15 +154,6 @@ fn pull_keeps_whole_messages_when_a_peer_disconnects() {
     assert!(pull.recv(&mut mock).unwrap().more());
     mock.disconnected(&mut pull, 0);
     assert_eq!(recv_all(&mut pull, &mut mock), ["b", "c"]);
-    // If the rest of a message does go with the connection, the next one is whole again.
-    mock.arrive(&mut pull, 0, &[b"a", b"b"]);
-    assert!(pull.recv(&mut mock).unwrap().more());
-    mock.pipe(0).inbound.clear();
-    mock.disconnected(&mut pull, 0);
-    assert!(!pull.has_in(&mut mock));
-    mock.connected(&mut pull, 0);
-    mock.arrive(&mut pull, 0, &[b"d", b"e"]);
-    assert_eq!(recv_all(&mut pull, &mut mock), ["d|e"]);
 }
 
 #[test]
@@ -280,4 +272,18 @@ fn options_with_values_of_their_own() {
         set(&mut any, &mut mock, 74, -1);
         assert_eq!(any.get_option(74), Some(Ok(1_i32.to_ne_bytes().to_vec())));
     }
+}
+
+#[test]
+fn pair_gets_the_rest_when_its_peer_is_gone() {
+    let (mut pair, mut mock) = (Pair::default(), Mock::default());
+    mock.accept(&mut pair, 0);
+    mock.arrive(&mut pair, 0, &[b"a", b"b", b"c"]);
+    mock.arrive(&mut pair, 0, &[b"lost"]);
+    assert!(pair.recv(&mut mock).unwrap().more());
+    mock.detach(&mut pair, 0);
+    mock.accept(&mut pair, 1);
+    mock.arrive(&mut pair, 1, &[b"d"]);
+    assert_eq!((pair.reading(), pair.receives_straight_from()), (None, None));
+    assert_eq!(recv_all(&mut pair, &mut mock), ["b|c", "d"]);
 }
