@@ -342,6 +342,10 @@ impl Connection {
     /// Queues a PING. One that finds the peer taking nothing from us is left out: another waits
     /// already, or what does will be an answer to it as well.
     pub fn push_ping(&mut self, now: Instant) {
+        if !self.heartbeats {
+            // Peers before ZMTP 3.0 would take it for a message.
+            return;
+        }
         if self.tx.blocked() {
             return self.pulse.ping_sent(now, self.heard);
         }
