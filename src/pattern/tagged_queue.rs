@@ -111,10 +111,10 @@ impl TaggedQueue {
             if let Some(frame) = self.frame.take() {
                 return Ok(frame);
             }
-            if self.queue.more() {
-                if let Some(frame) = self.queue.recv_rest(pipes) {
-                    return Ok(frame);
-                }
+            if self.queue.more()
+                && let Some(frame) = self.queue.recv_rest(pipes)
+            {
+                return Ok(frame);
             }
             if !self.fetch(pipes, routing) {
                 return Err(Error::Again);

@@ -43,7 +43,8 @@ impl Backlog {
     /// The newest, if its message goes on.
     fn pop_begun(&mut self) -> Option<Pending> {
         let last = self.pieces.back_mut()?;
-        let begun = last.pop_back_if(|pending| pending.msg.more());
+        let begun = last.back().is_some_and(|pending| pending.msg.more());
+        let begun = if begun { last.pop_back() } else { None };
         if last.is_empty() {
             self.pieces.pop_back();
         }
