@@ -14,7 +14,7 @@ use std::time::Duration;
 use zmq::connection::rx::{BufferPool, Incoming, Rx};
 use zmq::connection::tx::TxQueue;
 use zmq::msg::Msg;
-use zmq::wire::frame::{self, Flags, Framing, MAX_HEADER, Scan};
+use zmq::wire::frame::{self, Flags, Framing, MAX_HEADER};
 
 /// Bodies: inside the message, a slice of the read buffer, a long header.
 const SIZES: [usize; 3] = [16, 64, 1024];
@@ -69,8 +69,12 @@ fn scan(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("parts", parts), |b| {
             b.iter(|| {
                 let mut rest = black_box(&bytes[..]);
-                while let Ok(Scan::Whole { len, .. }) = frame::scan_message(Framing::V2, rest) {
-                    rest = &rest[len..];
+                while frame::holds_message(Framing::V2, rest, u64::MAX) {
+                    let mut more = true;
+                    while more && let Ok(Some(header)) = frame::parse_header(Framing::V2, rest) {
+                        more = header.flags.more();
+                        rest = &rest[header.frame_len() as usize..];
+                    }
                 }
                 assert!(rest.is_empty());
             });

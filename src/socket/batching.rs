@@ -14,7 +14,7 @@
 use crate::sys::clock::TICKS_PER_US;
 
 /// Sends closer together than this are a burst, worth collecting.
-pub(super) const BURST: u64 = 5 * TICKS_PER_US;
+pub(super) const BURST: u64 = 6 * TICKS_PER_US;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
