@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::socket;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use parking_lot::Mutex;
+use crate::sync::mutex::Mutex;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;

@@ -6,8 +6,8 @@
 use super::content::Header;
 use crate::sync::atomic::Ordering;
 use crate::sync::heap;
+use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicU64;
-use parking_lot::Mutex;
 use std::time::Duration;
 
 /// Shorter blocks are malloc's.

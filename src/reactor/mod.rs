@@ -8,10 +8,10 @@ mod timers;
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::mutex::Mutex;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, ThreadOptions};
-use parking_lot::Mutex;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

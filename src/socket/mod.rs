@@ -27,17 +27,17 @@ use crate::pipe::inproc::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
+use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, Signal};
 use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
 use lane::Lanes;
-use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Marks a slot that is a socket of the application now.
 const LIVE: u32 = 0x7a6d_7101;
@@ -164,9 +164,15 @@ pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
     find(index).map(|s| s as &'static dyn Handler)
 }
 
+/// Every slot there ever was.
+fn all() -> RwLockReadGuard<'static, Vec<&'static Socket>> {
+    // A list that only grows is whole whatever happened.
+    ALL.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Finds a slot by its number.
 fn find(index: u32) -> Option<&'static Socket> {
-    ALL.read().get(index as usize).copied()
+    all().get(index as usize).copied()
 }
 
 impl Socket {
@@ -174,7 +180,7 @@ impl Socket {
         if let Some(socket) = POOL.lock().free.pop() {
             return Ok(socket);
         }
-        let mut all = ALL.write();
+        let mut all = ALL.write().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_INDEX as usize {
             return Err(Error::TooManyFiles);
         }
@@ -453,7 +459,7 @@ impl Mailbox for Socket {
 /// Wakes every thread that waits for a socket of the context, after [`Context::stop`].
 pub fn wake_all(context: &Context) {
     let indices = context.registry.lock().sockets.clone();
-    let all = ALL.read();
+    let all = all();
     for index in indices {
         if let Some(socket) = all.get(index as usize) {
             socket.stopped.store(true, Ordering::SeqCst);

@@ -11,9 +11,9 @@ use super::asymmetric;
 use super::atomic::{AtomicU32, AtomicUsize, Ordering};
 #[cfg(loom)]
 use super::model::Mutex;
-use crate::sys::thread;
 #[cfg(not(loom))]
-use parking_lot::{Mutex, MutexGuard};
+use super::mutex::{Mutex, MutexGuard};
+use crate::sys::thread;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};

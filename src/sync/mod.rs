@@ -1,7 +1,7 @@
 //! What threads share: atomics, and waiting and waking.
 //!
 //! Every atomic of the library comes from here, and so do the locks, cells and shared pointers of
-//! what has a model. Normally these are the types of std and `parking_lot` themselves. With
+//! what has a model. Normally these are the types of std themselves, and a mutex of ours. With
 //! `--cfg loom` (`make loom`) they are loom's, which try every order of events that the memory
 //! model allows instead of the one that happens; the tests named `models` then drive the real
 //! [`Signal`], messages and rings through them.
@@ -10,6 +10,7 @@ pub mod asymmetric;
 pub mod biased;
 #[cfg(loom)]
 pub mod model;
+pub mod mutex;
 pub mod signal;
 
 pub use biased::BiasedMutex;
@@ -30,7 +31,7 @@ pub use model::atomic;
 /// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
 /// that has a model may depend on them.
 pub mod statics {
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.
@@ -43,7 +44,7 @@ pub mod heap {
 pub use model::heap;
 
 #[cfg(not(loom))]
-pub use {parking_lot::Mutex, std::sync::Arc};
+pub use {mutex::Mutex, std::sync::Arc};
 
 #[cfg(loom)]
 pub use {loom::sync::Arc, model::Mutex};

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use parking_lot::Mutex;
+use crate::sync::mutex::Mutex;
 
 use super::ipc::{IpcAddress, TemporaryDirectory};
 use super::stream::endpoint;

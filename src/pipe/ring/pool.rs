@@ -8,9 +8,9 @@
 
 use super::Block;
 use crate::sync::atomic::Ordering;
+use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicPtr;
 use crate::sys::pages;
-use parking_lot::Mutex;
 use std::ptr::{self, NonNull};
 
 /// Blocks kept at most: 2 MiB.

@@ -12,7 +12,7 @@ use atomic::Fences;
 use loom::cell::UnsafeCell;
 use loom::sync::MutexGuard;
 
-/// loom's mutex with the interface of `parking_lot`'s.
+/// loom's mutex with the interface of ours.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
