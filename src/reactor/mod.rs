@@ -11,11 +11,10 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
-use crate::sys::thread::{self, ThreadOptions};
+use crate::sys::thread::{self, Thread, ThreadOptions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use timers::Timers;
 
@@ -64,6 +63,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Fast ticks without anything to flush before ticks become slow again.
 const CALM_TICKS: u32 = 10;
+
+/// Bytes of stack of an I/O thread.
+const STACK: usize = 512 * 1024;
 
 const OFF: u8 = 0;
 const SLOW: u8 = 1;
@@ -140,7 +142,7 @@ struct Shared {
 /// One I/O thread.
 pub struct IoThread {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
 }
 
 impl IoThread {
@@ -163,14 +165,10 @@ impl IoThread {
         });
         shared.epoll.add(shared.waker.as_raw_fd(), epoll::IN, WAKER)?;
         let of_thread = shared.clone();
-        let blocked = thread::block_signals();
-        let spawned = std::thread::Builder::new().stack_size(512 * 1024).spawn(move || {
-            thread::apply(&options, &format!("IO/{number}"));
+        let name = thread::name(&options, &format!("IO/{number}"));
+        let thread = thread::spawn(STACK, move || {
+            thread::apply(&name, &options);
             of_thread.run();
-        });
-        drop(blocked);
-        let thread = spawned.map_err(|e| {
-            crate::error::Error::from_errno(e.raw_os_error().unwrap_or(libc::EAGAIN))
         })?;
         Ok(IoThread { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -266,8 +264,7 @@ impl IoThread {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.wake();
         if let Some(thread) = self.thread.lock().take() {
-            // A panic of the thread was caught and reported where it happened.
-            let _ = thread.join();
+            thread.join();
         }
     }
 

@@ -8,7 +8,7 @@ use super::monitor::event;
 use crate::error::Result;
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
-use crate::sys::{epoll, random};
+use crate::sys::{epoll, random, thread};
 use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Core {
             let (first, options) = (first.clone(), connecter.options.clone());
             let key = self.key;
             // Names are resolved on a thread of their own: a name server may take its time.
-            let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+            let spawned = thread::spawn(256 * 1024, move || {
                 let found = first.resolve(&options);
                 if let Some(socket) = super::find(key.index) {
                     socket.resolved(key.generation, number, serial, found);

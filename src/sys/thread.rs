@@ -1,8 +1,10 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
+use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 /// What a context wants of its threads (zmq_ctx_set(3)).
@@ -18,17 +20,22 @@ pub struct ThreadOptions {
     pub priority: i32,
 }
 
-/// Applies `options` to the running thread. What the system refuses (no permission for a real-time
-/// policy, say) leaves the thread as it was: a thread with ordinary priority still does its work.
-pub fn apply(options: &ThreadOptions, role: &str) {
+/// The name of a thread with this role.
+pub fn name(options: &ThreadOptions, role: &str) -> CString {
     let prefix = &options.name_prefix;
     let name =
         if prefix.is_empty() { format!("ZMQbg/{role}") } else { format!("{prefix}/ZMQbg/{role}") };
+    // The system takes 15 bytes.
     let short: Vec<u8> = name.bytes().take(15).collect();
-    if let Ok(name) = CString::new(short) {
-        // SAFETY: a zero-terminated name of at most 15 bytes for the running thread.
-        unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
-    }
+    CString::new(short).unwrap_or_default()
+}
+
+/// Applies a name and `options` to the running thread, which may be one that has no memory. What the
+/// system refuses (no permission for a real-time policy, say) leaves the thread as it was: a thread
+/// with ordinary priority still does its work.
+pub fn apply(name: &CStr, options: &ThreadOptions) {
+    // SAFETY: a zero-terminated name of at most 15 bytes for the running thread.
+    unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
     if options.policy >= 0 || options.priority >= 0 {
         // SAFETY: plain structures that live during the calls.
         unsafe {
@@ -67,6 +74,72 @@ pub fn block_signals() -> SavedSignals {
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut saved);
         SavedSignals { saved }
+    }
+}
+
+/// A thread of the library's own. It is left alone when this is dropped.
+pub struct Thread(libc::pthread_t);
+
+// SAFETY: the identifier of a thread means the same in every thread.
+unsafe impl Send for Thread {}
+
+/// What a new thread does.
+type Body = Box<dyn FnOnce() + Send>;
+
+/// Begins a thread with so many bytes of stack and all signals blocked. A panic ends the thread only.
+///
+/// Not std's: its threads register a destructor as they begin, and where there is no memory for that
+/// the C library ends the process.
+///
+/// # Errors
+/// `EAGAIN`, and what else pthread_create(3) says.
+pub fn spawn(stack: usize, body: impl FnOnce() + Send + 'static) -> Result<Thread> {
+    extern "C" fn begin(body: *mut c_void) -> *mut c_void {
+        // SAFETY: `spawn` hands a boxed Body over.
+        let body = unsafe { Box::from_raw(body.cast::<Body>()) };
+        // It was reported where it happened.
+        let _ = catch_unwind(AssertUnwindSafe(body));
+        std::ptr::null_mut()
+    }
+    let body: Box<Body> = Box::new(Box::new(body));
+    let body = Box::into_raw(body);
+    let blocked = block_signals();
+    // SAFETY: plain structures that live during the calls; the new thread owns the body if there is
+    // one.
+    let (failed, thread) = unsafe {
+        let mut thread: libc::pthread_t = std::mem::zeroed();
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        let mut failed = libc::pthread_attr_init(&raw mut attributes);
+        if failed == 0 {
+            // If the system wants more, its own size is enough.
+            libc::pthread_attr_setstacksize(&raw mut attributes, stack);
+            failed = libc::pthread_create(&raw mut thread, &attributes, begin, body.cast());
+            libc::pthread_attr_destroy(&raw mut attributes);
+        }
+        (failed, thread)
+    };
+    drop(blocked);
+    if failed != 0 {
+        // SAFETY: no thread took it over.
+        drop(unsafe { Box::from_raw(body) });
+        return Err(Error::from_errno(failed));
+    }
+    Ok(Thread(thread))
+}
+
+impl Thread {
+    /// Waits until the thread has ended.
+    pub fn join(self) {
+        // SAFETY: joined once, and not detached then.
+        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: neither joined nor detached before.
+        unsafe { libc::pthread_detach(self.0) };
     }
 }
 
