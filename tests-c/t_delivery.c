@@ -71,4 +71,85 @@ GROUP (single_message_after_bursts_ipc)
         single_after_bursts ("ipc", pairs[i].sender, pairs[i].receiver);
 }
 
-MAIN (ENTRY (single_message_after_bursts_tcp), ENTRY (single_message_after_bursts_ipc));
+/* ---- long messages ------------------------------------------------------------------------------------------------ */
+
+enum { LONG = 300000, COUNT = 30 };
+static char connect_to[EP_SIZE];
+
+static void send_and_receive_all (void *s)
+{
+    char *body = calloc (1, LONG);
+    set_int (s, ZMQ_RCVTIMEO, 10000);
+    set_int (s, ZMQ_LINGER, -1);
+    for (int i = 0; i < COUNT; i++) {
+        body[0] = (char) i;
+        IS (zmq_send (s, body, LONG, 0), LONG);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        IS (zmq_recv (s, body, LONG, 0), LONG);
+        IS (body[0], i);
+    }
+    free (body);
+}
+
+static void *other_end (void *unused)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PAIR);
+    OK (zmq_connect (s, connect_to));
+    send_and_receive_all (s);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+    return unused;
+}
+
+/* Both ends send more than the kernel takes, and then receive: whoever waits for a message goes on sending. */
+GROUP (both_ends_send_first)
+{
+    static const char *const transports[] = {"tcp", "ipc"};
+    for (int round = 0; round < 30; round++) {
+        void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PAIR);
+        pthread_t thread;
+        bind_any (s, transports[round % 2], connect_to);
+        IS (pthread_create (&thread, NULL, other_end, NULL), 0);
+        send_and_receive_all (s);
+        OK (zmq_close (s));
+        IS (pthread_join (thread, NULL), 0);
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
+static double cpu (void)
+{
+    struct rusage r;
+    CHECK (getrusage (RUSAGE_SELF, &r) == 0);
+    return (double) (r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double) (r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
+/* A peer that stops in the middle of a long message is waited for asleep. */
+GROUP (half_a_long_message)
+{
+    static const unsigned char greeting[64] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
+    static const unsigned char ready[] = "\4\32\5READY\13Socket-Type\0\0\0\4PUSH";
+    static const unsigned char head[] = {2, 0, 0, 0, 0, 0, 0x10, 0, 0};
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PULL);
+    char ep[EP_SIZE], *half = calloc (1, 1 << 19), *buf = calloc (1, 1 << 20);
+    bind_any (s, "tcp", ep);
+    int fd = raw_connect (ep);
+    CHECK (raw_write (fd, greeting, 64) && raw_write (fd, ready, sizeof ready - 1) && raw_write (fd, head, sizeof head));
+    CHECK (raw_write (fd, half, 1 << 19));
+    set_int (s, ZMQ_RCVTIMEO, 1000);
+    double before = cpu ();
+    FAILS (zmq_recv (s, buf, 1 << 20, 0), EAGAIN);
+    CHECK (cpu () - before < 0.4);
+    CHECK (raw_write (fd, half, 1 << 19));
+    set_int (s, ZMQ_RCVTIMEO, 10000);
+    IS (zmq_recv (s, buf, 1 << 20, 0), 1 << 20);
+    close (fd);
+    free (half);
+    free (buf);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
+MAIN (ENTRY (single_message_after_bursts_tcp), ENTRY (single_message_after_bursts_ipc), ENTRY (both_ends_send_first),
+      ENTRY (half_a_long_message));

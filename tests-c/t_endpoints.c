@@ -376,7 +376,59 @@ GROUP (inproc_is_per_context)
     OK (zmq_ctx_term (b));
 }
 
+static void until_refused (void *events)
+{
+    char address[EP_SIZE];
+    uint32_t value;
+    while (next_event (events, &value, address) != ZMQ_EVENT_DISCONNECTED)
+        ;
+}
+
+/* A peer that refuses us for the type of our socket is not asked again, and the endpoint stays: what is sent waits. */
+GROUP (refused_by_the_peer)
+{
+    static const struct { int bound, type; } pairs[] = {{ZMQ_PUB, ZMQ_PUSH}, {ZMQ_PUB, ZMQ_DEALER}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        void *ctx = ctx_new (), *in = sock (ctx, pairs[i].bound), *out = sock (ctx, pairs[i].type);
+        char ep[EP_SIZE];
+        set_int (out, ZMQ_SNDHWM, 3);
+        bind_any (in, "tcp", ep);
+        void *events = monitor (ctx, out);
+        OK (zmq_connect (out, ep));
+        until_refused (events);
+        CHECK (writable (out, 1000));
+        for (int n = 0; n < 3; n++)
+            IS (zmq_send (out, "x", 1, ZMQ_DONTWAIT), 1);
+        FAILS (zmq_send (out, "x", 1, ZMQ_DONTWAIT), EAGAIN);
+        OK (zmq_disconnect (out, ep));
+        FAILS (zmq_disconnect (out, ep), ENOENT);
+        OK (zmq_connect (out, ep));
+        OK (zmq_close (events));
+        OK (zmq_close (out));
+        OK (zmq_close (in));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
+/* Sent before it was known that the peer refuses us: it does not keep the context. */
+GROUP (sent_before_the_peer_refuses)
+{
+    void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PUB), *out = sock (ctx, ZMQ_PUSH);
+    char ep[EP_SIZE];
+    bind_any (in, "tcp", ep);
+    void *events = monitor (ctx, out);
+    OK (zmq_connect (out, ep));
+    set_int (out, ZMQ_LINGER, -1);
+    SEND (out, "before", 0);
+    until_refused (events);
+    OK (zmq_close (events));
+    OK (zmq_close (out));
+    OK (zmq_close (in));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (resolved_wildcards), ENTRY (last_endpoint_of_connect), ENTRY (connect_before_bind), ENTRY (many_endpoints),
-      ENTRY (unbind_refuses_newcomers), ENTRY (disconnect_stops), ENTRY (disconnect_delivers_first),
+      ENTRY (unbind_refuses_newcomers), ENTRY (refused_by_the_peer), ENTRY_SLOW (sent_before_the_peer_refuses, 8),
+      ENTRY (disconnect_stops), ENTRY (disconnect_delivers_first),
       ENTRY (peer_restarts), ENTRY (peer_is_killed), ENTRY (second_connect), ENTRY (ipc_files), ENTRY (abstract_ipc),
       ENTRY (connect_from_source_address), ENTRY (connect_by_name), ENTRY (ipv6), ENTRY (inproc_is_per_context))

@@ -20,7 +20,8 @@ pub struct BufferPool {
     free: VecDeque<RxBuffer>,
     /// Moves with each read from the kernel.
     pub reads: u32,
-    /// Those of them for long bodies.
+    /// Those of them that brought a piece of a long body. One that found nothing is none: whoever waits
+    /// for the next piece would take it for one, and never sleep.
     pub long_reads: u32,
     /// When the last of the others was, in [`ticks`](crate::sys::clock::ticks).
     pub read_at: u64,
@@ -49,6 +50,11 @@ impl BufferPool {
         if self.free.len() < KEPT && buffer.capacity() == BUFFER {
             self.free.push_back(buffer);
         }
+    }
+
+    /// A read for a long body brought so many bytes.
+    pub(super) fn note_long_read(&mut self, count: &Result<usize>) {
+        self.long_reads = self.long_reads.wrapping_add(u32::from(matches!(count, Ok(1..))));
     }
 
     /// Gives back what only a busy socket needs.

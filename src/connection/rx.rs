@@ -637,11 +637,12 @@ impl Rx {
         pool: &mut BufferPool,
     ) -> Result<usize> {
         pool.reads = pool.reads.wrapping_add(1);
-        pool.long_reads = pool.long_reads.wrapping_add(1);
         if !all {
             // SAFETY: valid by contract.
             let result = unsafe { net::recv_raw(fd, to, room) };
-            return self.judge(result, room);
+            let count = self.judge(result, room);
+            pool.note_long_read(&count);
+            return count;
         }
         let mut buffer = pool.take()?;
         let (behind, most) = buffer.spare();
@@ -650,6 +651,7 @@ impl Rx {
         // SAFETY: `to` is valid by contract, `behind` until the buffer is used again.
         let result = unsafe { net::recv_raw_vectored(fd, [(to, room), (behind, most)]) };
         let count = self.judge(result, room.saturating_add(most));
+        pool.note_long_read(&count);
         match count {
             Ok(count) if count > room => {
                 // SAFETY: the kernel wrote what did not fit the body there.

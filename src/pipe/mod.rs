@@ -649,14 +649,15 @@ impl PipeTable {
         }
     }
 
-    /// For a socket with one connection: look at it without asking the set first.
-    pub fn expect_bytes_on_only_connection(&mut self) {
-        let only = |p: &Option<Pipe>| {
-            p.as_ref().is_some_and(|p| matches!(&p.kind, Kind::Wire(w) if w.connection.is_some()))
-        };
-        if let Some(id) = self.pipes.iter().position(only) {
-            self.expect_bytes(id as PipeId, false);
+    /// For a socket with one connection: look at it without asking the set first. False if it waits for
+    /// the kernel to take more, too, which the set tells.
+    pub fn expect_bytes_on_only_connection(&mut self) -> bool {
+        let Some((id, connection)) = self.only_connection() else { return false };
+        if connection.tx.blocked() {
+            return false;
         }
+        self.expect_bytes(id, false);
+        true
     }
 
     /// Reads ahead of the application, up to the receive high-water mark.

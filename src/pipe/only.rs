@@ -7,7 +7,7 @@ use crate::pattern::PipeId;
 
 impl PipeTable {
     /// The connection, if there is one only.
-    fn only_connection(&mut self) -> Option<(PipeId, &mut Connection)> {
+    pub(super) fn only_connection(&mut self) -> Option<(PipeId, &mut Connection)> {
         if self.connections != 1 {
             return None;
         }

@@ -137,7 +137,8 @@ pub(super) fn flush_all(out: &mut impl Outbox) {
 /// too long. True if there was something to flush: another tick has to follow soon.
 pub(super) fn flush_if_left(out: &mut impl Outbox) -> bool {
     if !out.has_flushable() {
-        out.batching().held = None;
+        // What the kernel refuses to take leaves when it reports that it does.
+        flush_all(out);
         return false;
     }
     let (now, dirty) = (out.now(), out.dirty_count());

@@ -27,6 +27,8 @@ pub(super) struct Connecter {
     pub(super) connecting: Option<Connecting>,
     /// When `connecting` has taken too long.
     deadline: Option<Instant>,
+    /// The peer will have nothing to do with us: there is no further attempt.
+    refused: bool,
 }
 
 impl Connecter {
@@ -39,6 +41,7 @@ impl Connecter {
             candidates: Vec::new().into_iter(),
             connecting: None,
             deadline: None,
+            refused: false,
         }
     }
 
@@ -284,6 +287,22 @@ impl Core {
             }
         }
         self.forget_endpoint(number);
+    }
+
+    /// The peer will have nothing to do with us. The endpoint and its pipe stay all the same, as in
+    /// libzmq: what is sent waits until the endpoint is disconnected, or the socket closed.
+    pub(super) fn stay_refused(&mut self, number: u32) {
+        let closing = self.closing || self.endpoint(number).is_some_and(|e| e.is_closing());
+        match self.connecter(number) {
+            Some(connecter) if !closing => connecter.refused = true,
+            _ => self.give_up(number),
+        }
+    }
+
+    /// Whether the peer of this endpoint will have nothing to do with us: what its pipe has not sent
+    /// need not linger, because it never will be.
+    pub(super) fn is_refused(&mut self, number: u32) -> bool {
+        self.connecter(number).is_some_and(|connecter| connecter.refused)
     }
 
     /// A handshake succeeded: the next loss begins with the shortest interval again.

@@ -385,9 +385,7 @@ impl Core {
             if will_wait || recently {
                 self.attend();
             }
-            if self.pipes.connections() == 1 {
-                self.pipes.expect_bytes_on_only_connection();
-            } else {
+            if !self.pipes.expect_bytes_on_only_connection() {
                 self.poll_set();
             }
         }

@@ -211,7 +211,7 @@ impl Core {
         } else {
             // A peer we do not understand, or that refuses us, will not change its mind: like
             // libzmq we do not try again. (One that hangs up, with or without a word, is tried.)
-            self.give_up(endpoint);
+            self.stay_refused(endpoint);
         }
     }
 

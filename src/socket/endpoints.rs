@@ -67,6 +67,13 @@ fn matches(endpoint: &Endpoint, name: &str) -> bool {
     !endpoint.closing && endpoint.resolved == name
 }
 
+impl Endpoint {
+    /// Whether it only lives until its pipes have sent what is left.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+}
+
 impl Socket {
     /// Makes the socket reachable at `endpoint` (zmq_bind(3)).
     ///
@@ -388,7 +395,8 @@ impl Core {
     /// Ends a pipe from our side; what was sent lingers.
     fn close_pipe(&mut self, id: PipeId) {
         self.detach_pattern(id);
-        if self.options.linger == 0 || !self.see_off(id) {
+        let endpoint = self.pipes.get(id).map_or(NO_ENDPOINT, |pipe| pipe.endpoint);
+        if self.options.linger == 0 || self.is_refused(endpoint) || !self.see_off(id) {
             self.remove_pipe(id);
         }
     }
