@@ -2,13 +2,31 @@
  * The path of a message, in one thread: sends a batch, receives it, again and again. For counting instructions:
  *   path ENDPOINT SIZE BATCHES
  */
+#define _GNU_SOURCE
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #define MUST(x) do { if (!(x)) { fprintf (stderr, "path: %s: %s\n", #x, zmq_strerror (zmq_errno ())); return 1; } } while (0)
+
+/* Callgrind makes a program some 40 times slower, and how often the library looks at the clock and the kernel depends on
+ * how fast it is. So time goes slower here, too, for whoever asks the C library for it, as ours does when it learns how
+ * fast the processor counts. */
+int clock_gettime (clockid_t which, struct timespec *at)
+{
+    int rc = (int) syscall (SYS_clock_gettime, which, at);
+    if (rc == 0 && which == CLOCK_MONOTONIC) {
+        long long slow = (at->tv_sec * 1000000000LL + at->tv_nsec) / 20;
+        at->tv_sec = slow / 1000000000;
+        at->tv_nsec = slow % 1000000000;
+    }
+    return rc;
+}
 
 int main (int argc, char **argv)
 {
