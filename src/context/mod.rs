@@ -240,15 +240,11 @@ impl Context {
     /// [`Error::Interrupted`] after a signal; call again.
     pub fn finish(&self) -> Result<()> {
         loop {
-            let ticket = self.empty.enter();
-            let result = if self.sockets.load(Ordering::SeqCst) == 0 {
-                self.empty.leave();
+            let sleeper = self.empty.enter();
+            if self.sockets.load(Ordering::SeqCst) == 0 {
                 break;
-            } else {
-                self.empty.sleep(ticket, None)
-            };
-            self.empty.leave();
-            result?;
+            }
+            sleeper.sleep(None)?;
         }
         let started = self.started.lock().take();
         started.iter().flat_map(|s| &s.threads).for_each(|t| t.stop());

@@ -75,8 +75,6 @@ pub struct Core {
     pub(super) receive_more: bool,
     /// Closed by the application; lives to send what is left.
     pub(super) closing: bool,
-    /// A thread waits on the set; others wait for it.
-    pub(super) led: bool,
     /// A thread of the application looks after the set; the I/O thread does not.
     attended: bool,
     /// The I/O thread ticks for this socket.
@@ -103,8 +101,6 @@ pub struct Core {
     pub(super) catching_up: Learnt,
     /// Empty lists for the mailbox.
     spare_mail: Mail,
-    /// The last wait was a long one.
-    pub(super) rested: bool,
     /// Keeps the pattern from being called while it is called.
     pumping: bool,
 }
@@ -142,7 +138,6 @@ impl Core {
             descriptor: None,
             receive_more: false,
             closing: false,
-            led: false,
             attended: false,
             watched: false,
             activity: 0,
@@ -159,7 +154,6 @@ impl Core {
             spin_out: Spin::new(),
             catching_up: Learnt::new(),
             spare_mail: Mail::default(),
-            rested: false,
             pumping: false,
         }
     }
@@ -614,7 +608,7 @@ impl Core {
         batching::flush_if_left(self)
     }
 
-    /// After a call: other threads that wait for the socket learn what changed.
+    /// Other threads that wait for the socket learn what changed. Whoever leaves the lock does this.
     #[inline]
     pub(super) fn tell_others(&mut self) {
         if std::mem::take(&mut self.changed) {

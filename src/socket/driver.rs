@@ -449,7 +449,7 @@ impl Core {
         if !self.is_attended() {
             return Tick::Done;
         }
-        if self.led || self.socket.signal.sleepers() > 0 {
+        if self.socket.signal.sleepers() > 0 {
             // A thread of the application waits on the set: nothing to do for us, but it will be
             // back soon if it was a moment ago.
             let activity = self.activity();

@@ -138,7 +138,6 @@ impl Core {
     pub(super) fn after_change(&mut self) {
         self.settle();
         self.ensure_watched();
-        self.tell_others();
     }
 
     fn binder(&self) -> Binder {

@@ -82,10 +82,8 @@ pub(super) fn forward(
     let result = forward_locked(&mut from, &mut to, most, &mut moved, &mut spent);
     from.receive_more = false;
     from.ensure_watched();
-    from.tell_others();
     to.after_send();
     to.ensure_watched();
-    to.tell_others();
     drop((from, to));
     drop(spent);
     moved.end = result?;

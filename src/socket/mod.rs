@@ -19,6 +19,7 @@ mod poll_set;
 pub mod proxy;
 mod spin;
 mod turn;
+mod waiting;
 mod zap;
 
 use crate::context::Context;
@@ -126,6 +127,7 @@ impl Drop for Guard {
         // in memory.
         let core = unsafe { self.core.as_mut() };
         core.leave();
+        core.tell_others();
         if core.pipes.may_have_inproc() {
             let lanes = core.set_lanes();
             self.place.lanes = lanes;

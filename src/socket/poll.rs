@@ -409,7 +409,6 @@ impl Socket {
 
     fn end_of_check(&'static self, mut core: Guard, ready: i16) -> Looked {
         core.ensure_watched();
-        core.tell_others();
         Looked {
             ready,
             set: core.pipes.set.as_ref().map(|set| set.as_raw_fd()),

@@ -32,34 +32,40 @@ impl Waited {
         self.changes.load(Ordering::Relaxed) >= wanted
     }
 
-    /// As `Socket::wait` without connections.
+    /// As `Waiter::wait` without connections.
     fn wait_on_futex(&self, wanted: usize) {
         loop {
-            let ticket = self.signal.enter();
-            let found = self.changed(wanted);
-            if !found {
-                self.signal.sleep(ticket, None).unwrap();
-            }
-            self.signal.leave();
-            if found {
+            let sleeper = self.signal.enter();
+            if self.changed(wanted) {
                 return;
             }
+            sleeper.sleep(None).unwrap();
         }
     }
 
-    /// As `Socket::wait` with connections: `kick` is in the epoll set.
-    fn wait_on_set(&self, kick: &EventFd, wanted: usize) {
+    /// As `Waiter::wait` with connections: `set` stands for the epoll set and the eventfd in it.
+    fn wait_on_set(&self, set: &EventFd, wanted: usize) {
+        let mut seat = None;
         loop {
-            self.signal.with_kick();
-            self.signal.enter();
-            let found = self.changed(wanted);
-            if !found {
-                kick.wait_for_edge();
+            let mut sleeper = self.signal.enter();
+            if seat.is_none() {
+                seat = self.signal.lead();
             }
-            self.signal.leave();
-            self.signal.without_kick();
-            if found {
+            if let Some(seat) = &seat {
+                sleeper.move_to_set(seat);
+            }
+            if self.changed(wanted) {
                 return;
+            }
+            if sleeper.is_told() {
+                continue;
+            }
+            match &seat {
+                Some(_) => {
+                    set.wait_until_readable();
+                    set.drain();
+                }
+                None => drop(sleeper.sleep(None).unwrap()),
             }
         }
     }
@@ -148,6 +154,44 @@ fn the_sleeper_on_the_set_is_kicked_beside_one_on_the_futex() {
         let follower = spawn(&waited, |w| w.wait_on_futex(1));
         waited.change();
         join([leader, follower]);
+    });
+}
+
+#[test]
+fn whoever_leaves_the_set_makes_room_for_another() {
+    check(3, || {
+        let waited = Waited::new();
+        let set = event_fd();
+        waited.signal.set_kick(Some(set.clone()));
+        // Its time is over, or its call fails, before or after it has the place on the set.
+        let leaver = spawn(&waited, |w| {
+            let sleeper = w.signal.enter();
+            let seat = w.signal.lead();
+            drop((sleeper, seat));
+        });
+        let of_waiter = set.clone();
+        let waiter = spawn(&waited, move |w| w.wait_on_set(&of_waiter, 1));
+        // What the kernel reports: nobody notifies.
+        waited.changes.fetch_add(1, Ordering::Relaxed);
+        set.signal();
+        join([leaver, waiter]);
+        assert_eq!(waited.signal.sleepers(), 0);
+    });
+}
+
+#[test]
+fn two_that_wait_on_the_set_both_see_what_one_of_them_takes() {
+    check(2, || {
+        let waited = Waited::new();
+        let set = event_fd();
+        waited.signal.set_kick(Some(set.clone()));
+        let waiters = [1, 2].map(|_| {
+            let set = set.clone();
+            spawn(&waited, move |w| w.wait_on_set(&set, 1))
+        });
+        waited.changes.fetch_add(1, Ordering::Relaxed);
+        set.signal();
+        join(waiters);
     });
 }
 

@@ -6,6 +6,10 @@
 //! threads on the futex, one thread on the socket's epoll set (woken through the set's eventfd),
 //! and threads in `zmq_poll`, which wait for many sockets at once and register an eventfd of
 //! their own. A program that waits for `ZMQ_FD` is served by [`Signal::notify_descriptor`].
+//!
+//! Whoever has the place on the set is a [`Leader`] until its whole call is over, also while it is
+//! awake, and those behind it rely on it. However the call ends, an error, a panic and the
+//! cancellation of the thread included, the place becomes free and the others are told.
 
 use crate::error::Result;
 use crate::sync::Mutex;
@@ -19,7 +23,9 @@ use std::time::Duration;
 pub struct Signal {
     epoch: AtomicU32,
     sleepers: AtomicU32,
-    /// Threads that sleep on the epoll set, for whom `kick` must be written.
+    /// A thread has the place on the epoll set.
+    led: AtomicBool,
+    /// It sleeps there, and `kick` must be written for it.
     kicks: AtomicU32,
     others: Mutex<Others>,
     observers: AtomicBool,
@@ -35,9 +41,60 @@ struct Others {
     observers: Vec<Arc<EventFd>>,
 }
 
-/// The state of the count when a waiter began to wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Ticket(u32);
+/// A thread that sleeps, or is about to, as long as this lives.
+pub struct Sleeper<'a> {
+    signal: &'a Signal,
+    /// The state of the count when it announced itself.
+    ticket: u32,
+    on_set: bool,
+}
+
+/// The thread whose place is on the epoll set. When it gives the place up, all others are told, so
+/// that one of them takes it.
+pub struct Leader<'a> {
+    signal: &'a Signal,
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        // Not a store: whoever asks for the place next must find this, not the last asker's word.
+        self.signal.led.swap(false, Ordering::SeqCst);
+        self.signal.notify();
+    }
+}
+
+impl Sleeper<'_> {
+    /// This one, who is the leader, will sleep on the set: notifications write to its eventfd.
+    pub fn move_to_set(&mut self, _seat: &Leader<'_>) {
+        self.on_set = true;
+        self.signal.kicks.fetch_add(1, Ordering::SeqCst);
+        // Whoever notifies moves the count first and then looks where we sleep, see `wake`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether a notification came since it announced itself, which may have found it not yet where
+    /// it is going to sleep.
+    pub fn is_told(&self) -> bool {
+        self.signal.epoch.load(Ordering::SeqCst) != self.ticket
+    }
+
+    /// Sleeps on the futex until notified.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted) after a signal.
+    pub fn sleep(&self, timeout: Option<Duration>) -> Result<Woken> {
+        futex::wait(&self.signal.epoch, self.ticket, timeout)
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.signal.leave();
+        if self.on_set {
+            self.signal.kicks.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
 
 impl Signal {
     /// A signal nobody waits for.
@@ -45,6 +102,7 @@ impl Signal {
         Signal {
             epoch: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
+            led: AtomicBool::new(false),
             kicks: AtomicU32::new(0),
             others: Mutex::new(Others { kick: None, descriptor: None, observers: Vec::new() }),
             observers: AtomicBool::new(false),
@@ -84,38 +142,30 @@ impl Signal {
         }
     }
 
-    /// Announces a sleeper. The caller must look for work once more before it sleeps, and call
-    /// [`Signal::leave`] afterwards.
-    pub fn enter(&self) -> Ticket {
+    /// Announces a sleeper. The caller must look for work once more before it sleeps.
+    #[must_use]
+    pub fn enter(&self) -> Sleeper<'_> {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let ticket = Ticket(self.epoch.load(Ordering::SeqCst));
+        let ticket = self.epoch.load(Ordering::SeqCst);
         // The look for work that follows must not be done before the announcement is visible.
         fence(Ordering::SeqCst);
-        ticket
+        Sleeper { signal: self, ticket, on_set: false }
     }
 
-    /// Takes the announcement back.
-    pub fn leave(&self) {
+    fn leave(&self) {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The place on the epoll set, if it is free. Whoever does not get it sleeps on the futex, and
+    /// must have announced that before it asks: then it is told when the place becomes free.
+    pub fn lead(&self) -> Option<Leader<'_>> {
+        if self.led.swap(true, Ordering::SeqCst) { None } else { Some(Leader { signal: self }) }
     }
 
     /// How many threads sleep, or are about to.
     #[inline]
     pub fn sleepers(&self) -> u32 {
         self.sleepers.load(Ordering::SeqCst)
-    }
-
-    /// Sleeps until notified after `ticket` was taken.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`](crate::error::Error::Interrupted) after a signal.
-    pub fn sleep(&self, ticket: Ticket, timeout: Option<Duration>) -> Result<Woken> {
-        futex::wait(&self.epoch, ticket.0, timeout)
-    }
-
-    /// Whether a notification came after `ticket` was taken.
-    pub fn moved(&self, ticket: Ticket) -> bool {
-        self.epoch.load(Ordering::SeqCst) != ticket.0
     }
 
     /// Tells every sleeper that something changed. Cheap if there is none.
@@ -131,6 +181,8 @@ impl Signal {
     #[cold]
     fn wake(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
+        // Before we look who sleeps where, see `move_to_set`.
+        fence(Ordering::SeqCst);
         futex::wake_all(&self.epoch);
         if self.kicks.load(Ordering::SeqCst) != 0 || self.observers.load(Ordering::SeqCst) {
             let others = self.others.lock();
@@ -148,23 +200,14 @@ impl Signal {
         self.others.lock().kick = kick;
     }
 
-    /// From now on (until [`Signal::without_kick`]) notifications write to the set's eventfd.
-    pub fn with_kick(&self) {
-        self.kicks.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// See [`Signal::with_kick`].
-    pub fn without_kick(&self) {
-        self.kicks.fetch_sub(1, Ordering::SeqCst);
-    }
-
     /// Registers an eventfd that is written at each notification. Counts as a sleeper.
-    pub fn observe(&self, observer: &Arc<EventFd>) -> Ticket {
+    pub fn observe(&self, observer: &Arc<EventFd>) {
         let mut others = self.others.lock();
         others.observers.push(observer.clone());
         self.observers.store(true, Ordering::SeqCst);
         drop(others);
-        self.enter()
+        // Until `unobserve`.
+        std::mem::forget(self.enter());
     }
 
     /// Takes the eventfd out again.

@@ -1,0 +1,359 @@
+//! Waiting until a socket has something to receive, or room to send.
+//!
+//! Events of the socket's set are taken under its lock and nowhere else, and who takes them tells the
+//! others. One of the threads that wait sleeps until the set has some ([`Leader`]); what it has to put
+//! in order when it stops waiting, for whatever reason, is what a [`Waiter`] does when it is dropped.
+
+use super::core::Core;
+use super::{Guard, Socket, spin};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::sync::signal::Leader;
+use crate::sys::poll::{PollFd, poll};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// A wait longer than this means little traffic: the I/O thread is told of its turn by a change of
+/// its set, not by ticking.
+const LONG_WAIT: Duration = Duration::from_millis(4);
+/// The longest that a message which could be copied waits instead.
+const CATCH_UP: Duration = Duration::from_millis(1);
+/// The same where the receiver has to wait for a processor.
+const CATCH_UP_IN_CROWD: Duration = Duration::from_millis(4);
+
+/// When a call must give up waiting.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    /// Milliseconds; negative: never, zero: at once.
+    milliseconds: i32,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    pub(super) fn new(milliseconds: i32) -> Deadline {
+        Deadline { milliseconds, at: None }
+    }
+
+    /// The time left; `None` for ever. The clock starts with the first call, so that calls that
+    /// need not wait do not read it.
+    fn left(&mut self) -> Result<Option<Duration>> {
+        let Ok(milliseconds) = u64::try_from(self.milliseconds) else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        let at = *self.at.get_or_insert(now + Duration::from_millis(milliseconds));
+        let left = at.saturating_duration_since(now);
+        if left.is_zero() { Err(Error::Again) } else { Ok(Some(left)) }
+    }
+}
+
+/// A call that waits for a socket. It puts in order what it leaves behind with its last look at the
+/// socket, or when it is dropped, by an error or a panic: then without the socket's lock.
+pub(super) struct Waiter {
+    socket: &'static Socket,
+    generation: u32,
+    /// Where it sleeps, if that is on the set.
+    seat: Option<Leader<'static>>,
+    /// The last sleep was a long one.
+    rested: bool,
+    /// There may be memory of the caller's in a queue, which has to be copied before the call ends.
+    lends: bool,
+    left: bool,
+}
+
+impl Waiter {
+    pub(super) fn new(core: &Core) -> Waiter {
+        let (socket, generation) = (core.socket, core.key.generation);
+        Waiter { socket, generation, seat: None, rested: false, lends: false, left: false }
+    }
+
+    /// The same for a call that has lent what it sends.
+    pub(super) fn of_lender(core: &Core) -> Waiter {
+        let mut waiter = Waiter::new(core);
+        waiter.lends = true;
+        waiter
+    }
+
+    /// Sleeps until something happens to the socket or the time is over.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`].
+    fn wait(&mut self, mut core: Guard, timeout: Option<Duration>) -> Result<Guard> {
+        core.attend();
+        let set = if core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
+        // As long as it sleeps, what is written to wake it must not go away.
+        let kick = core.kick.clone();
+        let mut sleeper = self.socket.signal.enter();
+        if set.is_some() && self.seat.is_none() {
+            self.seat = self.socket.signal.lead();
+        }
+        let set = set.filter(|_| self.seat.is_some());
+        if let (Some(_), Some(seat)) = (&set, &self.seat) {
+            sleeper.move_to_set(seat);
+        }
+        // Announced: from here on whoever stops the context, or leaves mail, wakes us.
+        if core.context.is_stopped() {
+            return Err(Error::Terminated);
+        }
+        if self.socket.has_mail() || sleeper.is_told() {
+            return Ok(core);
+        }
+        drop(core);
+        let began = Instant::now();
+        let slept = match &set {
+            // The events stay in the set until we have the lock.
+            Some(set) => poll(&mut [readable(set.as_raw_fd())], timeout).map(drop),
+            None => sleeper.sleep(timeout).map(drop),
+        };
+        self.rested = began.elapsed() > LONG_WAIT;
+        drop((sleeper, kick));
+        slept?;
+        let mut core = self.socket.enter_again(self.generation)?;
+        if set.is_some() {
+            core.poll_set();
+        }
+        Ok(core)
+    }
+
+    /// Puts in order what it leaves behind, at the end of the call.
+    fn leave(&mut self, core: &mut Core) {
+        self.left = true;
+        if self.lends {
+            core.pipes.own_lent();
+            core.pump();
+        }
+        if self.rested && !core.closing && !core.watched && !core.pipes.is_dirty() {
+            // Little traffic: no ticking, the I/O thread wakes up for the next message, or we
+            // come back first and take the set again.
+            core.unattend();
+        }
+        core.ensure_watched();
+        // Whoever waits behind us takes our place, or what we left.
+        core.changed |= self.socket.signal.sleepers() > 0;
+        if let Some(seat) = self.seat.take() {
+            // Tells them as well.
+            core.changed = false;
+            drop(seat);
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if self.left {
+            return;
+        }
+        // The socket may be closed, and linger.
+        if let Some(mut core) = self.socket.lock_for_reactor(self.generation) {
+            self.leave(&mut core);
+            self.socket.finish_if_done(core);
+        }
+    }
+}
+
+fn readable(fd: i32) -> PollFd {
+    PollFd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+impl Socket {
+    /// A long message of the caller's would have to be copied, because the kernel takes no more for
+    /// now: waits for a moment until it does, unless such waits have been in vain lately. Copies
+    /// are also what makes a queue so large that none of it is in the cache when its turn comes.
+    pub(super) fn let_kernel_catch_up(&'static self, mut core: Guard) -> Result<Guard> {
+        if core.pattern.drops()
+            || !core.pipes.only_connection_is_blocked()
+            || !core.catching_up.pays()
+        {
+            return Ok(core);
+        }
+        let mut waiter = Waiter::new(&core);
+        let mut result = self.catch_up(core, &mut waiter);
+        if let Ok(core) = &mut result {
+            waiter.leave(core);
+        }
+        result
+    }
+
+    /// After a long message of the caller's, which was just sent: what the kernel has not taken of it
+    /// is copied, if waiting for the kernel does not help.
+    pub(super) fn after_lending(&'static self, core: Guard) {
+        let mut waiter = Waiter::of_lender(&core);
+        // The message is sent, whatever else happens.
+        let _ = self.hand_over_lent(core, &mut waiter);
+    }
+
+    fn hand_over_lent(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<()> {
+        core.lending(Core::after_send);
+        if core.pipes.only_connection_is_lent() && core.catching_up.pays() {
+            drop(self.catch_up(core, waiter)?);
+        }
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken all that the only connection has for it, but not for long.
+    fn catch_up(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<Guard> {
+        let patience = if spin::is_crowded() { CATCH_UP_IN_CROWD } else { CATCH_UP };
+        let until = Instant::now() + patience;
+        let mut looking = core.spin_out.begin(false);
+        while core.pipes.only_connection_is_blocked() {
+            core.ensure_watched();
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            if looking.is_some() {
+                core = self.look_for_room(core, &mut looking, Core::flush_lent)?;
+                continue;
+            }
+            core = match waiter.wait(core, Some(left)) {
+                // That the wait was interrupted is nothing to the caller, who need not wait.
+                Err(Error::Interrupted) => self.enter_again(waiter.generation)?,
+                other => other?,
+            };
+            core.flush_lent();
+            looking = core.spin_out.begin(false);
+        }
+        let caught_up = !core.pipes.only_connection_is_blocked();
+        core.catching_up.learn(caught_up);
+        if !caught_up {
+            // We do not look after the rest, so the I/O thread has to.
+            core.unattend();
+        }
+        Ok(core)
+    }
+
+    /// One look of a caller that waits for the kernel to take more of what its only connection has
+    /// for it. A piece that it took begins another wait; in vain for too long, `looking` ends.
+    fn look_for_room(
+        &'static self,
+        core: Guard,
+        looking: &mut Option<spin::Looking>,
+        flush: fn(&mut Core),
+    ) -> Result<Guard> {
+        let Some(look) = looking else { return Ok(core) };
+        let generation = core.key.generation;
+        drop(core);
+        let go_on = look.pause();
+        let mut core = self.enter_again(generation)?;
+        let before = core.pipes.only_connection_owes();
+        core.pipes.expect_room_on_only_connection();
+        flush(&mut core);
+        if core.pipes.only_connection_owes() < before {
+            core.spin_out.end(look, true, false);
+            *looking = core.spin_out.begin(false);
+        } else if !go_on {
+            core.spin_out.end(look, false, false);
+            *looking = None;
+        }
+        Ok(core)
+    }
+
+    /// Sends one part of a message when there is room for it.
+    #[cold]
+    pub(super) fn send_waiting(
+        &'static self,
+        core: Guard,
+        msg: &mut Msg,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let mut waiter = Waiter::new(&core);
+        self.send_when_ready(core, &mut waiter, msg, deadline)
+    }
+
+    fn send_when_ready(
+        &'static self,
+        mut core: Guard,
+        waiter: &mut Waiter,
+        msg: &mut Msg,
+        mut deadline: Deadline,
+    ) -> Result<()> {
+        let begin = |core: &mut Core| {
+            if core.pipes.connections() == 1 { core.spin_out.begin(false) } else { None }
+        };
+        let mut looking = begin(&mut core);
+        loop {
+            core.ensure_watched();
+            let left = deadline.left()?;
+            if looking.is_some() {
+                core = self.look_for_room(core, &mut looking, Core::flush_on_look)?;
+            } else {
+                core = waiter.wait(core, left)?;
+                core.flush_on_look();
+                looking = begin(&mut core);
+            }
+            core.process_mail();
+            core.pump();
+            match core.send_now(msg) {
+                Ok(()) => {
+                    core.after_send();
+                    waiter.leave(&mut core);
+                    return Ok(());
+                }
+                Err(Error::Again) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Receives one part of a message when there is one.
+    #[cold]
+    pub(super) fn receive_waiting(
+        &'static self,
+        core: Guard,
+        deadline: Deadline,
+        with_metadata: bool,
+    ) -> Result<Msg> {
+        let mut waiter = Waiter::new(&core);
+        self.receive_when_ready(core, &mut waiter, deadline, with_metadata)
+    }
+
+    fn receive_when_ready(
+        &'static self,
+        mut core: Guard,
+        waiter: &mut Waiter,
+        mut deadline: Deadline,
+        with_metadata: bool,
+    ) -> Result<Msg> {
+        // Whether news can only come from other threads of the process.
+        let local = core.pipes.connections() == 0;
+        let mut looking = core.spin.begin(local);
+        loop {
+            let left = deadline.left()?;
+            let mut give_up = false;
+            if let Some(look) = &mut looking {
+                drop(core);
+                give_up = !look.wait(|| self.has_mail());
+                core = self.enter_again(waiter.generation)?;
+            } else {
+                core = waiter.wait(core, left)?;
+            }
+            // Others had the lock meanwhile, so sleeping before another look would miss what they
+            // left for us.
+            let long_reads = core.pipes.long_reads();
+            match core.receive(true, with_metadata) {
+                Ok(msg) => {
+                    if let Some(look) = &looking {
+                        let more = local && core.pipes.has_more();
+                        core.spin.end(look, true, more);
+                    }
+                    core.receive_more = msg.more();
+                    waiter.leave(&mut core);
+                    return Ok(msg);
+                }
+                Err(Error::Again) if core.pipes.long_reads() != long_reads => {
+                    // A piece of a long body: the next one is another wait.
+                    if let Some(look) = &looking {
+                        core.spin.end(look, true, false);
+                    }
+                    looking = core.spin.begin(local);
+                    continue;
+                }
+                Err(Error::Again) => {}
+                Err(error) => return Err(error),
+            }
+            if give_up && let Some(look) = looking.take() {
+                core.spin.end(&look, false, false);
+            }
+        }
+    }
+}
