@@ -43,11 +43,14 @@ pub unsafe extern "C" fn zmq_poll(
                 Source::Socket(unsafe { Socket::from_handle(item.socket)? })
             };
         }
-        let found = poll::wait(list, timeout)?;
+        let found = poll::wait(list, timeout);
+        // Also if the wait was cut short: there are programs, those of the guide among them, that
+        // look at `revents` whatever the result. What a signal or the end of the context interrupts
+        // had found nothing.
         for (item, entry) in items.iter_mut().zip(list.iter()) {
             item.revents = entry.ready as c_short;
         }
-        Ok(c_int::try_from(found).unwrap_or(c_int::MAX))
+        Ok(c_int::try_from(found?).unwrap_or(c_int::MAX))
     })
 }
 

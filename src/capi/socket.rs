@@ -295,21 +295,40 @@ unsafe extern "C" fn msg_send_anyhow(msg: *mut zmq_msg_t, s: *mut c_void, flags:
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
         let length = msg.len();
-        socket.send(msg, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
-        Ok(size(length))
+        let more = flags & SNDMORE != 0;
+        match socket.send(msg, more, flags & DONTWAIT != 0) {
+            Ok(()) => Ok(size(length)),
+            Err(error) => {
+                // The message stays with the caller, as the part it was to be.
+                if error != Error::Terminated && error != Error::NotSocket {
+                    msg.set_more(more);
+                }
+                Err(error)
+            }
+        }
     })
 }
 
-/// Receives a part of a message. What `msg` held is freed. Returns the number of bytes
+/// Receives a part of a message. What `msg` held is freed, also if nothing came; only a socket that
+/// cannot receive now (`ENOTSUP`, `EFSM`, `ENOTSOCK`) leaves it. Returns the number of bytes
 /// (zmq_msg_recv(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
     guard(|| {
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
-        socket.receive_msg(msg, flags & DONTWAIT != 0)?;
-        msg.unpin();
-        Ok(size(msg.len()))
+        match socket.receive_msg(msg, flags & DONTWAIT != 0) {
+            Ok(()) => {
+                msg.unpin();
+                Ok(size(msg.len()))
+            }
+            Err(error) => {
+                if matches!(error, Error::Again | Error::Interrupted | Error::Terminated) {
+                    *msg = Msg::new();
+                }
+                Err(error)
+            }
+        }
     })
 }
 
