@@ -186,8 +186,19 @@ GROUP (ipc_filters)
 
 /* ---- sizes -------------------------------------------------------------------------------------------------------- */
 
+static void encrypt (void *server, void *client)
+{
+    char public_key[41], secret_key[41];
+    OK (zmq_curve_keypair (public_key, secret_key));
+    set_int (server, ZMQ_CURVE_SERVER, 1);
+    OK (zmq_setsockopt (server, ZMQ_CURVE_SECRETKEY, secret_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_SERVERKEY, public_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_PUBLICKEY, public_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_SECRETKEY, secret_key, 41));
+}
+
 /* Each part for itself, on every transport with a wire. */
-static void check_size_limit (const char *transport, int64_t limit)
+static void check_size_limit (const char *transport, int64_t limit, int curve)
 {
     void *ctx = ctx_new ();
     char ep[EP_SIZE], *body = calloc (1, 20001);
@@ -196,6 +207,9 @@ static void check_size_limit (const char *transport, int64_t limit)
     OK (zmq_ctx_set (ctx, ZMQ_MAX_MSGSZ, 10));
     void *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
     OK (zmq_setsockopt (in, ZMQ_MAXMSGSIZE, &limit, sizeof limit));
+    set_int (in, ZMQ_RCVTIMEO, 5000);
+    if (curve)
+        encrypt (in, out);
     bind_any (in, transport, ep);
     OK (zmq_connect (out, ep));
     IS (zmq_send (out, body, (size_t) fits, ZMQ_SNDMORE), fits);
@@ -218,8 +232,18 @@ GROUP (max_message_size_at_its_edge)
     /* Libzmq holds the commands of the handshake to the limit, too: not much less than 100 works. */
     static const int64_t limits[] = {100, 255, 256, 8192, 20000};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        check_size_limit ("tcp", limits[i]);
-        check_size_limit ("ipc", limits[i]);
+        check_size_limit ("tcp", limits[i], 0);
+        check_size_limit ("ipc", limits[i], 0);
+    }
+}
+
+/* The message counts, not what encryption makes of it. */
+GROUP (max_message_size_of_encrypted_messages)
+{
+    static const int64_t limits[] = {1000, 20000};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        check_size_limit ("tcp", limits[i], 1);
+        check_size_limit ("ipc", limits[i], 1);
     }
 }
 
@@ -504,5 +528,5 @@ GROUP (properties_of_connections)
 
 MAIN (ENTRY (later_security_is_for_later_binds), ENTRY (later_names_are_for_later_connects),
       ENTRY (later_limits_are_for_later_binds), ENTRY (tcp_accept_filter), ENTRY (ipc_filters),
-      ENTRY (max_message_size_at_its_edge), ENTRY (handshake_interval), ENTRY (connect_timeout),
+      ENTRY (max_message_size_at_its_edge), ENTRY (max_message_size_of_encrypted_messages), ENTRY (handshake_interval), ENTRY (connect_timeout),
       ENTRY (affinity), ENTRY (thread_options), ENTRY (properties_of_connections), ENTRY (properties_after_plain_receives))

@@ -142,6 +142,9 @@ pub struct Rx {
     pace: Pace,
     /// An error of the kernel's that is still to be told.
     error: Option<Error>,
+    /// ZMQ_MAXMSGSIZE where frames are encrypted: what is inside counts, and `max_size` only keeps
+    /// larger ones from being received.
+    longest_inside: u64,
     /// Why decrypting failed.
     failure: Option<HandshakeError>,
     /// Whole messages in `frames`.
@@ -157,6 +160,7 @@ impl Rx {
             framing,
             raw,
             max_size,
+            longest_inside: max_size,
             buffer: None,
             at: 0,
             ahead: Ahead::default(),
@@ -180,6 +184,7 @@ impl Rx {
     /// From now on frames are encrypted.
     pub fn decrypt(&mut self, decoder: Box<dyn Decoder>) {
         self.decoder = Some(decoder);
+        self.longest_inside = self.max_size;
         self.max_size = self.max_size.saturating_add(ENVELOPE);
     }
 
@@ -455,6 +460,9 @@ impl Rx {
         };
         // The flags outside are not authentic and say nothing.
         match decoder.decode(frame) {
+            Ok((_, place)) if place.len() as u64 > self.longest_inside => {
+                Err(Error::MessageTooLong)
+            }
             Ok((flags, place)) => Ok((flags, start + place.start..start + place.end)),
             Err(error) => {
                 self.failure = Some(error);

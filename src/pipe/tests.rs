@@ -140,8 +140,8 @@ impl Conversation {
         match random.below(5) {
             0 => self.add(Flags::COMMAND, b"\x05PING"),
             1 => self.add(Flags::COMMAND, b"\x04PING"),
-            2 => self.add(Flags::MORE, &vec![1; LONGEST + 100]),
-            3 => self.add(Flags::NONE, &vec![1; LONGEST + 100]),
+            2 => self.add(Flags::MORE, &vec![1; LONGEST + 1]),
+            3 => self.add(Flags::NONE, &vec![1; LONGEST + 1]),
             _ if self.encrypted => self.bytes.extend_from_slice(b"\0\x02\x08x"),
             _ => self.bytes.push(8),
         }

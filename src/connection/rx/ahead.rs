@@ -313,6 +313,9 @@ impl Rx {
             self.failure = Some(error);
             Error::Protocol
         })?;
+        if place.len() as u64 > self.longest_inside {
+            return Err(Error::MessageTooLong);
+        }
         msg.narrow(place);
         Ok((msg, inner))
     }
