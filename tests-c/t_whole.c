@@ -1,6 +1,7 @@
 /*
  * Messages of several parts arrive whole or not at all, and the parts of two never become one: whatever else is wrong
- * with what a peer sends, and whenever it leaves.
+ * with what a peer sends, and whenever it leaves. And a peer that leaves and comes back is heard in the order in which
+ * it spoke.
  */
 #include "common.h"
 
@@ -219,5 +220,66 @@ GROUP (xpub_keeps_messages_apart)
     zmq_ctx_term (ctx);
 }
 
+/* `count` messages of two parts: "I", and a number that begins with `from`. */
+static void numbers (int fd, int from, int count)
+{
+    static char bytes[9 * 400];
+    CHECK (count <= 400);
+    for (int i = 0; i < count; i++) {
+        char number[5];
+        snprintf (number, sizeof number, "%04d", (from + i) % 10000);
+        memcpy (bytes + 9 * i, "\1\1I\0\4", 5);
+        memcpy (bytes + 9 * i + 5, number, 4);
+    }
+    CHECK (raw_write (fd, bytes, (size_t) (9 * count)));
+}
+
+/* A peer that was cut off and came back: what it sent before comes before what it sends now, although the program has
+ * not yet read it, or not even the library. */
+static void cut_off (int count, int hwm)
+{
+    for (int k = 0; k < KINDS; k++) {
+        char ep[EP_SIZE], want[32];
+        void *ctx = ctx_new (), *s = sock (ctx, kinds[k].type);
+        set_int (s, ZMQ_RCVTIMEO, 5000);
+        if (hwm)
+            set_int (s, ZMQ_RCVHWM, hwm);
+        if (kinds[k].type == ZMQ_SUB)
+            OK (zmq_setsockopt (s, ZMQ_SUBSCRIBE, "", 0));
+        bind_any (s, "tcp", ep);
+        int fd = -1, next = 0;
+        for (int life = 0; life < 4; life++) {
+            if (fd >= 0)
+                close (fd);
+            fd = peer (ep, kinds[k].peer);
+            numbers (fd, life * count, count);
+            /* Something of each before the next. */
+            for (int i = 0; i < 3; i++, next++) {
+                snprintf (want, sizeof want, "I|%04d", next);
+                expect (s, kinds[k].type, want);
+            }
+        }
+        for (; next < 4 * count; next++) {
+            snprintf (want, sizeof want, "I|%04d", next);
+            expect (s, kinds[k].type, want);
+        }
+        close (fd);
+        zmq_close (s);
+        zmq_ctx_term (ctx);
+    }
+}
+
+GROUP (a_peer_comes_back)
+{
+    cut_off (20, 0);
+}
+
+GROUP (a_peer_with_much_unread_comes_back)
+{
+    cut_off (400, 0);
+    cut_off (400, 5);
+}
+
 MAIN (ENTRY (a_later_part_is_too_large), ENTRY (a_command_between_the_parts), ENTRY (the_peer_leaves_within_a_message),
-      ENTRY (conflate_keeps_the_last_part), ENTRY (conflate_sends_the_last_part), ENTRY (xpub_keeps_messages_apart))
+      ENTRY (conflate_keeps_the_last_part), ENTRY (conflate_sends_the_last_part), ENTRY (xpub_keeps_messages_apart),
+      ENTRY (a_peer_comes_back), ENTRY (a_peer_with_much_unread_comes_back))

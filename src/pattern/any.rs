@@ -126,6 +126,10 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.detach(pipes, id));
     }
 
+    fn hung_up(&mut self, id: PipeId) {
+        each!(self, pattern => pattern.hung_up(id));
+    }
+
     #[inline]
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         each!(self, pattern => pattern.read_activated(pipes, id));

@@ -7,11 +7,16 @@ use super::{Part, PipeId, PipeSet};
 use crate::msg::{Msg, Sink};
 use std::collections::VecDeque;
 
-/// Takes one message from each readable pipe in turn. Whoever has read a part of a message gets the
+/// Takes one message from each readable pipe in turn, but those whose peer has hung up are read to
+/// their end first: a peer that comes back is another pipe, and what it sends follows what it sent.
+/// Whoever has read a part of a message gets the
 /// rest of that one next, whatever happens to its pipe: pipes show whole messages only.
 #[derive(Debug, Default)]
 pub(crate) struct FairQueue {
     pipes: Ring,
+    /// Pipes whose peer has hung up, and which may have something yet: the first one has the turn
+    /// until it is empty.
+    last_words: VecDeque<PipeId>,
     /// In the middle of a message from the current pipe, or one that is gone.
     more: bool,
     /// The rest of it, if its pipe is gone.
@@ -47,6 +52,49 @@ impl FairQueue {
         debug_assert!(!torn, "the rest of a message is gone");
         self.more &= !torn;
         self.pipes.remove(id);
+        self.has_said_all(id);
+    }
+
+    /// The peer of a pipe will send no more: it is read to its end before others.
+    pub(crate) fn hung_up(&mut self, id: PipeId) {
+        if self.last_words.contains(&id) {
+            return;
+        }
+        self.last_words.push_back(id);
+        if !self.more {
+            self.turn_to_last_words();
+        }
+    }
+
+    /// There is nothing on the pipe, which is what ends its precedence if it had any.
+    fn has_said_all(&mut self, id: PipeId) {
+        if !self.last_words.is_empty() {
+            self.last_words.retain(|&other| other != id);
+            if !self.more {
+                self.turn_to_last_words();
+            }
+        }
+    }
+
+    /// The turn goes to the first of those that have hung up. False if there is none with something
+    /// to read.
+    #[cold]
+    fn turn_to_last_words(&mut self) -> bool {
+        self.last_words.front().is_some_and(|&id| self.pipes.turn_to(id))
+    }
+
+    /// A message was read to its end.
+    #[inline(always)]
+    fn pass_turn(&mut self) {
+        if self.last_words.is_empty() || !self.turn_to_last_words() {
+            self.pipes.advance();
+        }
+    }
+
+    /// The pipe whose turn it is turned out to be empty.
+    fn pass_over(&mut self, id: PipeId) {
+        self.pipes.deactivate_current();
+        self.has_said_all(id);
     }
 
     pub(crate) fn activate(&mut self, id: PipeId) {
@@ -81,6 +129,9 @@ impl FairQueue {
     fn next_of_rest(&mut self) -> Option<Msg> {
         let part = self.rest.pop_front()?;
         self.more = part.more();
+        if !self.more {
+            self.turn_to_last_words();
+        }
         Some(part)
     }
 
@@ -94,13 +145,13 @@ impl FairQueue {
             if let Some(msg) = pipes.read(id) {
                 self.note(id, msg.more());
                 if !self.more {
-                    self.pipes.advance();
+                    self.pass_turn();
                 }
                 return Some((id, msg));
             }
             debug_assert!(!self.more, "the rest of a message is gone");
             self.more = false;
-            self.pipes.deactivate_current();
+            self.pass_over(id);
         }
         None
     }
@@ -122,7 +173,7 @@ impl FairQueue {
             if let Some(next) = self.pipes.next_of_many() {
                 pipes.expect_reads(next);
             }
-            self.pipes.advance();
+            self.pass_turn();
         }
         Some(part)
     }
@@ -169,7 +220,7 @@ impl FairQueue {
         debug_assert!(msg.is_some(), "the rest of a message is gone");
         self.note(id, msg.as_ref().is_some_and(Msg::more));
         if !self.more {
-            self.pipes.advance();
+            self.pass_turn();
         }
         msg
     }
@@ -184,7 +235,7 @@ impl FairQueue {
             if pipes.check_read(id) {
                 return true;
             }
-            self.pipes.deactivate_current();
+            self.pass_over(id);
         }
         false
     }

@@ -172,6 +172,12 @@ pub trait Pattern {
     }
     /// The pipe is gone: forget it. It must not be used any more, not even in this call.
     fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// The peer of a pipe will send no more. What came from it should be read before what others
+    /// send: it may be one of them by now.
+    #[inline]
+    fn hung_up(&mut self, id: PipeId) {
+        let _ = id;
+    }
     /// There is something to read on a pipe that was empty.
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
     /// There is room in a pipe that was full.

@@ -29,6 +29,10 @@ impl Pattern for Pull {
         self.queue.detach(id);
     }
 
+    fn hung_up(&mut self, id: PipeId) {
+        self.queue.hung_up(id);
+    }
+
     #[inline]
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);

@@ -83,6 +83,13 @@ impl Ring {
         if self.ready == 1 { self.current() } else { None }
     }
 
+    /// Gives the turn to this pipe. False if it is not ready.
+    pub(crate) fn turn_to(&mut self, id: PipeId) -> bool {
+        let at = self.index_of(id).filter(|&at| at < self.ready);
+        self.cursor = at.unwrap_or(self.cursor);
+        at.is_some()
+    }
+
     /// Passes the turn on.
     #[inline]
     pub(crate) fn advance(&mut self) {

@@ -84,6 +84,10 @@ impl Pattern for Stream {
         self.routing.remove(id);
     }
 
+    fn hung_up(&mut self, id: PipeId) {
+        self.incoming.queue.hung_up(id);
+    }
+
     #[inline]
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.incoming.queue.activate(id);

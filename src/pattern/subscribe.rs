@@ -125,6 +125,10 @@ impl Pattern for Sub {
         self.inner.detach(pipes, id);
     }
 
+    fn hung_up(&mut self, id: PipeId) {
+        self.inner.hung_up(id);
+    }
+
     #[inline]
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.inner.read_activated(pipes, id);

@@ -35,6 +35,8 @@ pub enum PipeEvent {
     Connected(PipeId),
     /// There is something to read on a pipe the pattern found empty.
     Readable(PipeId),
+    /// The peer will send no more; there may be something of it yet.
+    HungUp(PipeId),
     /// There is room in a pipe the pattern found full.
     Writable(PipeId),
     /// The connection died; the pipe is still there.
@@ -43,6 +45,21 @@ pub enum PipeEvent {
     Pinged(PipeId),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
+}
+
+impl PipeEvent {
+    /// What it happened to.
+    fn pipe(self) -> PipeId {
+        match self {
+            PipeEvent::Connected(id)
+            | PipeEvent::Readable(id)
+            | PipeEvent::HungUp(id)
+            | PipeEvent::Writable(id)
+            | PipeEvent::Lost(id, _)
+            | PipeEvent::Pinged(id)
+            | PipeEvent::Finished(id) => id,
+        }
+    }
 }
 
 enum Kind {
@@ -323,11 +340,7 @@ impl PipeTable {
                 *count -= 1;
             }
         }
-        self.events.retain(|e| {
-            !matches!(e, PipeEvent::Connected(i) | PipeEvent::Readable(i) | PipeEvent::Writable(i)
-            | PipeEvent::Lost(i, _) | PipeEvent::Pinged(i) | PipeEvent::Finished(i)
-            if *i == id)
-        });
+        self.events.retain(|event| event.pipe() != id);
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();
@@ -382,8 +395,11 @@ impl PipeTable {
         pipe.parts.clear();
         if !unread {
             self.events.push_back(PipeEvent::Finished(id));
-        } else if std::mem::take(&mut pipe.wants_read) {
-            self.events.push_back(PipeEvent::Readable(id));
+        } else {
+            if std::mem::take(&mut pipe.wants_read) {
+                self.events.push_back(PipeEvent::Readable(id));
+            }
+            self.events.push_back(PipeEvent::HungUp(id));
         }
     }
 
@@ -632,6 +648,7 @@ impl PipeTable {
         let hang_up = events & (epoll::PEER_CLOSED | epoll::FAILED) != 0;
         self.expect_bytes(id, hang_up);
         if hang_up {
+            self.events.push_back(PipeEvent::HungUp(id));
             self.gather(id);
         }
     }

@@ -307,6 +307,11 @@ impl Core {
                         self.pattern.read_activated(&mut self.pipes, id);
                     }
                 }
+                PipeEvent::HungUp(id) => {
+                    if self.is_attached(id) {
+                        self.pattern.hung_up(id);
+                    }
+                }
                 PipeEvent::Writable(id) => {
                     if self.is_attached(id) {
                         self.pattern.write_activated(&mut self.pipes, id);

@@ -308,6 +308,9 @@ impl Core {
             self.retry_if_connected(endpoint);
             return;
         }
+        // It may be a peer that was here a moment ago, and what it sent then comes first: that it has
+        // hung up is seen before it is here again.
+        self.poll_set();
         let (id, new) = self.pipe_for(endpoint);
         let serial = self.next_serial();
         connection.serial = serial;

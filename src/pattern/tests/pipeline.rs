@@ -118,6 +118,33 @@ fn pull_takes_turns() {
 }
 
 #[test]
+fn pull_reads_who_has_hung_up_to_the_end_first() {
+    let (mut pull, mut mock) = pull_from(3);
+    for round in [b"1", b"2", b"3"] {
+        for id in 0..3 {
+            mock.arrive(&mut pull, id, &[format!("p{id}").as_bytes(), round]);
+        }
+    }
+    // In the middle of a message that one comes first.
+    assert!(pull.recv(&mut mock).unwrap().more());
+    pull.hung_up(2);
+    pull.hung_up(1);
+    pull.hung_up(2);
+    assert_eq!(pull.reading(), Some(0));
+    let parts = (0..7).map(|_| String::from_utf8(pull.recv(&mut mock).unwrap().data().to_vec()));
+    assert_eq!(parts.map(Result::unwrap).collect::<Vec<_>>().concat(), "1p21p22p23");
+    mock.detach(&mut pull, 2);
+    assert_eq!(recv_all(&mut pull, &mut mock), ["p1|1", "p1|2", "p1|3", "p0|2", "p0|3"]);
+    // One that is empty has no precedence any more, whoever has its number.
+    mock.arrive(&mut pull, 0, &[b"a"]);
+    mock.arrive(&mut pull, 1, &[b"b"]);
+    mock.arrive(&mut pull, 0, &[b"c"]);
+    mock.arrive(&mut pull, 1, &[b"d"]);
+    let got = recv_all(&mut pull, &mut mock);
+    assert!(got == ["a", "b", "c", "d"] || got == ["b", "a", "d", "c"], "{got:?}");
+}
+
+#[test]
 fn pull_reads_a_message_to_its_end() {
     let (mut pull, mut mock) = pull_from(2);
     mock.arrive(&mut pull, 0, &[b"a", b"b"]);
