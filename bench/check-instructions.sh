@@ -2,7 +2,7 @@
 # The path of a message has not become longer: instructions per message against bench/limits.txt.
 #   check-instructions.sh PREFIX     PREFIX holds our library as `make install` puts it there
 # Instructions, unlike time, hardly depend on the machine and what else it does: a busy one makes the library flush more
-# often, which adds to the path and never takes from it. So of up to three runs the least counts. Last line:
+# often, which adds to the path and never takes from it. So of up to six runs the least counts. Last line:
 # `N passed, N failed`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +23,7 @@ cd "$scratch"
 while read -r endpoint function limit _; do
     [[ "$endpoint" == \#* || -z "$endpoint" ]] && continue
     each=0
-    for _ in 1 2 3; do
+    for _ in 1 2 3 4 5 6; do
         rm -f count.*
         if ! LD_LIBRARY_PATH=$prefix/lib timeout 60 valgrind --quiet --tool=callgrind --toggle-collect="$function" \
             --callgrind-out-file=count.%p ./path "$endpoint" 64 "$batches" 2>said; then

@@ -477,7 +477,7 @@ mod tests {
             None
         };
         // It ends when that has been read.
-        assert_eq!(found(sent_and_gone), [met, readable, readable]);
+        assert_eq!(found(sent_and_gone), [met, readable, readable, PipeEvent::HungUp(0)]);
     }
 
     #[test]

@@ -614,11 +614,18 @@ impl Core {
     }
 
     /// Other threads that wait for the socket learn what changed. Whoever leaves the lock does this.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tell_others(&mut self) {
-        if std::mem::take(&mut self.changed) {
-            self.socket.signal.notify();
+        if self.changed {
+            self.tell_of_changes();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_of_changes(&mut self) {
+        self.changed = false;
+        self.socket.signal.notify();
     }
 
     /// Closed, and nothing left to send.
