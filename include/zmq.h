@@ -590,7 +590,8 @@ ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
 ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
 
 /*
- Receives a part of a message. What `msg` held is freed. Returns the number of bytes
+ Receives a part of a message. What `msg` held is freed, also if nothing came; only a socket that
+ cannot receive now (`ENOTSUP`, `EFSM`, `ENOTSOCK`) leaves it. Returns the number of bytes
  (zmq_msg_recv(3)).
  */
 ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *s, int flags);

@@ -79,6 +79,12 @@ pub trait PipeSet {
     /// Whether a frame may be written: below the high-water mark, or in the middle of a message.
     /// When false the pattern gets [`Pattern::write_activated`] once there is room again.
     fn check_write(&mut self, id: PipeId) -> bool;
+    /// Whether the peer is gone for good: the pipe never takes anything again, although what came of
+    /// it may still be read.
+    fn is_gone(&self, id: PipeId) -> bool {
+        let _ = id;
+        false
+    }
     /// Writes a frame; its MORE flag says whether the message goes on. The parts of a message
     /// become visible to the reader with the last one. Only after `check_write` said true.
     /// A pipe whose reader is gone swallows the frame. `msg` is empty afterwards.

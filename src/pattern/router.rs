@@ -171,8 +171,8 @@ impl Router {
         if msg.more() {
             self.out.to = match self.routing.find(msg.data()) {
                 Some(pipe) if pipes.check_write(pipe) => Some(pipe),
-                Some(_) if self.mandatory => return Err(Error::Again),
-                None if self.mandatory => return Err(Error::HostUnreachable),
+                Some(pipe) if self.mandatory && !pipes.is_gone(pipe) => return Err(Error::Again),
+                _ if self.mandatory => return Err(Error::HostUnreachable),
                 _ => None,
             };
             self.out.in_message = true;

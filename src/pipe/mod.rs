@@ -403,6 +403,41 @@ impl PipeTable {
         }
     }
 
+    /// The pipe ends when what has come before has been read, which is whatever the kernel has, too, up to
+    /// the receive high-water mark. What there is to send is another pipe's from now on, which the
+    /// pattern does not know. `None`, and nothing has happened, if there is nothing to read.
+    pub fn divide(&mut self, id: PipeId) -> Option<PipeId> {
+        self.gather(id);
+        self.disarm_fan();
+        let pipe = self.get(id).filter(|pipe| !pipe.lingering)?;
+        if !pipe.wire()?.holds_data() {
+            return None;
+        }
+        let was_dirty = self.clean(id);
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return None };
+        let Kind::Wire(wire) = &mut pipe.kind else { return None };
+        let mut sender =
+            Pipe::new(Kind::Wire(Box::new(wire.divide(&mut self.pool))), pipe.endpoint);
+        if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
+            *count -= 1;
+        }
+        pipe.endpoint = NO_ENDPOINT;
+        sender.wants_read = false;
+        sender.grown = std::mem::take(&mut pipe.grown);
+        let grown = sender.grown;
+        self.end(id);
+        let sender = self.insert(sender);
+        if grown {
+            self.grown.push(sender);
+        }
+        if was_dirty {
+            self.mark_dirty(sender);
+        }
+        // What the set says of the connection is about that one.
+        self.rearm(sender);
+        Some(sender)
+    }
+
     /// Takes the pipe away from the pattern, and says what it must live on for. Unless `patient`,
     /// the peer need not have got what the kernel has taken.
     pub fn let_go(&mut self, id: PipeId, patient: bool) -> Rest {

@@ -69,6 +69,14 @@ impl PipeSet for PipeTable {
         room
     }
 
+    fn is_gone(&self, id: PipeId) -> bool {
+        let pipe = self.pipes.get(id as usize).and_then(Option::as_ref);
+        pipe.is_none_or(|pipe| {
+            let unheard = pipe.inproc().is_some_and(|end| end.writer.reader_gone());
+            pipe.ending || pipe.lingering || unheard
+        })
+    }
+
     #[inline]
     fn write(&mut self, id: PipeId, msg: &mut Msg) -> Result<()> {
         self.spread();

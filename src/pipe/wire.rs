@@ -154,20 +154,37 @@ impl Wire {
     /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, those that
     /// were not sent completely wait for the next one.
     pub(super) fn detach(&mut self, pool: &mut BufferPool, resend: bool) -> Option<Connection> {
+        self.keep_unread(pool);
         let mut connection = self.connection.take()?;
-        // What is wrong with bytes behind the last whole message does not matter any more.
-        connection.rx.end();
-        let _ = connection.cut_all(pool);
-        connection.rx.drop_incomplete();
-        while let Ok(Some(msg)) = connection.receive(pool, true) {
-            self.backlog.push_back(msg);
-        }
         if resend {
             connection.tx.give_back(&mut self.waiting);
         } else {
             self.waiting.clear();
         }
         Some(connection)
+    }
+
+    /// Whole messages that came go to `backlog`, with the properties of who sent them. Nothing more is
+    /// read from the connection.
+    fn keep_unread(&mut self, pool: &mut BufferPool) {
+        let Some(connection) = &mut self.connection else { return };
+        // What is wrong with bytes behind the last whole message does not matter any more.
+        connection.rx.end();
+        let _ = connection.cut_all(pool);
+        connection.rx.drop_incomplete();
+        while let Ok(Some(mut msg)) = connection.receive(pool, true) {
+            msg.set_metadata(Some(connection.metadata.clone()));
+            self.backlog.push_back(msg);
+        }
+    }
+
+    /// Takes the connection and what it has yet to send away; what came stays.
+    pub(super) fn divide(&mut self, pool: &mut BufferPool) -> Wire {
+        self.keep_unread(pool);
+        let mut sender = Wire::new(self.send_limit, self.receive_limit, self.conflate);
+        sender.connection = self.connection.take();
+        sender.waiting = std::mem::take(&mut self.waiting);
+        sender
     }
 
     /// Queues a frame, which is empty afterwards.

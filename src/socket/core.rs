@@ -73,6 +73,8 @@ pub struct Core {
     pub(super) descriptor: Option<Epoll>,
     /// ZMQ_RCVMORE.
     pub(super) receive_more: bool,
+    /// A call has found the context ended: from then on none but zmq_close(3) does anything.
+    pub(super) saw_end: bool,
     /// Closed by the application; lives to send what is left.
     pub(super) closing: bool,
     /// A thread of the application looks after the set; the I/O thread does not.
@@ -137,6 +139,7 @@ impl Core {
             kick: None,
             descriptor: None,
             receive_more: false,
+            saw_end: false,
             closing: false,
             attended: false,
             watched: false,
@@ -611,6 +614,19 @@ impl Core {
     /// See [`batching::flush_if_left`].
     pub(super) fn flush_if_left(&mut self) -> bool {
         batching::flush_if_left(self)
+    }
+
+    /// For calls that need the context: whether it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    #[inline(always)]
+    pub(super) fn see_context(&mut self) -> Result<()> {
+        if self.context.is_stopped() {
+            self.saw_end = true;
+            return Err(Error::Terminated);
+        }
+        Ok(())
     }
 
     /// Other threads that wait for the socket learn what changed. Whoever leaves the lock does this.

@@ -369,6 +369,7 @@ impl Core {
         let Some(endpoint) = self.endpoint(number) else { return };
         endpoint.closing = true;
         let serial = endpoint.serial;
+        let listens = matches!(endpoint.kind, Kind::Listener(_));
         match &endpoint.kind {
             Kind::Listener(_) => self.close_listener(number),
             Kind::Connecter(_) | Kind::InprocConnection(_) => {}
@@ -377,9 +378,15 @@ impl Core {
                 self.context.registry.lock().unbind(&name, self.binder());
             }
         }
+        // What we hold back to collect more is sent as far as the application can tell.
+        self.flush_held();
         for id in self.pipes.ids() {
             if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
-                self.close_pipe(id);
+                if listens && !self.closing {
+                    self.close_pipe_when_read(id);
+                } else {
+                    self.close_pipe(id);
+                }
             }
         }
         self.pump();
@@ -388,6 +395,20 @@ impl Core {
             && self.pipes.count_of(number) == 0
         {
             self.forget_endpoint(number);
+        }
+    }
+
+    /// Ends a pipe of a listener. What peers have sent can still be received, as in libzmq (not so after
+    /// zmq_disconnect(3)).
+    fn close_pipe_when_read(&mut self, id: PipeId) {
+        let known = self.pipes.get(id).is_some_and(|pipe| pipe.attached);
+        match self.pipes.divide(id).filter(|_| known) {
+            Some(sender) => {
+                self.move_heartbeat_timer(id, sender);
+                self.close_pipe(sender);
+                self.changed = true;
+            }
+            None => self.close_pipe(id),
         }
     }
 

@@ -44,6 +44,18 @@ impl Core {
         }
     }
 
+    /// The connection of a pipe is another pipe's now.
+    pub(super) fn move_heartbeat_timer(&mut self, from: PipeId, to: PipeId) {
+        if let Some(connection) = self.pipes.get(to).and_then(|p| p.connection())
+            && connection.pulse.has_timer()
+        {
+            let serial = connection.serial;
+            connection.pulse.timer_fired();
+            self.clear_timer(Timer::Heartbeat, from, serial);
+            self.set_heartbeat_timer(to);
+        }
+    }
+
     /// Time for a PING, or something should have been heard by now.
     pub(super) fn heartbeat_due(&mut self, id: PipeId, serial: u32) {
         let now = Instant::now();

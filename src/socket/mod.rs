@@ -280,8 +280,20 @@ impl Socket {
     /// [`Error::NotSocket`] if it is closed, [`Error::Terminated`] if its context is.
     #[inline(always)]
     pub(crate) fn enter(&'static self) -> Result<Guard> {
+        let mut core = self.lock_live()?;
+        core.see_context()?;
+        Ok(core)
+    }
+
+    /// The same for a call that only concerns what the socket remembers: it works after the context has
+    /// ended, until another call has found that out. Programs learn of the end from one socket, and set
+    /// ZMQ_LINGER of the others then.
+    ///
+    /// # Errors
+    /// As [`Socket::enter`].
+    fn enter_for_settings(&'static self) -> Result<Guard> {
         let core = self.lock_live()?;
-        if core.context.is_stopped() { Err(Error::Terminated) } else { Ok(core) }
+        if core.saw_end { Err(Error::Terminated) } else { Ok(core) }
     }
 
     #[inline(always)]
@@ -335,11 +347,12 @@ impl Socket {
 
     /// Locks the socket again after waiting; it may have been closed, and the slot used again.
     pub(crate) fn enter_again(&'static self, generation: u32) -> Result<Guard> {
-        let core = self.lock_live()?;
+        let mut core = self.lock_live()?;
         if core.key.generation != generation {
             return Err(Error::NotSocket);
         }
-        if core.context.is_stopped() { Err(Error::Terminated) } else { Ok(core) }
+        core.see_context()?;
+        Ok(core)
     }
 
     /// Locks incarnation `generation` (its low 16 bits count) for the I/O thread, closed or not.

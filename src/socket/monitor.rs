@@ -74,7 +74,7 @@ impl Socket {
     /// [`Error::UnknownProtocol`] for other transports, and what making and binding the PAIR
     /// socket says.
     pub fn monitor(&'static self, endpoint: Option<&str>, wanted: u16) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_for_settings()?;
         let Some(endpoint) = endpoint else {
             core.stop_monitor();
             return Ok(());

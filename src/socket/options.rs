@@ -34,7 +34,7 @@ impl Socket {
     /// # Errors
     /// As zmq_setsockopt(3).
     pub fn set_option(&'static self, option: i32, value: Option<&[u8]>) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_for_settings()?;
         core.process_mail();
         let result = core.set_option(option, value);
         core.after_change();
@@ -46,7 +46,8 @@ impl Socket {
     /// # Errors
     /// As zmq_getsockopt(3).
     pub fn get_option(&'static self, option: i32, capacity: usize) -> Result<Vec<u8>> {
-        let mut core = self.enter()?;
+        // Of the options only this one takes part in what the socket does.
+        let mut core = if option == EVENTS { self.enter()? } else { self.enter_for_settings()? };
         core.process_mail();
         let result = core.get_option(option, capacity);
         core.after_change();

@@ -92,9 +92,7 @@ impl Waiter {
             sleeper.move_to_set(seat);
         }
         // Announced: from here on whoever stops the context, or leaves mail, wakes us.
-        if core.context.is_stopped() {
-            return Err(Error::Terminated);
-        }
+        core.see_context()?;
         if self.socket.has_mail() || sleeper.is_told() {
             return Ok(core);
         }

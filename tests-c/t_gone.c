@@ -1,0 +1,177 @@
+/* What is left of a peer that has gone, or that we let go: its messages, what they say of it, and what can be sent to it. */
+#include "common.h"
+
+static const char *transports[] = {"tcp", "ipc", "inproc"};
+
+static void bind_to (void *s, const char *transport, char *ep)
+{
+    if (!strcmp (transport, "inproc"))
+        OK (zmq_bind (s, strcpy (ep, "inproc://here")));
+    else
+        bind_any (s, transport, ep);
+}
+
+/* How many messages are there. */
+static int drain (void *s)
+{
+    char part[64];
+    int count = 0;
+    while (zmq_recv (s, part, sizeof part, 0) >= 0)
+        count += !get_int (s, ZMQ_RCVMORE);
+    IS (zmq_errno (), EAGAIN);
+    return count;
+}
+
+/* zmq_setsockopt(3), ZMQ_ROUTER_MANDATORY: EHOSTUNREACH if a message cannot be routed, also while there is something of
+ * that peer to be read. */
+GROUP (router_answers_who_has_gone)
+{
+    for (int i = 0; i < 3; i++) {
+        char ep[EP_SIZE], id[64], body[8];
+        void *ctx = ctx_new (), *r = sock (ctx, ZMQ_ROUTER), *d = sock (ctx, ZMQ_DEALER);
+        set_int (r, ZMQ_ROUTER_MANDATORY, 1);
+        set_int (r, ZMQ_RCVTIMEO, 5000);
+        set_int (r, ZMQ_SNDTIMEO, 5000);
+        bind_to (r, transports[i], ep);
+        OK (zmq_connect (d, ep));
+        for (int k = 0; k < 3; k++)
+            IS (zmq_send (d, "m", 1, 0), 1);
+        int n = zmq_recv (r, id, sizeof id, 0);
+        CHECK (n > 0);
+        IS (zmq_recv (r, body, sizeof body, 0), 1);
+        IS (zmq_send (r, id, (size_t) n, ZMQ_SNDMORE), n);
+        IS (zmq_send (r, "a", 1, 0), 1);
+        OK (zmq_close (d));
+        int64_t began = now_ms ();
+        /* Until the end is seen there is room. */
+        while (zmq_send (r, id, (size_t) n, ZMQ_SNDMORE) == n) {
+            IS (zmq_send (r, "a", 1, 0), 1);
+            CHECK (now_ms () - began < 5000);
+            sleep_ms (5);
+        }
+        IS (zmq_errno (), EHOSTUNREACH);
+        CHECK (now_ms () - began < 4000);
+        /* The rest can be read all the same, and then the peer is unknown. */
+        set_int (r, ZMQ_RCVTIMEO, 100);
+        IS (drain (r), 2);
+        FAILS (zmq_send (r, id, (size_t) n, ZMQ_SNDMORE), EHOSTUNREACH);
+        OK (zmq_close (r));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
+static void from_here (void *s, int transport)
+{
+    zmq_msg_t m;
+    OK (zmq_msg_init (&m));
+    IS (zmq_msg_recv (&m, s, 0), 2);
+    const char *type = zmq_msg_gets (&m, "Socket-Type"), *peer = zmq_msg_gets (&m, "Peer-Address");
+    CHECK (type && !strcmp (type, "PUSH") && peer);
+    CHECK (transport || !strcmp (peer, "127.0.0.1"));
+    CHECK (zmq_msg_get (&m, ZMQ_SRCFD) > 0);
+    OK (zmq_msg_close (&m));
+}
+
+/* Properties belong to the message (zmq_msg_gets(3)). */
+GROUP (messages_keep_the_properties_of_their_peer)
+{
+    for (int i = 0; i < 2; i++)
+        for (int ends = 0; ends < 2; ends++) {
+            char ep[EP_SIZE];
+            void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+            set_int (in, ZMQ_RCVTIMEO, 5000);
+            bind_to (in, transports[i], ep);
+            void *mon = monitor (ctx, in);
+            OK (zmq_connect (out, ep));
+            for (int k = 0; k < 6; k++)
+                IS (zmq_send (out, k & 1 ? "m2" : "m1", 2, k == 2 ? ZMQ_SNDMORE : 0), 2);
+            from_here (in, i);
+            /* From our side or its. */
+            if (ends) {
+                set_int (in, ZMQ_RCVTIMEO, 1000);
+                sleep_ms (100);
+                OK (zmq_unbind (in, ep));
+            } else {
+                OK (zmq_close (out));
+                uint32_t value;
+                char address[EP_SIZE];
+                while (next_event (mon, &value, address) != ZMQ_EVENT_DISCONNECTED)
+                    ;
+            }
+            for (int k = 1; k < 6; k++)
+                from_here (in, i);
+            if (ends)
+                OK (zmq_close (out));
+            OK (zmq_close (mon));
+            OK (zmq_close (in));
+            OK (zmq_ctx_term (ctx));
+        }
+}
+
+/* What has come before zmq_unbind can be received after it; zmq_disconnect drops it. What was sent leaves in both cases. */
+GROUP (drained_after_the_endpoint_is_gone)
+{
+    for (int i = 0; i < 3; i++)
+        for (int connects = 0; connects < 2; connects++) {
+            char ep[EP_SIZE];
+            void *ctx = ctx_new (), *a = sock (ctx, ZMQ_DEALER), *b = sock (ctx, ZMQ_DEALER);
+            set_int (a, ZMQ_RCVTIMEO, 300);
+            set_int (b, ZMQ_RCVTIMEO, 300);
+            bind_to (connects ? b : a, transports[i], ep);
+            OK (zmq_connect (connects ? a : b, ep));
+            for (int k = 0; k < 5; k++) {
+                IS (zmq_send (b, "part", 4, ZMQ_SNDMORE), 4);
+                IS (zmq_send (b, "end", 3, 0), 3);
+            }
+            /* So that it is all there: nothing tells of it. */
+            CHECK (readable (a, 5000));
+            sleep_ms (100);
+            char part[8];
+            IS (zmq_recv (a, part, sizeof part, 0), 4);
+            IS (zmq_recv (a, part, sizeof part, 0), 3);
+            for (int k = 0; k < 3; k++)
+                IS (zmq_send (a, "answer", 6, 0), 6);
+            OK (connects ? zmq_disconnect (a, ep) : zmq_unbind (a, ep));
+            IS (drain (a), connects ? 0 : 4);
+            IS (drain (b), 3);
+            OK (zmq_close (a));
+            OK (zmq_close (b));
+            OK (zmq_ctx_term (ctx));
+        }
+}
+
+/* The same with much to send and a peer that reads it late; and closing does not wait for what nobody read. */
+GROUP (both_ways_after_unbind)
+{
+    enum { SIZE = 10000, COUNT = 300 };
+    static char body[SIZE];
+    for (int i = 0; i < 2; i++)
+        for (int close_first = 0; close_first < 2; close_first++) {
+            char ep[EP_SIZE];
+            void *ctx = ctx_new (), *a = sock (ctx, ZMQ_PAIR), *b = sock (ctx, ZMQ_PAIR);
+            set_int (a, ZMQ_RCVTIMEO, 300);
+            set_int (b, ZMQ_RCVTIMEO, 5000);
+            bind_to (a, transports[i], ep);
+            OK (zmq_connect (b, ep));
+            for (int k = 0; k < 20; k++)
+                IS (zmq_send (b, body, SIZE, 0), SIZE);
+            CHECK (readable (a, 5000));
+            for (int k = 0; k < COUNT; k++)
+                IS (zmq_send (a, body, SIZE, 0), SIZE);
+            sleep_ms (100);
+            OK (zmq_unbind (a, ep));
+            if (close_first)
+                OK (zmq_close (a));
+            else
+                IS (drain (a), 20);
+            for (int k = 0; k < COUNT; k++)
+                IS (zmq_recv (b, body, SIZE, 0), SIZE);
+            if (!close_first)
+                OK (zmq_close (a));
+            OK (zmq_close (b));
+            OK (zmq_ctx_term (ctx));
+        }
+}
+
+MAIN (ENTRY (router_answers_who_has_gone), ENTRY (messages_keep_the_properties_of_their_peer),
+      ENTRY (drained_after_the_endpoint_is_gone), ENTRY (both_ways_after_unbind))
