@@ -411,6 +411,77 @@ GROUP (refused_by_the_peer)
 }
 
 /* Sent before it was known that the peer refuses us: it does not keep the context. */
+/* A peer that is none: it answers every connection like this, or not at all. */
+static void *no_peer (void *arg)
+{
+    int fd, listener = *(int *) arg;
+    while ((fd = accept (listener, NULL, NULL)) >= 0) {
+        static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n0123456789 0123456789 0123456789 0123456789";
+        char in[64];
+        if (read (fd, in, sizeof in) > 0)
+            CHECK (write (fd, answer, sizeof answer) > 0);
+        sleep_ms (10);
+        close (fd);
+    }
+    return NULL;
+}
+
+/* What a monitor tells within some time. */
+static void attempts (int stop, const char *ep, int *begun, int *retried, int *left)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_DEALER), *mon;
+    uint32_t value;
+    char address[EP_SIZE];
+    set_int (s, 109, stop); /* ZMQ_RECONNECT_STOP is a draft's name */
+    IS (get_int (s, 109), stop);
+    set_int (s, ZMQ_RECONNECT_IVL, 20);
+    mon = monitor (ctx, s);
+    set_int (mon, ZMQ_RCVTIMEO, 500);
+    OK (zmq_connect (s, ep));
+    *begun = *retried = 0;
+    int64_t until = now_ms () + 300;
+    while (readable (mon, (int) (until > now_ms () ? until - now_ms () : 0))) {
+        int event = next_event (mon, &value, address);
+        *begun += event == ZMQ_EVENT_CONNECTED || event == ZMQ_EVENT_CLOSED;
+        *retried += event == ZMQ_EVENT_CONNECT_RETRIED;
+    }
+    *left = zmq_disconnect (s, ep) == 0;
+    CHECK (*left || zmq_errno () == ENOENT);
+    zmq_close (mon);
+    zmq_close (s);
+    zmq_ctx_term (ctx);
+}
+
+/* zmq_setsockopt(3), ZMQ_RECONNECT_STOP: 1 "when 0MQ receives the ECONNREFUSED return code from the connect", 2 "if the
+ * 0MQ handshake fails". */
+GROUP (reconnecting_stops)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl (INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    char ep[EP_SIZE];
+    int listener = socket (AF_INET, SOCK_STREAM, 0), begun, retried, left;
+    OK (bind (listener, (struct sockaddr *) &address, size));
+    OK (getsockname (listener, (struct sockaddr *) &address, &size));
+    snprintf (ep, sizeof ep, "tcp://127.0.0.1:%d", ntohs (address.sin_port));
+    /* Bound, and not listening: refused. */
+    for (int stop = 0; stop < 4; stop++) {
+        attempts (stop, ep, &begun, &retried, &left);
+        if (stop & 1 ? begun != 1 || retried || left : begun <= 2 || retried <= 2 || !left)
+            fail_at (__FILE__, __LINE__, "stop %d: %d attempts, %d retried, left %d", stop, begun, retried, left);
+    }
+    pthread_t thread;
+    OK (listen (listener, 10));
+    pthread_create (&thread, NULL, no_peer, &listener);
+    for (int stop = 0; stop < 4; stop++) {
+        attempts (stop, ep, &begun, &retried, &left);
+        if (stop & 2 ? begun != 1 || retried : begun <= 2 || retried <= 2 || !left)
+            fail_at (__FILE__, __LINE__, "stop %d: %d attempts, %d retried, left %d", stop, begun, retried, left);
+    }
+    shutdown (listener, SHUT_RDWR);
+    pthread_join (thread, NULL);
+    close (listener);
+}
+
 GROUP (sent_before_the_peer_refuses)
 {
     void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PUB), *out = sock (ctx, ZMQ_PUSH);
@@ -428,7 +499,7 @@ GROUP (sent_before_the_peer_refuses)
 }
 
 MAIN (ENTRY (resolved_wildcards), ENTRY (last_endpoint_of_connect), ENTRY (connect_before_bind), ENTRY (many_endpoints),
-      ENTRY (unbind_refuses_newcomers), ENTRY (refused_by_the_peer), ENTRY_SLOW (sent_before_the_peer_refuses, 8),
+      ENTRY (unbind_refuses_newcomers), ENTRY (refused_by_the_peer), ENTRY (reconnecting_stops), ENTRY_SLOW (sent_before_the_peer_refuses, 8),
       ENTRY (disconnect_stops), ENTRY (disconnect_delivers_first),
       ENTRY (peer_restarts), ENTRY (peer_is_killed), ENTRY (second_connect), ENTRY (ipc_files), ENTRY (abstract_ipc),
       ENTRY (connect_from_source_address), ENTRY (connect_by_name), ENTRY (ipv6), ENTRY (inproc_is_per_context))

@@ -78,6 +78,14 @@ const GENERATION_BITS: u32 = 16;
 
 /// The largest token that fits an event.
 pub const MAX_TOKEN: u32 = (1 << TOKEN_BITS) - 1;
+/// Tokens from this on, and below twice this, are those of listeners. What happened to connections in
+/// the same round comes first: whoever sees a new peer has seen how far the one before it got.
+pub const LISTENERS: u32 = 1 << (TOKEN_BITS - 2);
+
+fn is_late(data: u64) -> bool {
+    data != WAKER && (LISTENERS..2 * LISTENERS).contains(&(data as u32 & MAX_TOKEN))
+}
+
 /// The largest handler index that fits an event.
 pub const MAX_INDEX: u32 = (1 << (64 - TOKEN_BITS - GENERATION_BITS)) - 2;
 
@@ -280,8 +288,9 @@ impl Shared {
         let mut rounds = Rounds::new(Instant::now());
         while !self.stop.load(Ordering::SeqCst) {
             let count = self.epoll.wait(&mut events, self.timeout(&rounds)).unwrap_or(0);
-            for event in &events[..count] {
-                self.dispatch(*event);
+            for late in [false, true] {
+                let those = events[..count].iter().filter(|event| is_late(event.u64) == late);
+                those.for_each(|event| self.dispatch(*event));
             }
             let now = Instant::now();
             self.run_timers(now);
@@ -375,5 +384,7 @@ mod tests {
         let key = Key { index: MAX_INDEX, generation: 0xabcd };
         assert_eq!(unpack(pack(key, MAX_TOKEN)), (key, MAX_TOKEN));
         assert_ne!(pack(key, MAX_TOKEN), WAKER);
+        assert!(is_late(pack(key, LISTENERS)) && is_late(pack(key, 2 * LISTENERS - 1)));
+        assert!(!is_late(pack(key, LISTENERS - 1)) && !is_late(pack(key, 2 * LISTENERS)));
     }
 }

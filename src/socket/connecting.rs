@@ -5,7 +5,7 @@ use super::core::Core;
 use super::driver::{self, Timer};
 use super::endpoints::Kind;
 use super::monitor::event;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::sys::{epoll, random, thread};
@@ -13,6 +13,11 @@ use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// `ZMQ_RECONNECT_STOP_CONN_REFUSED`.
+const CONN_REFUSED: i32 = 1;
+/// `ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED`.
+pub(super) const HANDSHAKE_FAILED: i32 = 2;
 
 /// A peer we connect to, again and again.
 pub(super) struct Connecter {
@@ -85,8 +90,8 @@ impl Core {
                     socket.resolved(key.generation, number, serial, found);
                 }
             });
-            if spawned.is_err() {
-                self.attempt_failed(number);
+            if let Err(error) = spawned {
+                self.attempt_failed(number, error);
             }
             return;
         }
@@ -101,7 +106,7 @@ impl Core {
                 connecter.candidates = addresses.into_iter();
                 self.connect_next(number);
             }
-            (Some(_), Err(_)) => self.attempt_failed(number),
+            (Some(_), Err(error)) => self.attempt_failed(number, error),
             (None, _) => {}
         }
     }
@@ -110,13 +115,16 @@ impl Core {
     fn connect_next(&mut self, number: u32) {
         let Some(connecter) = self.connecter(number) else { return };
         let name = connecter.name();
-        let mut failed = -1;
+        let (mut failed, mut why) = (-1, Error::Invalid);
         for address in connecter.candidates.by_ref() {
             let started = connecter.route.start(&address, &connecter.options);
             let Ok(mut connecting) = started else { continue };
-            let Ok(step) = connecting.first_step() else {
-                failed = connecting.as_fd().as_raw_fd();
-                continue;
+            let step = match connecting.first_step() {
+                Ok(step) => step,
+                Err(error) => {
+                    (failed, why) = (connecting.as_fd().as_raw_fd(), error);
+                    continue;
+                }
             };
             if step == Step::Made {
                 self.connected(number, connecting.finish());
@@ -131,7 +139,7 @@ impl Core {
             let Ok(io) = self.io() else { return };
             if io.add(fd, watch(step), self.key, driver::connecting(number)).is_err() {
                 self.drop_connecting(number);
-                self.attempt_failed(number);
+                self.attempt_failed(number, Error::NoMemory);
                 return;
             }
             self.limit_connecting(number, |options| options.connect_timeout);
@@ -139,7 +147,7 @@ impl Core {
             return;
         }
         self.report(event::CLOSED, i64::from(failed), &name);
-        self.attempt_failed(number);
+        self.attempt_failed(number, why);
     }
 
     /// A connecting descriptor is ready.
@@ -162,7 +170,7 @@ impl Core {
                 }
                 self.limit_dialogue(number, step);
             }
-            Err(_) => self.connecting_failed(number),
+            Err(error) => self.connecting_failed(number, error),
         }
     }
 
@@ -172,11 +180,11 @@ impl Core {
         // Deadlines of earlier attempts come up, too.
         let due = connecter.deadline.is_some_and(|deadline| deadline <= Instant::now());
         if due && connecter.connecting.is_some() {
-            self.connecting_failed(number);
+            self.connecting_failed(number, Error::Os(libc::ETIMEDOUT));
         }
     }
 
-    fn connecting_failed(&mut self, number: u32) {
+    fn connecting_failed(&mut self, number: u32, why: Error) {
         let Some(connecting) = self.drop_connecting(number) else { return };
         let fd = connecting.as_fd().as_raw_fd();
         drop(connecting);
@@ -186,7 +194,7 @@ impl Core {
         } else {
             let name = connecter.name();
             self.report(event::CLOSED, i64::from(fd), &name);
-            self.attempt_failed(number);
+            self.attempt_failed(number, why);
         }
     }
 
@@ -249,11 +257,19 @@ impl Core {
     }
 
     /// There was no connection yet. If there is to be no second attempt the endpoint stays all the
-    /// same, and what is sent waits, as in libzmq.
-    fn attempt_failed(&mut self, number: u32) {
-        if self.connecter(number).is_some_and(|c| c.reconnects()) {
+    /// same, and what is sent waits, as in libzmq; unless nobody listens there and the application
+    /// wants it to end then (ZMQ_RECONNECT_STOP).
+    fn attempt_failed(&mut self, number: u32, why: Error) {
+        if why == Error::ConnectionRefused && self.stops_if(number, CONN_REFUSED) {
+            self.give_up(number);
+        } else if self.connecter(number).is_some_and(|c| c.reconnects()) {
             self.schedule_attempt(number);
         }
+    }
+
+    /// Whether ZMQ_RECONNECT_STOP says that the endpoint does not connect again after this.
+    pub(super) fn stops_if(&mut self, number: u32, condition: i32) -> bool {
+        self.connecter(number).is_some_and(|c| c.options.reconnect_stop & condition != 0)
     }
 
     fn schedule_attempt(&mut self, number: u32) {

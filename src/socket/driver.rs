@@ -1,6 +1,7 @@
 //! What the I/O thread does for a socket: handshakes, deadlines, and driving connections while no
 //! thread of the application does.
 
+use super::connecting::HANDSHAKE_FAILED;
 use super::core::Core;
 use super::heartbeat;
 use super::monitor::event;
@@ -10,7 +11,7 @@ use crate::connection::opening::Progress;
 use crate::error::Error;
 use crate::msg::{Metadata, Msg};
 use crate::pattern::{Pattern, PipeId};
-use crate::reactor::{Handler, Tick};
+use crate::reactor::{self, Handler, Tick};
 use crate::sync::atomic::Ordering;
 use crate::sys::epoll;
 use crate::transport::Stream;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// The reactor's token for a socket's set; others are a kind and a number.
 pub(super) const SET: u32 = 0;
-const LISTENER: u32 = 1;
+const LISTENER: u32 = reactor::LISTENERS >> KIND_SHIFT;
 const CONNECTING: u32 = 2;
 const OPENING: u32 = 3;
 const KIND_SHIFT: u32 = 24;
@@ -206,7 +207,7 @@ impl Core {
         }
         let free_text = matches!(error, HandshakeError::PeerError(_))
             && error.monitor_event() == MonitorEvent::Quiet;
-        if free_text {
+        if free_text && !self.stops_if(endpoint, HANDSHAKE_FAILED) {
             self.retry_later(endpoint);
         } else {
             // A peer we do not understand, or that refuses us, will not change its mind: like
@@ -240,7 +241,11 @@ impl Core {
         self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(error.errno()), &address);
         self.drop_opening(number);
         self.report(event::DISCONNECTED, fd, &address);
-        self.retry_if_connected(endpoint);
+        if self.stops_if(endpoint, HANDSHAKE_FAILED) {
+            self.stay_refused(endpoint);
+        } else {
+            self.retry_if_connected(endpoint);
+        }
     }
 
     fn retry_if_connected(&mut self, endpoint: u32) {

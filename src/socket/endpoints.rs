@@ -23,8 +23,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connections accepted before other descriptors get their turn.
-const ACCEPT_BATCH: usize = 64;
 /// How long a listener rests when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -487,39 +485,35 @@ impl Core {
         self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
     }
 
-    /// A listener is readable.
+    /// A listener is readable. One peer at a time: the reactor comes back for the next when it has looked
+    /// at the handshakes of those before.
     pub(super) fn accept(&mut self, number: u32) {
-        for _ in 0..ACCEPT_BATCH {
-            let Some(endpoint) = self.endpoints.get(number as usize).and_then(Option::as_ref)
-            else {
-                return;
-            };
-            let Kind::Listener(listener) = &endpoint.kind else { return };
-            let name = endpoint.resolved.clone();
-            let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
-            match listener.accept(&endpoint.options) {
-                Ok(None) => return,
-                Ok(Some(stream)) => {
-                    let accepted = i64::from(stream.as_fd().as_raw_fd());
-                    // Behind a wildcard each connection has the address it came to.
-                    let local = stream.local_endpoint();
-                    self.report(event::ACCEPTED, accepted, &local);
-                    self.open(number, stream, false, local);
+        let place = self.endpoints.get(number as usize);
+        let Some(endpoint) = place.and_then(Option::as_ref) else { return };
+        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let name = endpoint.resolved.clone();
+        let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
+        match listener.accept(&endpoint.options) {
+            Ok(None) => {}
+            Ok(Some(stream)) => {
+                let accepted = i64::from(stream.as_fd().as_raw_fd());
+                // Behind a wildcard each connection has the address it came to.
+                let local = stream.local_endpoint();
+                self.report(event::ACCEPTED, accepted, &local);
+                self.open(number, stream, false, local);
+            }
+            Err(AcceptError::Exhausted(error)) => {
+                self.report(event::ACCEPT_FAILED, i64::from(error.errno()), &name);
+                // Level-triggered readiness would spin until a descriptor is free.
+                if let Ok(io) = self.io() {
+                    let _ = io.modify(fd, 0, self.key, driver::listener(number));
                 }
-                Err(AcceptError::Exhausted(error)) => {
-                    self.report(event::ACCEPT_FAILED, i64::from(error.errno()), &name);
-                    // Level-triggered readiness would spin until a descriptor is free.
-                    if let Ok(io) = self.io() {
-                        let _ = io.modify(fd, 0, self.key, driver::listener(number));
-                    }
-                    let at = Instant::now() + ACCEPT_PAUSE;
-                    self.set_timer(at, Timer::Accept, number, serial);
-                    return;
-                }
-                Err(failed) => {
-                    let error = i64::from(failed.error().errno());
-                    self.report(event::ACCEPT_FAILED, error, &name);
-                }
+                let at = Instant::now() + ACCEPT_PAUSE;
+                self.set_timer(at, Timer::Accept, number, serial);
+            }
+            Err(failed) => {
+                let error = i64::from(failed.error().errno());
+                self.report(event::ACCEPT_FAILED, error, &name);
             }
         }
     }
