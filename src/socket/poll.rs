@@ -7,7 +7,8 @@ use super::{Guard, Socket};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll::{PollFd, poll};
+use crate::sys::poll::{PollFd, poll, poll_with};
+use crate::sys::signals::Held;
 use crate::util::memory;
 use std::cell::RefCell;
 use std::os::fd::AsRawFd;
@@ -112,6 +113,7 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
     }
     let deadline = u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
+    let mut signals = None;
     if sockets && let Some(Some(mut look)) = with_spin(|spin| spin.begin(false)) {
         loop {
             let go_on = look.pause();
@@ -126,8 +128,9 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
             }
         }
         with_spin(|spin| spin.end(&look, false, false));
+        signals = look.give_up();
     }
-    sleep(items, set, deadline, sockets)
+    sleep(items, set, deadline, signals.as_ref())
 }
 
 /// Looks at every item without waiting.
@@ -292,9 +295,9 @@ fn sleep(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
-    sockets: bool,
+    signals: Option<&Held>,
 ) -> Result<usize> {
-    let result = sleep_observing(items, set, deadline, sockets);
+    let result = sleep_observing(items, set, deadline, signals);
     let mut number = 0;
     for item in items.iter() {
         if let Source::Socket(socket) = item.source {
@@ -311,8 +314,9 @@ fn sleep_observing(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
-    sockets: bool,
+    signals: Option<&Held>,
 ) -> Result<usize> {
+    let sockets = items.iter().any(|item| matches!(item.source, Source::Socket(_)));
     let watched: Vec<Item> = memory::copy_of(items)?;
     // Out of descriptors, a thread that never waited before looks again and again instead.
     let waker = if sockets { waker().ok() } else { None };
@@ -342,7 +346,7 @@ fn sleep_observing(
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
-        let count = poll(&mut list, left)?;
+        let count = poll_with(&mut list, left, signals.map(Held::mask))?;
         if let Some(observing) = &observing {
             observing.waker.drain();
         }

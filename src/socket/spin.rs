@@ -13,6 +13,7 @@
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
+use crate::sys::signals::Held;
 
 /// How long to look, about what a wake-up costs.
 const BUDGET: u64 = 25 * TICKS_PER_US;
@@ -158,6 +159,9 @@ pub(super) struct Looking {
     yielded: bool,
     /// When others gave the processor back that they had for a time slice.
     lost: Option<u64>,
+    /// Signals wait from the first yield on, for the sleep that may follow. To watch for news takes no
+    /// longer than a few system calls would, and does without.
+    signals: Option<Held>,
 }
 
 impl Spin {
@@ -179,7 +183,16 @@ impl Spin {
         }
         LOOKING.fetch_add(1, Ordering::Relaxed);
         let until = now + BUDGET;
-        Some(Looking { until, local, glances, yields, glanced: false, yielded: false, lost: None })
+        Some(Looking {
+            until,
+            local,
+            glances,
+            yields,
+            glanced: false,
+            yielded: false,
+            lost: None,
+            signals: None,
+        })
     }
 
     /// Learns from a wait that began with looking again: whether that was enough, and whether there
@@ -209,6 +222,11 @@ impl Drop for Looking {
 }
 
 impl Looking {
+    /// Gives up looking: what signals there are is for the sleep that follows to find out.
+    pub(super) fn give_up(mut self) -> Option<Held> {
+        self.signals.take()
+    }
+
     /// Waits for a moment: for `news`, which another thread of this process gives, without a system
     /// call; then by letting others run. False if it is time to sleep.
     pub(super) fn wait(&mut self, news: impl Fn() -> bool) -> bool {
@@ -232,6 +250,7 @@ impl Looking {
     /// Lets others run for a moment; false if it is time to sleep.
     pub(super) fn pause(&mut self) -> bool {
         self.yielded = true;
+        self.signals.get_or_insert_with(Held::begin);
         let before = ticks();
         std::thread::yield_now();
         let after = ticks();

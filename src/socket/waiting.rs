@@ -9,7 +9,8 @@ use super::{Guard, Socket, spin};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sync::signal::Leader;
-use crate::sys::poll::{PollFd, poll};
+use crate::sys::poll::{PollFd, poll_with};
+use crate::sys::signals::Held;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ pub(super) struct Waiter {
     generation: u32,
     /// Where it sleeps, if that is on the set.
     seat: Option<Leader<'static>>,
+    /// Signals that came while it looked, which it lets in when it sleeps.
+    signals: Option<Held>,
     /// The last sleep was a long one.
     rested: bool,
     /// There may be memory of the caller's in a queue, which has to be copied before the call ends.
@@ -64,7 +67,8 @@ pub(super) struct Waiter {
 impl Waiter {
     pub(super) fn new(core: &Core) -> Waiter {
         let (socket, generation) = (core.socket, core.key.generation);
-        Waiter { socket, generation, seat: None, rested: false, lends: false, left: false }
+        let (seat, signals) = (None, None);
+        Waiter { socket, generation, seat, signals, rested: false, lends: false, left: false }
     }
 
     /// The same for a call that has lent what it sends.
@@ -72,6 +76,14 @@ impl Waiter {
         let mut waiter = Waiter::new(core);
         waiter.lends = true;
         waiter
+    }
+
+    /// Signals that were held while it looked are held until it sleeps. Those of a second look are
+    /// held within those of the first.
+    fn hold(&mut self, signals: Option<Held>) {
+        if self.signals.is_none() {
+            self.signals = signals;
+        }
     }
 
     /// Sleeps until something happens to the socket or the time is over.
@@ -100,8 +112,14 @@ impl Waiter {
         let began = Instant::now();
         let slept = match &set {
             // The events stay in the set until we have the lock.
-            Some(set) => poll(&mut [readable(set.as_raw_fd())], timeout).map(drop),
-            None => sleeper.sleep(timeout).map(drop),
+            Some(set) => {
+                let mask = self.signals.as_ref().map(Held::mask);
+                poll_with(&mut [readable(set.as_raw_fd())], timeout, mask).map(drop)
+            }
+            None => {
+                let let_in = self.signals.take().map_or(Ok(()), Held::let_in);
+                let_in.and_then(|()| sleeper.sleep(timeout).map(drop))
+            }
         };
         self.rested = began.elapsed() > LONG_WAIT;
         drop((sleeper, kick));
@@ -200,7 +218,7 @@ impl Socket {
                 break;
             }
             if looking.is_some() {
-                core = self.look_for_room(core, &mut looking, Core::flush_lent)?;
+                core = self.look_for_room(core, waiter, &mut looking, Core::flush_lent)?;
                 continue;
             }
             core = match waiter.wait(core, Some(left)) {
@@ -225,6 +243,7 @@ impl Socket {
     fn look_for_room(
         &'static self,
         core: Guard,
+        waiter: &mut Waiter,
         looking: &mut Option<spin::Looking>,
         flush: fn(&mut Core),
     ) -> Result<Guard> {
@@ -241,7 +260,7 @@ impl Socket {
             *looking = core.spin_out.begin(false);
         } else if !go_on {
             core.spin_out.end(look, false, false);
-            *looking = None;
+            waiter.hold(looking.take().and_then(spin::Looking::give_up));
         }
         Ok(core)
     }
@@ -273,7 +292,7 @@ impl Socket {
             core.ensure_watched();
             let left = deadline.left()?;
             if looking.is_some() {
-                core = self.look_for_room(core, &mut looking, Core::flush_on_look)?;
+                core = self.look_for_room(core, waiter, &mut looking, Core::flush_on_look)?;
             } else {
                 core = waiter.wait(core, left)?;
                 core.flush_on_look();
@@ -351,6 +370,7 @@ impl Socket {
             }
             if give_up && let Some(look) = looking.take() {
                 core.spin.end(&look, false, false);
+                waiter.hold(look.give_up());
             }
         }
     }

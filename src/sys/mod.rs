@@ -14,6 +14,7 @@ pub mod pages;
 pub mod poll;
 pub mod prefetch;
 pub mod random;
+pub mod signals;
 pub mod thread;
 
 #[cfg(loom)]

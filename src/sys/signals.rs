@@ -1,0 +1,100 @@
+//! Signals that come while a call is awake although it waits.
+//!
+//! A blocking call returns `EINTR` after a signal handler has run (zmq_recv(3)). One that looks again
+//! for a while before it sleeps would not notice a handler that runs in between, and then sleep on.
+//! So signals are held while it looks; the call that sleeps lets them in with a mask of its own, as
+//! ppoll(2) was made for.
+
+use super::poll;
+use crate::error::Result;
+use std::time::Duration;
+
+/// Signals that a fault of the running thread raises: they are never held.
+const FAULTS: [i32; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGABRT,
+];
+
+/// The thread's signals wait as long as this lives.
+pub struct Held {
+    /// What was let in before.
+    before: libc::sigset_t,
+}
+
+impl Held {
+    /// Holds the signals of the running thread.
+    pub fn begin() -> Held {
+        // SAFETY: plain sets that live during the calls.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            FAULTS.iter().for_each(|&signal| {
+                libc::sigdelset(&mut all, signal);
+            });
+            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+            Held { before }
+        }
+    }
+
+    /// The mask for a call that sleeps.
+    pub fn mask(&self) -> &libc::sigset_t {
+        &self.before
+    }
+
+    /// For a sleep that takes no mask: lets in what has come. What comes from now on until the thread
+    /// sleeps is not noticed.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted) if a handler has run.
+    pub fn let_in(self) -> Result<()> {
+        poll::poll_with(&mut [], Some(Duration::ZERO), Some(self.mask())).map(drop)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: the set is what the thread's mask was.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::sync::atomic::{AtomicU32, Ordering};
+
+    static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn handler(_signal: i32) {
+        HANDLED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn what_came_while_held_interrupts_the_sleep() {
+        let handle: extern "C" fn(i32) = handler;
+        // SAFETY: a handler that only counts, for a signal nobody else uses here, sent to this thread.
+        unsafe { libc::signal(libc::SIGRTMIN(), handle as libc::sighandler_t) };
+        let raise = || unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGRTMIN()) };
+        let held = Held::begin();
+        raise();
+        assert_eq!(HANDLED.load(Ordering::SeqCst), 0);
+        let slept = poll::poll_with(&mut [], Some(Duration::from_secs(20)), Some(held.mask()));
+        assert_eq!((slept, HANDLED.load(Ordering::SeqCst)), (Err(Error::Interrupted), 1));
+        raise();
+        assert_eq!((held.let_in(), HANDLED.load(Ordering::SeqCst)), (Err(Error::Interrupted), 2));
+        let held = Held::begin();
+        assert_eq!(held.let_in(), Ok(()));
+        raise();
+        assert_eq!(HANDLED.load(Ordering::SeqCst), 3, "let in again");
+        drop(Held::begin());
+        raise();
+        assert_eq!(HANDLED.load(Ordering::SeqCst), 4);
+    }
+}

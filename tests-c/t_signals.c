@@ -1,0 +1,147 @@
+/* Signals: a call that waits returns EINTR, whenever the signal comes (zmq_recv(3), zmq_poll(3)). */
+#include "common.h"
+
+static volatile sig_atomic_t handled;
+static void handler (int signal)
+{
+    (void) signal;
+    handled++;
+}
+
+static void handle (int flags)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    OK (sigaction (SIGUSR1, &action, NULL));
+}
+
+/* An echo server in a process of its own, which ends when its wait is interrupted. */
+static void serve (int out, int polls, int flags)
+{
+    char ep[EP_SIZE], body[16];
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_REP);
+    handle (flags);
+    bind_any (s, "tcp", ep);
+    CHECK (write (out, ep, sizeof ep) == sizeof ep);
+    for (;;) {
+        int n = 0;
+        if (polls) {
+            zmq_pollitem_t item = {s, 0, ZMQ_POLLIN, 0};
+            n = zmq_poll (&item, 1, -1);
+        }
+        if (n >= 0)
+            n = zmq_recv (s, body, sizeof body, 0);
+        if (n < 0)
+            break;
+        /* Handled between the calls: that is the application's to notice. */
+        if (handled)
+            _exit (3);
+        IS (zmq_send (s, body, (size_t) n, 0), n);
+        if (handled)
+            _exit (3);
+    }
+    IS (zmq_errno (), EINTR);
+    CHECK (handled);
+    _exit (2);
+}
+
+/* Whether a wait that begins about when the signal comes goes on all the same. */
+static int is_lost (int us, int polls, int flags)
+{
+    char ep[EP_SIZE], body[16];
+    int up[2], status;
+    OK (pipe (up));
+    pid_t server = fork ();
+    CHECK (server >= 0);
+    if (!server)
+        serve (up[1], polls, flags);
+    CHECK (read (up[0], ep, sizeof ep) == sizeof ep);
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_REQ);
+    OK (zmq_connect (s, ep));
+    for (int i = 0; i < 200; i++) {
+        IS (zmq_send (s, "hello", 5, 0), 5);
+        IS (zmq_recv (s, body, sizeof body, 0), 5);
+    }
+    for (struct timespec a, b, *first = &a; us >= 0;) {
+        clock_gettime (CLOCK_MONOTONIC, &b);
+        if (first) {
+            a = b;
+            first = NULL;
+        }
+        if ((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000 >= us)
+            break;
+    }
+    OK (kill (server, SIGUSR1));
+    pid_t ended = 0;
+    for (int64_t until = now_ms () + 1000; !ended && now_ms () < until; sleep_ms (1))
+        ended = waitpid (server, &status, WNOHANG);
+    if (!ended) {
+        kill (server, SIGKILL);
+        waitpid (server, &status, 0);
+    } else
+        CHECK (WIFEXITED (status) && (WEXITSTATUS (status) == 2 || WEXITSTATUS (status) == 3));
+    close (up[0]);
+    close (up[1]);
+    zmq_close (s);
+    zmq_ctx_term (ctx);
+    return !ended;
+}
+
+static void just_after_a_message (int polls, int flags)
+{
+    int lost = 0;
+    for (int i = 0; i < 40; i++)
+        lost += is_lost (i * i * 2, polls, flags);
+    if (lost)
+        fail_at (__FILE__, __LINE__, "%d of 40 signals did not interrupt", lost);
+}
+
+GROUP (interrupts_receiving_just_after_a_message)
+{
+    just_after_a_message (0, 0);
+}
+
+GROUP (interrupts_polling_just_after_a_message)
+{
+    just_after_a_message (1, 0);
+}
+
+/* SA_RESTART makes no difference. */
+GROUP (restarting_is_no_way_out)
+{
+    just_after_a_message (0, SA_RESTART);
+    just_after_a_message (1, SA_RESTART);
+}
+
+/* Calls leave the mask of the thread as it was. */
+GROUP (mask_stays)
+{
+    char ep[EP_SIZE], body[8];
+    sigset_t before, after;
+    void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+    bind_any (in, "tcp", ep);
+    OK (zmq_connect (out, ep));
+    sigemptyset (&before);
+    sigaddset (&before, SIGUSR2);
+    OK (pthread_sigmask (SIG_SETMASK, &before, NULL));
+    OK (pthread_sigmask (SIG_SETMASK, NULL, &before));
+    for (int i = 0; i < 300; i++) {
+        set_int (in, ZMQ_RCVTIMEO, i % 3);
+        if (i & 1)
+            IS (zmq_send (out, "x", 1, 0), 1);
+        int n = zmq_recv (in, body, sizeof body, 0);
+        CHECK (n == 1 || zmq_errno () == EAGAIN);
+        if (i % 5 == 0) {
+            zmq_pollitem_t item = {in, 0, ZMQ_POLLIN, 0};
+            OK (zmq_poll (&item, 1, 1));
+        }
+        OK (pthread_sigmask (SIG_SETMASK, NULL, &after));
+        for (int signal = 1; signal < 32; signal++)
+            IS (sigismember (&after, signal), sigismember (&before, signal));
+    }
+    zmq_close (out);
+    zmq_close (in);
+    zmq_ctx_term (ctx);
+}
+
+MAIN (ENTRY (interrupts_receiving_just_after_a_message), ENTRY (interrupts_polling_just_after_a_message),
+      ENTRY (restarting_is_no_way_out), ENTRY (mask_stays))
