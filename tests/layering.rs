@@ -155,6 +155,33 @@ fn atomics_come_through_sync() {
     }
 }
 
+/// Whether a line declares something that a forked child would have from its parent, locked for ever
+/// perhaps: see `sync/per_process.rs`.
+fn outlives_a_fork(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+    let Some((_, kind)) = line.strip_prefix("static ").and_then(|rest| rest.split_once(':')) else {
+        return false;
+    };
+    let kind = kind.split('=').next().unwrap_or_default();
+    ["Mutex", "RwLock", "Once", "Lazy", "Condvar"].iter().any(|lock| kind.contains(lock))
+        && !kind.contains("PerProcess<")
+}
+
+#[test]
+fn no_lock_outlives_a_fork() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for file in &files {
+        let found: Vec<String> =
+            code(file).lines().filter(|line| outlives_a_fork(line)).map(str::to_owned).collect();
+        assert!(found.is_empty(), "not in a PerProcess: {found:?} in {}", file.display());
+    }
+    assert!(outlives_a_fork("    static ONCE: std::sync::Once = std::sync::Once::new();"));
+    assert!(outlives_a_fork("pub static A: Mutex<u8> = Mutex::new(0);"));
+    assert!(!outlives_a_fork("static A: PerProcess<Mutex<u8>> = PerProcess::new(Mutex::new(0));"));
+    assert!(!outlives_a_fork("static N: AtomicU64 = AtomicU64::new(0);"));
+}
+
 #[test]
 fn safe_layers_are_safe() {
     let mut files = Vec::new();

@@ -4,8 +4,10 @@ use super::ffi::guard;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::socket;
+use crate::sync::PerProcess;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::util::memory;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -17,10 +19,21 @@ const DEAD: u32 = 0xdead_7a6e;
 #[repr(C)]
 struct Slot {
     magic: AtomicU32,
-    context: Mutex<Option<Arc<Context>>>,
+    context: PerProcess<Mutex<Option<Arc<Context>>>>,
 }
 
-static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+impl Slot {
+    fn new() -> Slot {
+        Slot { magic: AtomicU32::new(DEAD), context: PerProcess::here(Mutex::new(None)) }
+    }
+
+    fn context(&self) -> &Mutex<Option<Arc<Context>>> {
+        // SAFETY: the parent's, which only its threads lock; it is one pointer, exchanged at once.
+        self.context.get_or(|parents| Mutex::new(unsafe { parents.inherited() }.clone()))
+    }
+}
+
+static FREE: PerProcess<Mutex<Vec<&'static Slot>>> = PerProcess::new(Mutex::new(Vec::new()));
 
 /// The slot behind a handle; `EFAULT` if it is no live context.
 ///
@@ -42,7 +55,7 @@ unsafe fn slot(handle: *mut c_void) -> Result<&'static Slot> {
 
 unsafe fn context(handle: *mut c_void) -> Result<Arc<Context>> {
     // SAFETY: passed on.
-    unsafe { slot(handle)? }.context.lock().clone().ok_or(Error::Fault)
+    unsafe { slot(handle)? }.context().lock().clone().ok_or(Error::Fault)
 }
 
 /// Creates a context. Its threads start with its first socket. Null and `EMFILE` or `ENOMEM` on
@@ -50,10 +63,9 @@ unsafe fn context(handle: *mut c_void) -> Result<Arc<Context>> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_ctx_new() -> *mut c_void {
     guard(|| {
-        let slot = FREE.lock().pop().unwrap_or_else(|| {
-            Box::leak(Box::new(Slot { magic: AtomicU32::new(DEAD), context: Mutex::new(None) }))
-        });
-        *slot.context.lock() = Some(Arc::new(Context::new()));
+        let free = FREE.get().lock().pop();
+        let slot: &'static Slot = free.unwrap_or_else(|| Box::leak(Box::new(Slot::new())));
+        *slot.context().lock() = Some(Arc::new(Context::new()));
         slot.magic.store(LIVE, Ordering::SeqCst);
         Ok(ptr::from_ref(slot).cast_mut().cast())
     })
@@ -68,25 +80,15 @@ pub unsafe extern "C" fn zmq_ctx_term(context_: *mut c_void) -> c_int {
         let slot = unsafe { slot(context_)? };
         // SAFETY: as above.
         let context = unsafe { context(context_)? };
-        if context.is_ours() {
-            context.stop();
-            socket::wake_all(&context);
-            context.finish()?;
-        } else {
-            context.abandon();
-        }
+        context.stop();
+        // In a forked child: the sockets of its own.
+        socket::wake_all(&context);
+        context.finish()?;
         if slot.magic.swap(DEAD, Ordering::SeqCst) == LIVE {
-            let ended = slot.context.lock().take();
-            drop(context);
-            if let Some(ended) = ended {
-                if ended.is_ours() {
-                    drop(ended);
-                } else {
-                    // Its parts are the parent's.
-                    std::mem::forget(ended);
-                }
-            }
-            FREE.lock().push(slot);
+            let ended = slot.context().lock().take();
+            drop((context, ended));
+            // Without memory for the list the slot is lost.
+            let _ = memory::push(&mut FREE.get().lock(), slot);
         }
         Ok(0)
     })
@@ -99,10 +101,8 @@ pub unsafe extern "C" fn zmq_ctx_shutdown(context_: *mut c_void) -> c_int {
     guard(|| {
         // SAFETY: the caller's promise.
         let context = unsafe { context(context_)? };
-        if context.is_ours() {
-            context.stop();
-            socket::wake_all(&context);
-        }
+        context.stop();
+        socket::wake_all(&context);
         Ok(0)
     })
 }
@@ -157,9 +157,6 @@ pub unsafe extern "C" fn zmq_socket(context_: *mut c_void, type_: c_int) -> *mut
     guard(|| {
         // SAFETY: the caller's promise.
         let context = unsafe { context(context_)? };
-        if !context.is_ours() {
-            return Err(Error::Terminated);
-        }
         let socket_type = crate::types::SocketType::from_number(type_).ok_or(Error::Invalid)?;
         Ok(socket::Socket::open(&context, socket_type)?.handle())
     })

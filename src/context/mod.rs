@@ -4,10 +4,10 @@ pub mod registry;
 
 use crate::error::{Error, Result};
 use crate::reactor::{IoThread, Resolver};
-use crate::sync::Signal;
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sync::{PerProcess, Signal};
 use crate::sys::clock;
 use crate::sys::thread::{self, ThreadOptions};
 use registry::Registry;
@@ -36,6 +36,7 @@ pub mod option {
 /// with libzmq where it uses epoll.
 pub const SOCKET_LIMIT: c_int = 65_535;
 
+#[derive(Clone)]
 struct Options {
     io_threads: c_int,
     max_sockets: c_int,
@@ -54,18 +55,24 @@ struct Started {
     max_sockets: usize,
 }
 
-/// One context.
-pub struct Context {
-    options: Mutex<Options>,
-    /// The names bound with `inproc://`.
-    pub registry: Mutex<Registry>,
+/// What a process has of a context. A forked child begins without sockets, names and threads: those
+/// of its parent are none of its business.
+#[derive(Default)]
+struct Own {
+    registry: Mutex<Registry>,
     started: Mutex<Option<Started>>,
     sockets: AtomicUsize,
-    /// Shut down or being terminated: every call on a socket fails with ETERM.
-    stopped: AtomicBool,
     /// Moves when the last socket is gone.
     empty: Signal,
-    process: u64,
+}
+
+/// One context. A forked child has it, too, with the options it had at the fork, which need no lock
+/// of the parent's to be read: a change is the exchange of one pointer.
+pub struct Context {
+    options: PerProcess<Mutex<Arc<Options>>>,
+    own: PerProcess<Own>,
+    /// Shut down or being terminated: every call on a socket fails with ETERM.
+    stopped: AtomicBool,
 }
 
 impl Default for Context {
@@ -83,7 +90,7 @@ impl Context {
         asymmetric::prepare();
         clock::calibrate();
         Context {
-            options: Mutex::new(Options {
+            options: PerProcess::here(Mutex::new(Arc::new(Options {
                 io_threads: 1,
                 max_sockets: 1023,
                 max_message: c_int::MAX,
@@ -96,19 +103,20 @@ impl Context {
                     policy: -1,
                     priority: -1,
                 },
-            }),
-            registry: Mutex::new(Registry::default()),
-            started: Mutex::new(None),
-            sockets: AtomicUsize::new(0),
+            }))),
+            own: PerProcess::here(Own::default()),
             stopped: AtomicBool::new(false),
-            empty: Signal::new(),
-            process: thread::process_generation(),
         }
     }
 
-    /// Whether this process made the context; a forked child only has a copy.
-    pub fn is_ours(&self) -> bool {
-        self.process == thread::process_generation()
+    fn options(&self) -> &Mutex<Arc<Options>> {
+        // SAFETY: the parent's, which only its threads lock; it is one pointer, exchanged at once.
+        self.options.get_or(|parents| Mutex::new(unsafe { parents.inherited() }.clone()))
+    }
+
+    /// The names bound with `inproc://`, and the sockets.
+    pub fn registry(&self) -> &Mutex<Registry> {
+        &self.own.get().registry
     }
 
     /// Sets an option.
@@ -116,7 +124,8 @@ impl Context {
     /// # Errors
     /// [`Error::Invalid`] for an unknown option or a value out of range.
     pub fn set(&self, name: c_int, value: c_int) -> Result<()> {
-        let mut options = self.options.lock();
+        let mut current = self.options().lock();
+        let mut options = Options::clone(&current);
         match name {
             option::IO_THREADS if value >= 0 => options.io_threads = value,
             option::MAX_SOCKETS if value > 0 => options.max_sockets = value,
@@ -141,6 +150,7 @@ impl Context {
             option::BLOCKY if value >= 0 => options.blocky = value != 0,
             _ => return Err(Error::Invalid),
         }
+        *current = Arc::new(options);
         Ok(())
     }
 
@@ -149,7 +159,7 @@ impl Context {
     /// # Errors
     /// [`Error::Invalid`] for an unknown option.
     pub fn get(&self, name: c_int) -> Result<c_int> {
-        let options = self.options.lock();
+        let options = self.options().lock().clone();
         Ok(match name {
             option::IO_THREADS => options.io_threads,
             option::MAX_SOCKETS => options.max_sockets,
@@ -172,23 +182,24 @@ impl Context {
     /// [`Error::Terminated`], [`Error::TooManyFiles`] beyond ZMQ_MAX_SOCKETS, and what starting
     /// threads says.
     pub fn add_socket(&self, resolver: Resolver, limited: bool) -> Result<()> {
-        let mut started = self.started.lock();
+        let own = self.own.get();
+        let mut started = own.started.lock();
         if self.is_stopped() {
             return Err(Error::Terminated);
         }
         if let Some(started) = &*started {
-            if limited && self.sockets.load(Ordering::SeqCst) >= started.max_sockets {
+            if limited && own.sockets.load(Ordering::SeqCst) >= started.max_sockets {
                 return Err(Error::TooManyFiles);
             }
         } else {
             *started = Some(self.start(resolver)?);
         }
-        self.sockets.fetch_add(1, Ordering::SeqCst);
+        own.sockets.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
     fn start(&self, resolver: Resolver) -> Result<Started> {
-        let options = self.options.lock();
+        let options = self.options().lock().clone();
         let mut threads = Vec::new();
         for number in 0..options.io_threads.max(0) as usize {
             match IoThread::start(number, options.thread.clone(), resolver) {
@@ -204,14 +215,15 @@ impl Context {
 
     /// A socket is gone.
     pub fn remove_socket(&self) {
-        if self.sockets.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.empty.notify();
+        let own = self.own.get();
+        if own.sockets.fetch_sub(1, Ordering::SeqCst) == 1 {
+            own.empty.notify();
         }
     }
 
     /// The I/O thread with the least load among those `affinity` allows (0: all).
     pub fn io_thread(&self, affinity: u64) -> Option<Arc<IoThread>> {
-        let started = self.started.lock();
+        let started = self.own.get().started.lock();
         let allowed = |n: usize| affinity == 0 || (n < 64 && affinity & (1 << n) != 0);
         let candidates = started.as_ref()?.threads.iter().enumerate().filter(|(n, _)| allowed(*n));
         candidates.min_by_key(|(_, t)| t.load()).map(|(_, t)| t.clone())
@@ -219,7 +231,7 @@ impl Context {
 
     /// ZMQ_IPV6 and ZMQ_LINGER that new sockets start with.
     pub fn socket_defaults(&self) -> (bool, i32) {
-        let options = self.options.lock();
+        let options = self.options().lock().clone();
         (options.ipv6, if options.blocky { -1 } else { 0 })
     }
 
@@ -239,25 +251,16 @@ impl Context {
     /// # Errors
     /// [`Error::Interrupted`] after a signal; call again.
     pub fn finish(&self) -> Result<()> {
+        let own = self.own.get();
         loop {
-            let sleeper = self.empty.enter();
-            if self.sockets.load(Ordering::SeqCst) == 0 {
+            let sleeper = own.empty.enter();
+            if own.sockets.load(Ordering::SeqCst) == 0 {
                 break;
             }
             sleeper.sleep(None)?;
         }
-        let started = self.started.lock().take();
+        let started = own.started.lock().take();
         started.iter().flat_map(|s| &s.threads).for_each(|t| t.stop());
         Ok(())
-    }
-
-    /// In a forked child: the threads and sockets belong to the parent, leave them alone.
-    pub fn abandon(&self) {
-        // The lock may be held by a thread that does not exist here.
-        if let Some(mut started) = self.started.try_lock() {
-            let started = started.take();
-            started.iter().flat_map(|s| &s.threads).for_each(|t| t.forget());
-            std::mem::forget(started);
-        }
     }
 }

@@ -4,11 +4,11 @@
 //! and then every page of the next body is a page fault, which costs as much as the bytes do.
 
 use super::content::Header;
+use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::heap;
 use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicU64;
-use std::time::Duration;
 
 /// Shorter blocks are malloc's.
 pub(super) const SHORTEST: usize = 32 * 1024;
@@ -68,18 +68,34 @@ impl Drop for Kept {
     }
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
+/// What a process keeps.
+struct Shared {
+    kept: Mutex<Kept>,
+    /// How many sockets have traffic.
+    busy: AtomicU64,
+}
 
-/// How many sockets have traffic.
-static BUSY: AtomicU64 = AtomicU64::new(0);
+impl Shared {
+    const fn new() -> Shared {
+        Shared { kept: Mutex::new(Kept::new()), busy: AtomicU64::new(0) }
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared::new()
+    }
+}
+
+static SHARED: PerProcess<Shared> = PerProcess::new(Shared::new());
 
 /// Says that a socket has traffic from now on, or has none any more. Without any, nothing is kept.
 pub fn set_busy(busy: bool) {
+    let shared = SHARED.get();
     if busy {
-        BUSY.fetch_add(1, Ordering::SeqCst);
-    } else if BUSY.fetch_sub(1, Ordering::SeqCst) == 1 {
-        // Not for ever: in a forked child a thread of the parent's may seem to have the lock.
-        let Some(mut kept) = KEPT.try_lock_for(Duration::from_millis(10)) else { return };
+        shared.busy.fetch_add(1, Ordering::SeqCst);
+    } else if shared.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let mut kept = shared.kept.lock();
         let all = std::mem::replace(&mut *kept, Kept::new());
         drop(kept);
         // Freed when nobody has to wait for it any more.
@@ -94,11 +110,12 @@ fn free(block: Block) {
 
 /// A block for `size` bytes and how many it really has, if there is one of about that size.
 pub(super) fn take(size: usize) -> Option<(*mut Header, usize)> {
-    if BUSY.load(Ordering::Relaxed) == 0 {
+    let shared = SHARED.get();
+    if shared.busy.load(Ordering::Relaxed) == 0 {
         return None;
     }
     // Who has to wait for others is faster with malloc.
-    let mut kept = KEPT.try_lock()?;
+    let mut kept = shared.kept.try_lock()?;
     kept.take(size).map(|block| (block.header, block.size))
 }
 
@@ -107,9 +124,10 @@ pub(super) fn take(size: usize) -> Option<(*mut Header, usize)> {
 /// # Safety
 /// The block came from malloc and is the caller's, who gives it away.
 pub(super) unsafe fn give(header: *mut Header, size: usize) -> bool {
-    let Some(mut kept) = KEPT.try_lock() else { return false };
+    let shared = SHARED.get();
+    let Some(mut kept) = shared.kept.try_lock() else { return false };
     // Under the lock: whoever ends the traffic takes all that was kept before it.
-    if BUSY.load(Ordering::SeqCst) == 0 {
+    if shared.busy.load(Ordering::SeqCst) == 0 {
         return false;
     }
     kept.give(Block { header, size });

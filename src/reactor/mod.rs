@@ -275,18 +275,16 @@ impl IoThread {
             thread.join();
         }
     }
-
-    /// Leaves the thread alone: it does not exist in a forked child.
-    pub fn forget(&self) {
-        std::mem::forget(self.thread.lock().take());
-    }
 }
 
 impl Shared {
     fn run(&self) {
         let mut events = [NO_EVENT; 256];
         let mut rounds = Rounds::new(Instant::now());
-        while !self.stop.load(Ordering::SeqCst) {
+        let process = thread::process_generation();
+        // What a handler calls may fork. The child's copy of this thread, its only one, must not drive
+        // the parent's connections.
+        while !self.stop.load(Ordering::SeqCst) && thread::process_generation() == process {
             let count = self.epoll.wait(&mut events, self.timeout(&rounds)).unwrap_or(0);
             for late in [false, true] {
                 let those = events[..count].iter().filter(|event| is_late(event.u64) == late);

@@ -215,7 +215,7 @@ impl Core {
     fn bind_inproc(&mut self, given: &str, name: &str) -> Result<()> {
         let config = self.inproc_config();
         let context = self.context.clone();
-        let mut registry = context.registry.lock();
+        let mut registry = context.registry().lock();
         if !registry.bind(name, self.binder(), config.clone()) {
             return Err(Error::AddressInUse);
         }
@@ -274,7 +274,7 @@ impl Core {
         self.check_routing_id()?;
         let mine = self.inproc_config();
         let context = self.context.clone();
-        let mut registry = context.registry.lock();
+        let mut registry = context.registry().lock();
         given.clone_into(&mut self.last_endpoint);
         let Some((binder, config)) = registry.find(name).cloned() else {
             let (end, far) = inproc::pair(&mine, None);
@@ -324,7 +324,9 @@ impl Core {
         // but ours.
         drop(match std::mem::replace(far, FarEnd::Owned) {
             FarEnd::Owned => None,
-            FarEnd::Waits { name, number } => self.context.registry.lock().withdraw(&name, number),
+            FarEnd::Waits { name, number } => {
+                self.context.registry().lock().withdraw(&name, number)
+            }
             FarEnd::Sent { to, number } => {
                 super::find(to.index).and_then(|socket| socket.withdraw(to.generation, number))
             }
@@ -373,7 +375,7 @@ impl Core {
             Kind::Connecter(_) | Kind::InprocConnection(_) => {}
             Kind::InprocBinding(name) => {
                 let name = name.clone();
-                self.context.registry.lock().unbind(&name, self.binder());
+                self.context.registry().lock().unbind(&name, self.binder());
             }
         }
         // What we hold back to collect more is sent as far as the application can tell.

@@ -14,7 +14,6 @@ use crate::pipe::inproc::InprocEnd;
 use crate::sync::asymmetric;
 use crate::sync::atomic::Ordering;
 use crate::sync::biased::OwnersGuard;
-use crate::sys::thread;
 use crate::types::SocketType;
 use std::ptr::NonNull;
 
@@ -88,9 +87,7 @@ impl Socket {
     fn enter_lane(&'static self) -> Option<OwnersGuard<'static, Place>> {
         // Who stops the context leaves mail, too. In a forked child the lock may be held by a thread
         // that only the parent has.
-        if self.has_mail.load(Ordering::Relaxed)
-            || self.process.load(Ordering::Relaxed) != thread::process_generation()
-        {
+        if self.has_mail.load(Ordering::Relaxed) || self.is_inherited() {
             return None;
         }
         let place = self.core.lock_as_owner()?;

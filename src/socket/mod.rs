@@ -10,6 +10,7 @@ mod driver;
 mod endpoints;
 mod forward;
 mod heartbeat;
+mod inherited;
 mod lane;
 mod messaging;
 mod monitor;
@@ -26,10 +27,10 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::pipe::inproc::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
-use crate::sync::{BiasedMutex, Signal};
+use crate::sync::{BiasedMutex, PerProcess, Signal};
 use crate::sys::thread;
 use crate::types::SocketType;
 pub use core::Core;
@@ -74,6 +75,8 @@ pub struct Socket {
     has_mail: AtomicBool,
     /// Whether it is worth looking for [`Lanes`].
     has_lanes: AtomicBool,
+    /// The number of its type, for who cannot ask for the lock.
+    socket_type: AtomicU8,
     /// The process that made the socket.
     process: AtomicU64,
     /// Moves with everything that is done under the lock; written under it.
@@ -153,13 +156,17 @@ impl DerefMut for Guard {
     }
 }
 
+/// The slots of a process. A forked child has none of its parent's, whose handles only say so, see
+/// [`inherited`].
 #[derive(Default)]
-struct Pool {
-    free: Vec<&'static Socket>,
+struct Slots {
+    free: Mutex<Vec<&'static Socket>>,
+    /// Every slot there ever was.
+    all: RwLock<Vec<&'static Socket>>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new() });
-static ALL: RwLock<Vec<&'static Socket>> = RwLock::new(Vec::new());
+static SLOTS: PerProcess<Slots> =
+    PerProcess::new(Slots { free: Mutex::new(Vec::new()), all: RwLock::new(Vec::new()) });
 
 /// Finds a slot for the reactor.
 pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
@@ -169,7 +176,7 @@ pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
 /// Every slot there ever was.
 fn all() -> RwLockReadGuard<'static, Vec<&'static Socket>> {
     // A list that only grows is whole whatever happened.
-    ALL.read().unwrap_or_else(PoisonError::into_inner)
+    SLOTS.get().all.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Finds a slot by its number.
@@ -179,10 +186,11 @@ fn find(index: u32) -> Option<&'static Socket> {
 
 impl Socket {
     fn take_slot() -> Result<&'static Socket> {
-        if let Some(socket) = POOL.lock().free.pop() {
+        let slots = SLOTS.get();
+        if let Some(socket) = slots.free.lock().pop() {
             return Ok(socket);
         }
-        let mut all = ALL.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = slots.all.write().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_INDEX as usize {
             return Err(Error::TooManyFiles);
         }
@@ -192,6 +200,7 @@ impl Socket {
             generation: AtomicU32::new(1),
             has_mail: AtomicBool::new(false),
             has_lanes: AtomicBool::new(false),
+            socket_type: AtomicU8::new(0),
             process: AtomicU64::new(0),
             touched: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -235,11 +244,12 @@ impl Socket {
         *socket.mails.lock() = Mails { generation: Some(generation), ..Mails::default() };
         socket.has_mail.store(false, Ordering::SeqCst);
         socket.stopped.store(false, Ordering::SeqCst);
+        socket.socket_type.store(socket_type as u8, Ordering::Relaxed);
         socket.process.store(thread::process_generation(), Ordering::SeqCst);
         let key = Key { index: socket.index, generation };
         let core = Core::new(socket, key, context.clone(), socket_type);
         socket.core.lock().core = Some(Box::new(core));
-        context.registry.lock().sockets.push(socket.index);
+        context.registry().lock().sockets.push(socket.index);
         socket.magic.store(LIVE, Ordering::SeqCst);
         Ok(socket)
     }
@@ -299,7 +309,7 @@ impl Socket {
     #[inline(always)]
     fn lock_live(&'static self) -> Result<Guard> {
         // In a forked child the lock may be held by a thread that only the parent has.
-        if self.process.load(Ordering::Relaxed) != thread::process_generation() {
+        if self.is_inherited() {
             return Err(Error::Terminated);
         }
         let guard = self.core.lock();
@@ -324,7 +334,7 @@ impl Socket {
         self.touched.load(Ordering::Acquire) == since
             && !self.has_mail()
             && !self.stopped.load(Ordering::SeqCst)
-            && self.process.load(Ordering::Relaxed) == thread::process_generation()
+            && !self.is_inherited()
     }
 
     /// Locks two sockets for a call of the application, in the order that every such call keeps.
@@ -335,7 +345,7 @@ impl Socket {
         one: &'static Socket,
         other: &'static Socket,
     ) -> Result<(Guard, Guard)> {
-        debug_assert!(one.index != other.index, "a lock is not taken twice");
+        debug_assert!(!std::ptr::eq(one, other), "a lock is not taken twice");
         if one.index < other.index {
             let first = one.enter()?;
             Ok((first, other.enter()?))
@@ -368,10 +378,8 @@ impl Socket {
     /// # Errors
     /// [`Error::NotSocket`] if it is closed already.
     pub fn close(&'static self) -> Result<()> {
-        if self.process.load(Ordering::Relaxed) != thread::process_generation() {
-            // The parent's socket: only this process's handle goes away.
-            let closed = self.magic.swap(DEAD, Ordering::SeqCst) == LIVE;
-            return if closed { Ok(()) } else { Err(Error::NotSocket) };
+        if self.is_inherited() {
+            return self.close_inherited();
         }
         let mut core = self.lock_live()?;
         self.magic.store(DEAD, Ordering::SeqCst);
@@ -401,8 +409,8 @@ impl Socket {
         if let Some(core) = core {
             let context = core.context.clone();
             drop(core);
-            context.registry.lock().sockets.retain(|&i| i != self.index);
-            POOL.lock().free.push(self);
+            context.registry().lock().sockets.retain(|&i| i != self.index);
+            SLOTS.get().free.lock().push(self);
             context.remove_socket();
         }
     }
@@ -473,7 +481,7 @@ impl Mailbox for Socket {
 
 /// Wakes every thread that waits for a socket of the context, after [`Context::stop`].
 pub fn wake_all(context: &Context) {
-    let indices = context.registry.lock().sockets.clone();
+    let indices = context.registry().lock().sockets.clone();
     let all = all();
     for index in indices {
         if let Some(socket) = all.get(index as usize) {

@@ -4,18 +4,20 @@
 use super::Socket;
 use super::core::Core;
 use crate::error::{Error, Result};
-use crate::options;
-use crate::pattern::Pattern;
+use crate::options::{self, SocketOptions};
+use crate::pattern::{AnyPattern, Pattern};
+use crate::pipe::PipeTable;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
+use crate::types::SocketType;
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 const CONNECT_ROUTING_ID: i32 = 61;
 const RCVMORE: i32 = 13;
-const FD: i32 = 14;
-const EVENTS: i32 = 15;
+pub(super) const FD: i32 = 14;
+pub(super) const EVENTS: i32 = 15;
 const TYPE: i32 = 16;
 const SNDHWM: i32 = 23;
 const RCVHWM: i32 = 24;
@@ -34,6 +36,9 @@ impl Socket {
     /// # Errors
     /// As zmq_setsockopt(3).
     pub fn set_option(&'static self, option: i32, value: Option<&[u8]>) -> Result<()> {
+        if self.is_inherited() {
+            return self.set_inherited_option(option, value);
+        }
         let mut core = self.enter_for_settings()?;
         core.process_mail();
         let result = core.set_option(option, value);
@@ -46,6 +51,9 @@ impl Socket {
     /// # Errors
     /// As zmq_getsockopt(3).
     pub fn get_option(&'static self, option: i32, capacity: usize) -> Result<Vec<u8>> {
+        if self.is_inherited() {
+            return self.inherited_option(option, capacity);
+        }
         // Of the options only this one takes part in what the socket does.
         let mut core = if option == EVENTS { self.enter()? } else { self.enter_for_settings()? };
         core.process_mail();
@@ -60,21 +68,67 @@ fn integer(value: c_int, capacity: usize) -> Result<Vec<u8>> {
     if capacity < bytes.len() { Err(Error::Invalid) } else { Ok(bytes.to_vec()) }
 }
 
+/// Sets an option where it belongs; `None` is a null pointer with length 0.
+pub(super) fn store(
+    pattern: &mut AnyPattern,
+    pipes: &mut PipeTable,
+    options: &mut SocketOptions,
+    socket_type: SocketType,
+    option: i32,
+    value: Option<&[u8]>,
+) -> Result<()> {
+    // The pattern first: some numbers mean something else to some types.
+    if let Some(result) = pattern.set_option(pipes, option, value.unwrap_or(&[])) {
+        return result;
+    }
+    if option == CONNECT_ROUTING_ID && !options::supported_by(option, socket_type) {
+        return Err(Error::Invalid);
+    }
+    let result = match value {
+        Some(value) => options.set(option, value),
+        None => options.set_null(option),
+    };
+    result.unwrap_or(Err(Error::Invalid))
+}
+
+/// What options say that is known without a look at the socket's connections.
+pub(super) struct Facts<'a> {
+    pub(super) options: &'a SocketOptions,
+    pub(super) pattern: &'a AnyPattern,
+    pub(super) socket_type: SocketType,
+    pub(super) receive_more: bool,
+    pub(super) last_endpoint: &'a str,
+}
+
+impl Facts<'_> {
+    /// The bytes of an option for a buffer of `capacity`.
+    pub(super) fn get(&self, option: i32, capacity: usize) -> Result<Vec<u8>> {
+        match option {
+            RCVMORE => integer(c_int::from(self.receive_more), capacity),
+            TYPE if capacity != 4 => Err(Error::Invalid),
+            // Patterns that have it keep it; its size is that of an option of all types.
+            INVERT_MATCHING if capacity != 4 => Err(Error::Invalid),
+            TYPE => integer(self.socket_type as c_int, capacity),
+            THREAD_SAFE => integer(0, capacity),
+            LAST_ENDPOINT => {
+                let mut text = self.last_endpoint.to_owned().into_bytes();
+                text.push(0);
+                if text.len() > capacity { Err(Error::Invalid) } else { Ok(text) }
+            }
+            _ => self
+                .pattern
+                .get_option(option)
+                .or_else(|| self.options.get(option, capacity))
+                .unwrap_or(Err(Error::Invalid))
+                .and_then(|v| if v.len() > capacity { Err(Error::Invalid) } else { Ok(v) }),
+        }
+    }
+}
+
 impl Core {
     fn set_option(&mut self, option: i32, value: Option<&[u8]>) -> Result<()> {
-        // The pattern first: some numbers mean something else to some types.
-        let bytes = value.unwrap_or(&[]);
-        if let Some(result) = self.pattern.set_option(&mut self.pipes, option, bytes) {
-            return result;
-        }
-        if option == CONNECT_ROUTING_ID && !options::supported_by(option, self.socket_type) {
-            return Err(Error::Invalid);
-        }
-        let result = match value {
-            Some(value) => self.options.set(option, value),
-            None => self.options.set_null(option),
-        };
-        result.unwrap_or(Err(Error::Invalid))?;
+        let Core { pattern, pipes, options, socket_type, .. } = self;
+        store(pattern, pipes, options, *socket_type, option, value)?;
         if matches!(option, SNDHWM | RCVHWM) {
             self.change_limits();
         }
@@ -96,12 +150,6 @@ impl Core {
 
     fn get_option(&mut self, option: i32, capacity: usize) -> Result<Vec<u8>> {
         match option {
-            RCVMORE => integer(c_int::from(self.receive_more), capacity),
-            TYPE if capacity != 4 => Err(Error::Invalid),
-            // Patterns that have it keep it; its size is that of an option of all types.
-            INVERT_MATCHING if capacity != 4 => Err(Error::Invalid),
-            TYPE => integer(self.socket_type as c_int, capacity),
-            THREAD_SAFE => integer(0, capacity),
             EVENTS if capacity < 4 => Err(Error::Invalid),
             EVENTS => {
                 let events = self.events_for_descriptor();
@@ -112,17 +160,14 @@ impl Core {
                 let fd = self.expose()?;
                 integer(fd, capacity)
             }
-            LAST_ENDPOINT => {
-                let mut text = self.last_endpoint.clone().into_bytes();
-                text.push(0);
-                if text.len() > capacity { Err(Error::Invalid) } else { Ok(text) }
+            _ => Facts {
+                options: &self.options,
+                pattern: &self.pattern,
+                socket_type: self.socket_type,
+                receive_more: self.receive_more,
+                last_endpoint: &self.last_endpoint,
             }
-            _ => self
-                .pattern
-                .get_option(option)
-                .or_else(|| self.options.get(option, capacity))
-                .unwrap_or(Err(Error::Invalid))
-                .and_then(|v| if v.len() > capacity { Err(Error::Invalid) } else { Ok(v) }),
+            .get(option, capacity),
         }
     }
 

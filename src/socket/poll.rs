@@ -9,6 +9,7 @@ use crate::sync::atomic::Ordering;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll, poll_with};
 use crate::sys::signals::Held;
+use crate::sys::thread;
 use crate::util::memory;
 use std::cell::RefCell;
 use std::os::fd::AsRawFd;
@@ -60,31 +61,51 @@ pub(super) struct Looked {
 thread_local! {
     /// What the calling thread has learnt about its waits, and its wake-up descriptor.
     static LOCAL: RefCell<Local> =
-        const { RefCell::new(Local { spin: None, waker: None, habit: Habit::new() }) };
+        const { RefCell::new(Local::new(0)) };
 }
 
 struct Local {
+    /// Where that was: what the thread that forked brings into the child belongs to the parent.
+    process: u64,
     spin: Option<Spin>,
     waker: Option<Arc<EventFd>>,
     habit: Habit,
 }
 
+impl Local {
+    const fn new(process: u64) -> Local {
+        Local { process, spin: None, waker: None, habit: Habit::new() }
+    }
+}
+
+/// `None` if the thread is ending.
+fn with_local<R>(call: impl FnOnce(&mut Local) -> R) -> Option<R> {
+    let here = |local: &RefCell<Local>| {
+        let mut local = local.borrow_mut();
+        let process = thread::process_generation();
+        if local.process != process {
+            // Closes the child's copies of the descriptors, nothing else.
+            *local = Local::new(process);
+        }
+        call(&mut local)
+    };
+    LOCAL.try_with(here).ok()
+}
+
 /// The thread's wake-up descriptor, made at its first wait.
 fn waker() -> Result<Arc<EventFd>> {
-    LOCAL
-        .try_with(|local| {
-            let mut local = local.borrow_mut();
-            if local.waker.is_none() {
-                local.waker = Some(Arc::new(EventFd::new()?));
-            }
-            local.waker.clone().ok_or(Error::Fault)
-        })
-        // The thread is ending; one wait more can do with a descriptor of its own.
-        .unwrap_or_else(|_| EventFd::new().map(Arc::new))
+    let kept = with_local(|local| {
+        if local.waker.is_none() {
+            local.waker = Some(Arc::new(EventFd::new()?));
+        }
+        local.waker.clone().ok_or(Error::Fault)
+    });
+    // If the thread is ending, one wait more can do with a descriptor of its own.
+    kept.unwrap_or_else(|| EventFd::new().map(Arc::new))
 }
 
 fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
-    LOCAL.try_with(|local| call(local.borrow_mut().spin.get_or_insert_with(Spin::new))).ok()
+    with_local(|local| call(local.spin.get_or_insert_with(Spin::new)))
 }
 
 /// Waits until one of `items` is ready, or for `timeout` milliseconds (negative: for ever).
@@ -96,12 +117,12 @@ fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
 pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     let mut set = None;
     if items.len() > FEW {
-        set = LOCAL.try_with(|local| local.borrow_mut().habit.take(items)).ok().flatten();
+        set = with_local(|local| local.habit.take(items)).flatten();
     }
     let result = wait_with(items, timeout, &mut set);
     if let (Ok(_), Some(set)) = (&result, set) {
         // A thread that is ending has no use for it.
-        let _ = LOCAL.try_with(|local| local.borrow_mut().habit.put(set));
+        with_local(|local| local.habit.put(set));
     }
     result
 }

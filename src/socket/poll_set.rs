@@ -10,7 +10,6 @@ use super::options::POLL_IN;
 use super::poll::{Item, Looked, Source};
 use crate::error::{Error, Result};
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
-use crate::sys::thread;
 use crate::util::memory;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
@@ -34,7 +33,6 @@ struct Socketry {
 
 /// The sockets of one thread's calls.
 pub(super) struct PollSet {
-    process: u64,
     set: Epoll,
     sockets: Vec<Socketry>,
 }
@@ -100,19 +98,17 @@ impl PollSet {
             return None;
         }
         let set = Epoll::new().ok()?;
-        Some(PollSet { process: thread::process_generation(), set, sockets })
+        Some(PollSet { set, sockets })
     }
 
     fn is_for(&self, items: &[Item]) -> bool {
         let mut next = self.sockets.iter();
-        self.process == thread::process_generation()
-            && items.iter().enumerate().all(|(at, item)| match item.source {
-                Source::Socket(socket) => {
-                    next.next().is_some_and(|s| s.at == at && std::ptr::eq(s.socket, socket))
-                }
-                Source::Descriptor(_) => true,
-            })
-            && next.next().is_none()
+        items.iter().enumerate().all(|(at, item)| match item.source {
+            Source::Socket(socket) => {
+                next.next().is_some_and(|s| s.at == at && std::ptr::eq(s.socket, socket))
+            }
+            Source::Descriptor(_) => true,
+        }) && next.next().is_none()
     }
 
     /// Looks at every socket among `items`, without waiting. `None`: the set is of no use any more.

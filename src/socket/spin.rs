@@ -10,6 +10,7 @@
 //! milliseconds, where who sleeps is woken at once. So after that no thread of the process offers it
 //! for a while ([`Crowd`]).
 
+use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
@@ -44,7 +45,7 @@ const CALM_YIELDS: u64 = 64;
 const RARE: u64 = 8;
 
 /// Threads of the process that are looking, more or less.
-static LOOKING: AtomicU64 = AtomicU64::new(0);
+static LOOKING: PerProcess<AtomicU64> = PerProcess::new(AtomicU64::new(0));
 
 static CROWD: Crowd = Crowd::new();
 
@@ -150,6 +151,8 @@ pub(super) struct Spin {
 
 /// One wait that began with looking again.
 pub(super) struct Looking {
+    /// Where it is counted.
+    everyone: &'static AtomicU64,
     until: u64,
     local: bool,
     glances: bool,
@@ -172,7 +175,8 @@ impl Spin {
     /// Whether this wait should begin with looking again; `local`: news come from other threads of
     /// this process.
     pub(super) fn begin(&mut self, local: bool) -> Option<Looking> {
-        if LOOKING.load(Ordering::Relaxed) >= most_looking() {
+        let everyone = LOOKING.get();
+        if everyone.load(Ordering::Relaxed) >= most_looking() {
             return None;
         }
         let now = ticks();
@@ -181,10 +185,10 @@ impl Spin {
         if !glances && !yields {
             return None;
         }
-        LOOKING.fetch_add(1, Ordering::Relaxed);
-        let until = now + BUDGET;
+        everyone.fetch_add(1, Ordering::Relaxed);
         Some(Looking {
-            until,
+            everyone,
+            until: now + BUDGET,
             local,
             glances,
             yields,
@@ -217,7 +221,7 @@ impl Spin {
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        LOOKING.fetch_sub(1, Ordering::Relaxed);
+        self.everyone.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

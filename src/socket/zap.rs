@@ -42,7 +42,7 @@ impl Core {
         if let Ok(io) = self.io() {
             let _ = io.modify(fd, epoll::PEER_CLOSED, key, opening(number));
         }
-        if self.context.registry.lock().find("zeromq.zap.01").is_none() {
+        if self.context.registry().lock().find("zeromq.zap.01").is_none() {
             return self.no_zap_handler(number, &options);
         }
         match self.put_question((number, serial), &options, &peer, &request) {

@@ -47,35 +47,45 @@ pub fn heavy() {
 #[cfg(not(loom))]
 mod kernel {
     use crate::sync::atomic::{Ordering, compiler_fence, fence};
-    use crate::sync::statics::AtomicBool;
+    use crate::sync::statics::AtomicU8;
     use crate::sys::membarrier;
-    use std::sync::Once;
 
-    /// Set at most once. Who sees it unset makes a barrier too many.
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    /// Who sees this makes a barrier too many.
+    const UNKNOWN: u8 = 0;
+    const FREE: u8 = 1;
+    const FENCES: u8 = 2;
+
+    /// Settled once, for forked children, too.
+    static BARRIERS: AtomicU8 = AtomicU8::new(UNKNOWN);
 
     pub(super) fn prepare() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| REGISTERED.store(membarrier::register(), Ordering::Relaxed));
+        // Threads that find out at the same time do not wait for each other: in a forked child the
+        // other one may not exist. What the first has found out counts.
+        if BARRIERS.load(Ordering::Relaxed) == UNKNOWN {
+            let found = if membarrier::register() { FREE } else { FENCES };
+            let order = Ordering::Relaxed;
+            let _ = BARRIERS.compare_exchange(UNKNOWN, found, order, order);
+        }
     }
 
     #[inline]
     pub(super) fn light() {
-        if REGISTERED.load(Ordering::Relaxed) {
+        if is_free() {
             compiler_fence(Ordering::SeqCst);
         } else {
             fence(Ordering::SeqCst);
         }
     }
 
+    #[inline]
     pub(super) fn is_free() -> bool {
-        REGISTERED.load(Ordering::Relaxed)
+        BARRIERS.load(Ordering::Relaxed) == FREE
     }
 
     pub(super) fn heavy() {
-        // Not what this thread happens to have seen so far: the other one may have seen it set.
+        // Not what this thread happens to have seen so far: the other one may have seen more.
         prepare();
-        if REGISTERED.load(Ordering::Relaxed) {
+        if is_free() {
             membarrier::everywhere();
         } else {
             fence(Ordering::SeqCst);

@@ -211,6 +211,16 @@ impl<T> BiasedMutex<T> {
         habit.last = NOBODY;
     }
 
+    /// The value of a mutex that only the parent of this process used, as it was at the fork, unless
+    /// somebody was inside then.
+    ///
+    /// # Safety
+    /// No thread of this process ever has the lock.
+    pub unsafe fn inherited(&self) -> Option<&T> {
+        // SAFETY: nobody is inside, nor will be.
+        (!self.is_locked()).then(|| unsafe { &*self.value.get() })
+    }
+
     /// Whether somebody is inside, or the owner has been since the last call with the same `seen`,
     /// as far as can be told without waiting.
     pub fn is_busy(&self, seen: &AtomicU32) -> bool {

@@ -11,9 +11,11 @@ pub mod biased;
 #[cfg(loom)]
 pub mod model;
 pub mod mutex;
+pub mod per_process;
 pub mod signal;
 
 pub use biased::BiasedMutex;
+pub use per_process::PerProcess;
 pub use signal::Signal;
 
 /// Atomics and fences.
@@ -31,7 +33,7 @@ pub use model::atomic;
 /// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
 /// that has a model may depend on them.
 pub mod statics {
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.

@@ -12,7 +12,6 @@ use crate::sys::futex;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::time::{Duration, Instant};
 
 const FREE: u32 = 0;
 const LOCKED: u32 = 1;
@@ -62,25 +61,21 @@ impl<T> Mutex<T> {
         self.take().then(|| self.guard())
     }
 
-    /// The lock, unless it takes longer than that to get it.
-    #[cold]
-    pub fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
-        let began = Instant::now();
-        loop {
-            if let Some(guard) = self.try_lock() {
-                return Some(guard);
-            }
-            if began.elapsed() > patience {
-                return None;
-            }
-            std::thread::yield_now();
-        }
-    }
-
     /// Whether somebody has the lock at the moment.
     #[inline]
     pub fn is_locked(&self) -> bool {
         self.state.load(Ordering::Relaxed) != FREE
+    }
+
+    /// The value of a mutex that only the parent of this process used, as it was at the fork.
+    ///
+    /// # Safety
+    /// No thread of this process ever has the lock. Unless the mutex [is free](Mutex::is_locked), or
+    /// the value changes by single writes of a word, it may be half changed and must not be looked at.
+    pub unsafe fn inherited(&self) -> &T {
+        // SAFETY: nobody changes it, by contract. What one thread of the parent wrote before another
+        // word is here if that one is: fork(2) lets no writes pass it.
+        unsafe { &*self.value.get() }
     }
 
     #[inline]

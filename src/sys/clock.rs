@@ -1,6 +1,7 @@
 //! Cheap time stamps for decisions that may be a little wrong, and the number of processors.
 
-use std::sync::OnceLock;
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::{AtomicBool, AtomicU32};
 
 /// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
 pub const TICKS_PER_US: u64 = 1000;
@@ -24,8 +25,13 @@ pub fn ticks() -> u64 {
 pub fn calibrate() {
     #[cfg(target_arch = "x86_64")]
     {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        ONCE.call_once(counter::calibrate);
+        static CALIBRATED: AtomicBool = AtomicBool::new(false);
+        // Two threads that do it at the same time find out the same, and neither waits: in a forked
+        // child the other one may not exist.
+        if !CALIBRATED.load(Ordering::Relaxed) {
+            counter::calibrate();
+            CALIBRATED.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -99,8 +105,15 @@ mod counter {
 
 /// How many processors this process may run on.
 pub fn processors() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+    /// 0: not asked yet.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let known = COUNT.load(Ordering::Relaxed);
+    if known != 0 {
+        return known as usize;
+    }
+    let count = std::thread::available_parallelism().map_or(1, |n| n.get());
+    COUNT.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+    count
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
-use crate::sync::statics::AtomicU64;
+use crate::sync::statics::{AtomicBool, AtomicU64};
 use std::ffi::{CStr, CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 /// What a context wants of its threads (zmq_ctx_set(3)).
 #[derive(Debug, Clone)]
@@ -163,11 +162,14 @@ extern "C" fn forked() {
 
 /// From now on forks are counted, see [`process_generation`].
 pub fn count_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    static COUNTED: AtomicBool = AtomicBool::new(false);
+    // Threads that come here at the same time do not wait for each other, or a child forked meanwhile
+    // might for ever. A fork that is counted twice makes no difference.
+    if !COUNTED.load(Ordering::Acquire) {
         // SAFETY: the handler only touches an atomic.
-        unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-    });
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        COUNTED.store(failed == 0, Ordering::Release);
+    }
 }
 
 /// A number that differs between a process and its forked children, once forks are counted.

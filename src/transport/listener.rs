@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::sync::PerProcess;
 use crate::sync::mutex::Mutex;
 
 use super::ipc::{IpcAddress, TemporaryDirectory};
@@ -226,7 +227,7 @@ fn passes_ipc_filters(fd: BorrowedFd<'_>, options: &SocketOptions) -> bool {
 
 /// Descriptors that came through ZMQ_USE_FD and are ours now. A second bind with the same one
 /// must not close it twice (libzmq aborts there).
-static ADOPTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+static ADOPTED: PerProcess<Mutex<Vec<RawFd>>> = PerProcess::new(Mutex::new(Vec::new()));
 
 /// A descriptor the caller gave away; its number stands in [`ADOPTED`].
 #[derive(Debug)]
@@ -240,7 +241,7 @@ impl AdoptedFd {
         if raw < 0 {
             return Err(Error::Invalid);
         }
-        let mut list = ADOPTED.lock();
+        let mut list = ADOPTED.get().lock();
         if list.contains(&raw) {
             return Err(Error::AddressInUse);
         }
@@ -262,7 +263,7 @@ impl AdoptedFd {
 impl Drop for AdoptedFd {
     /// Closes while the list is locked: whoever gets the same number next finds it free.
     fn drop(&mut self) {
-        let mut list = ADOPTED.lock();
+        let mut list = ADOPTED.get().lock();
         list.retain(|raw| *raw != self.fd.as_raw_fd());
         // SAFETY: dropped here only, and not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.fd) };

@@ -7,6 +7,7 @@
 //! between what was allocated after them.
 
 use super::Block;
+use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicPtr;
@@ -29,31 +30,55 @@ struct Piece {
     free: u64,
 }
 
+#[derive(Default)]
 struct Pool {
     /// The last one is the likeliest to be in the cache.
     unused: Vec<*mut Block>,
     /// By address.
     pieces: Vec<Piece>,
+    /// There may be blocks from pieces that are not here.
+    strangers: bool,
 }
 
 // SAFETY: an unused block is plain memory that belongs to whoever takes it.
 unsafe impl Send for Pool {}
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { unused: Vec::new(), pieces: Vec::new() });
+/// The blocks of a process.
+struct Shared {
+    pool: Mutex<Pool>,
+    /// Blocks given back while another thread was at the pool, linked with each other. Nobody waits
+    /// for the pool.
+    returned: AtomicPtr<Block>,
+}
 
-/// Blocks given back while another thread was at the pool, linked with each other. Nobody waits for
-/// the pool: in a forked child that thread may not exist.
-static RETURNED: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+static BLOCKS: PerProcess<Shared> = PerProcess::new(Shared {
+    pool: Mutex::new(Pool { unused: Vec::new(), pieces: Vec::new(), strangers: false }),
+    returned: AtomicPtr::new(ptr::null_mut()),
+});
+
+fn blocks() -> &'static Shared {
+    BLOCKS.get_or(|parents| {
+        let pool = if parents.pool.is_locked() {
+            Pool { strangers: true, ..Pool::default() }
+        } else {
+            // SAFETY: free, so whole, and nobody in this process uses it. What it consists of has one
+            // owner as before: the parent's is not dropped.
+            unsafe { ptr::read(parents.pool.inherited()) }
+        };
+        Shared { pool: Mutex::new(pool), returned: AtomicPtr::new(ptr::null_mut()) }
+    })
+}
 
 /// A live block whose content is of no value. None if there is no memory, or if another thread is at
 /// the pool and has none left: to allocate takes no longer than to wait.
 pub(super) fn take() -> Option<*mut Block> {
-    match POOL.try_lock() {
+    let blocks = blocks();
+    match blocks.pool.try_lock() {
         Some(mut pool) => {
-            pool.collect();
+            pool.collect(&blocks.returned);
             pool.unused.pop().or_else(|| pool.cut())
         }
-        None => take_returned(),
+        None => take_returned(&blocks.returned),
     }
 }
 
@@ -62,17 +87,18 @@ pub(super) fn take() -> Option<*mut Block> {
 /// # Safety
 /// It came from [`take`], or from the allocator as a `Box`.
 pub(super) unsafe fn give(block: *mut Block) {
-    match POOL.try_lock() {
+    let blocks = blocks();
+    match blocks.pool.try_lock() {
         Some(mut pool) => {
-            pool.collect();
+            pool.collect(&blocks.returned);
             pool.put(block);
         }
-        None => put_returned(block, block),
+        None => put_returned(&blocks.returned, block, block),
     }
 }
 
-fn take_returned() -> Option<*mut Block> {
-    let first = RETURNED.swap(ptr::null_mut(), Ordering::Acquire);
+fn take_returned(returned: &AtomicPtr<Block>) -> Option<*mut Block> {
+    let first = returned.swap(ptr::null_mut(), Ordering::Acquire);
     if first.is_null() {
         return None;
     }
@@ -84,19 +110,19 @@ fn take_returned() -> Option<*mut Block> {
             while !next(last).is_null() {
                 last = next(last);
             }
-            put_returned(rest, last);
+            put_returned(returned, rest, last);
         }
     }
     Some(first)
 }
 
 /// Adds the list from `first` to `last` to what was given back.
-fn put_returned(first: *mut Block, last: *mut Block) {
-    let mut head = RETURNED.load(Ordering::Relaxed);
+fn put_returned(returned: &AtomicPtr<Block>, first: *mut Block, last: *mut Block) {
+    let mut head = returned.load(Ordering::Relaxed);
     loop {
         // SAFETY: the list is ours until it is there.
         unsafe { (*last).next.store(head, Ordering::Relaxed) };
-        match RETURNED.compare_exchange_weak(head, first, Ordering::Release, Ordering::Relaxed) {
+        match returned.compare_exchange_weak(head, first, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return,
             Err(now) => head = now,
         }
@@ -115,11 +141,11 @@ unsafe fn next(block: *mut Block) -> *mut Block {
 impl Pool {
     /// Takes in what others gave back meanwhile.
     #[inline]
-    fn collect(&mut self) {
-        if RETURNED.load(Ordering::Relaxed).is_null() {
+    fn collect(&mut self, returned: &AtomicPtr<Block>) {
+        if returned.load(Ordering::Relaxed).is_null() {
             return;
         }
-        let mut block = RETURNED.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut block = returned.swap(ptr::null_mut(), Ordering::Acquire);
         while !block.is_null() {
             // SAFETY: the whole list is ours now.
             let behind = unsafe { next(block) };
@@ -168,6 +194,10 @@ impl Pool {
             (offset < PIECE_BYTES).then_some((at, offset / size_of::<Block>()))
         });
         let Some((at, index)) = found else {
+            if self.strangers {
+                // Lost, rather than freed where it was not allocated.
+                return;
+            }
             // SAFETY: by contract of `give`, it came from the allocator.
             return drop(unsafe { Box::from_raw(block) });
         };
@@ -199,7 +229,7 @@ mod tests {
             // SAFETY: as above.
             unsafe { Block::give(block) };
         }
-        let held = POOL.lock().pieces.len();
+        let held = super::blocks().pool.lock().pieces.len();
         assert!(held < 30, "{held} pieces of 40");
     }
 }
