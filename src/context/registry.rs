@@ -1,6 +1,7 @@
 //! The names bound with `inproc://`, and the connections that wait for them.
 
 use crate::pipe::inproc::{InprocConfig, InprocEnd};
+use crate::util::Unseeded;
 use std::collections::{BTreeMap, HashMap};
 
 /// A socket that bound a name: how to reach it, and what it brings into a pipe.
@@ -17,9 +18,9 @@ pub struct Binder {
 pub struct Registry {
     /// Numbers of the context's sockets.
     pub sockets: Vec<u32>,
-    bound: HashMap<String, (Binder, InprocConfig)>,
+    bound: HashMap<String, (Binder, InprocConfig), Unseeded>,
     /// The far ends of pipes whose name nobody has bound yet, oldest first.
-    waiting: HashMap<String, BTreeMap<u64, InprocEnd>>,
+    waiting: HashMap<String, BTreeMap<u64, InprocEnd>, Unseeded>,
     /// Of the next one that waits.
     number: u64,
 }

@@ -1,14 +1,15 @@
 //! Hashing of what peers choose (routing ids, topics): fast, and seeded so that no peer can aim
 //! at collisions.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use crate::sys;
+use std::hash::{BuildHasher, Hasher};
 
 /// An odd constant with no pattern to its bits (the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A number that differs from call to call and from process to process.
 pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    sys::random::u64()
 }
 
 /// Both halves of a long product: every bit of the input reaches every bit of the result.

@@ -1,6 +1,7 @@
 //! Deadlines of an I/O thread.
 
 use super::Key;
+use crate::util::Unseeded;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ type Purpose = (Key, u64);
 /// time come out in the order they went in.
 pub(super) struct Timers {
     queue: BTreeMap<At, Purpose>,
-    of: HashMap<Purpose, At>,
+    of: HashMap<Purpose, At, Unseeded>,
     /// Deadlines are moved to multiples of something since then.
     origin: Instant,
     sequence: u64,
@@ -30,7 +31,7 @@ impl Timers {
     pub(super) fn new(origin: Instant) -> Timers {
         Timers {
             queue: BTreeMap::new(),
-            of: HashMap::new(),
+            of: HashMap::default(),
             origin,
             sequence: 0,
             asleep_until: None,

@@ -1,9 +1,10 @@
 //! epoll(7) sets.
 
+use super::net::close_on_exec;
+use super::newer::{NO_DESCRIPTOR, Newer};
+use super::poll::milliseconds;
 use crate::error::{Error, Result};
-use crate::sync::atomic::Ordering;
-use crate::sync::statics::AtomicBool;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -36,13 +37,23 @@ impl Epoll {
     /// # Errors
     /// Whatever epoll_create1(2) says, `EMFILE` above all.
     pub fn new() -> Result<Epoll> {
+        static CREATE1: Newer = Newer::new();
+        let made = |fd: RawFd| {
+            if fd < 0 {
+                return Err(Error::last());
+            }
+            // SAFETY: a descriptor that was just opened for us.
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        };
         // SAFETY: no pointers.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(Error::last());
-        }
-        // SAFETY: a descriptor that was just opened for us.
-        Ok(Epoll { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let create1 = || made(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) });
+        let create = || {
+            // SAFETY: no pointers.
+            let fd = made(unsafe { libc::epoll_create(1) })?;
+            close_on_exec(fd.as_fd())?;
+            Ok(fd)
+        };
+        CREATE1.call(&NO_DESCRIPTOR, create1, create).map(|fd| Epoll { fd })
     }
 
     fn control(&self, operation: i32, fd: RawFd, events: u32, data: u64) -> Result<()> {
@@ -82,46 +93,43 @@ impl Epoll {
     /// [`Error::Interrupted`] after a signal.
     pub fn wait(&self, events: &mut [Event], timeout: Option<Duration>) -> Result<usize> {
         let room = i32::try_from(events.len()).unwrap_or(i32::MAX);
-        let fd = self.fd.as_raw_fd();
-        let count = match timeout {
-            Some(t) if !t.is_zero() && !NO_PWAIT2.load(Ordering::Relaxed) => {
-                let spec = libc::timespec {
-                    tv_sec: t.as_secs().min(1 << 30) as libc::time_t,
-                    tv_nsec: t.subsec_nanos() as libc::c_long,
-                };
-                // SAFETY: `events` has room for `room` entries; `spec` lives during the call.
-                let count = unsafe {
-                    libc::syscall(
-                        libc::SYS_epoll_pwait2,
-                        fd,
-                        events.as_mut_ptr(),
-                        room,
-                        &spec,
-                        ptr::null::<libc::sigset_t>(),
-                        0usize,
-                    )
-                };
-                if count < 0 && Error::last() == Error::Os(libc::ENOSYS) {
-                    NO_PWAIT2.store(true, Ordering::Relaxed);
-                    return self.wait(events, timeout);
-                }
-                count as i32
+        let (fd, list) = (self.fd.as_raw_fd(), events.as_mut_ptr());
+        let roughly = || wait_in_milliseconds(fd, list, room, timeout);
+        match timeout {
+            Some(t) if !t.is_zero() => {
+                PWAIT2.call(&[Error::Interrupted], || wait_exactly(fd, list, room, t), roughly)
             }
-            _ => {
-                // Rounded up, so that a short wait is not a busy loop.
-                let ms = timeout.map_or(-1, |t| {
-                    i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-                });
-                // SAFETY: as above.
-                unsafe { libc::epoll_wait(fd, events.as_mut_ptr(), room, ms) }
-            }
-        };
-        if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
+            _ => roughly(),
+        }
     }
 }
 
-/// Set once on kernels before 5.11, which wait in whole milliseconds only.
-static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+/// Kernels before 5.11 wait in whole milliseconds only.
+static PWAIT2: Newer = Newer::new();
+
+fn wait_exactly(fd: RawFd, list: *mut Event, room: i32, time: Duration) -> Result<usize> {
+    let spec = libc::timespec {
+        tv_sec: time.as_secs().min(1 << 30) as libc::time_t,
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: `list` has room for `room` events; `spec` lives during the call.
+    let count = unsafe {
+        let mask = ptr::null::<libc::sigset_t>();
+        libc::syscall(libc::SYS_epoll_pwait2, fd, list, room, &spec, mask, 0usize)
+    };
+    if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
+}
+
+fn wait_in_milliseconds(
+    fd: RawFd,
+    list: *mut Event,
+    room: i32,
+    timeout: Option<Duration>,
+) -> Result<usize> {
+    // SAFETY: as above.
+    let count = unsafe { libc::epoll_wait(fd, list, room, milliseconds(timeout)) };
+    if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
+}
 
 impl AsRawFd for Epoll {
     fn as_raw_fd(&self) -> RawFd {

@@ -9,6 +9,7 @@ pub mod futex;
 #[cfg(not(loom))]
 pub mod membarrier;
 pub mod net;
+mod newer;
 #[cfg(not(loom))]
 pub mod pages;
 pub mod poll;

@@ -6,8 +6,9 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::io::IoSlice;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::newer::Newer;
 use crate::error::{Error, Result};
 
 /// Longest path of a Unix domain socket: `sun_path` less its NUL (unix(7)).
@@ -208,14 +209,38 @@ pub fn connect(fd: BorrowedFd<'_>, address: &SockAddr) -> Result<bool> {
 
 /// accept(2) with the address of the peer. `Err(Again)`: nobody waits.
 pub fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
-    let mut peer = SockAddr::empty();
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: the storage is as large as the length says, and both outlive the call.
-    let new = check(unsafe {
-        libc::accept4(fd.as_raw_fd(), (&raw mut peer.storage).cast(), &raw mut peer.length, flags)
-    })?;
-    // SAFETY: the descriptor was just made and nobody else has it.
-    Ok((unsafe { OwnedFd::from_raw_fd(new) }, peer))
+    static ACCEPT4: Newer = Newer::new();
+    let own = [
+        Error::Again,
+        Error::Interrupted,
+        Error::Os(libc::ECONNABORTED),
+        Error::Os(libc::ENOBUFS),
+        Error::NoMemory,
+        Error::TooManyFiles,
+        Error::Os(libc::ENFILE),
+    ];
+    let made = |(new, peer): (c_int, SockAddr)| {
+        // SAFETY: the descriptor was just made and nobody else has it.
+        check(new).map(|new| (unsafe { OwnedFd::from_raw_fd(new) }, peer))
+    };
+    let accept4 = || {
+        let mut peer = SockAddr::empty();
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let (address, length) = (&raw mut peer.storage, &raw mut peer.length);
+        // SAFETY: the storage is as large as the length says, and both outlive the call.
+        let new = unsafe { libc::accept4(fd.as_raw_fd(), address.cast(), length, flags) };
+        made((new, peer))
+    };
+    let accept = || {
+        let mut peer = SockAddr::empty();
+        let (address, length) = (&raw mut peer.storage, &raw mut peer.length);
+        // SAFETY: as above.
+        let new = unsafe { libc::accept(fd.as_raw_fd(), address.cast(), length) };
+        let (new, peer) = made((new, peer))?;
+        make_nonblocking(new.as_fd())?;
+        Ok((new, peer))
+    };
+    ACCEPT4.call(&own, accept4, accept)
 }
 
 /// getsockname(2).
@@ -306,8 +331,13 @@ pub fn make_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     let flags = check(unsafe { libc::fcntl(raw, libc::F_GETFL) })?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
-    // SAFETY: as above.
-    check(unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+    close_on_exec(fd)
+}
+
+/// Keeps a descriptor out of programs that the process becomes.
+pub(super) fn close_on_exec(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no pointers are involved.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }
 
 /// Who connected over a Unix domain socket (SO_PEERCRED).

@@ -64,6 +64,16 @@ impl Drop for Held {
     }
 }
 
+/// Changes the running thread's mask as long as the result lives.
+pub(super) fn let_in(mask: &libc::sigset_t) -> Held {
+    // SAFETY: plain sets that live during the call.
+    unsafe {
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_SETMASK, mask, &mut before);
+        Held { before }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

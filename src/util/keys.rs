@@ -1,6 +1,7 @@
 //! Keys of the CURVE mechanism (RFC 26): making a pair, and the public key of a secret one.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::sys::random;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -18,8 +19,7 @@ pub type SecretKey = Zeroizing<[u8; KEY_LEN]>;
 /// Whatever the system's random source says.
 pub fn generate() -> Result<([u8; KEY_LEN], SecretKey)> {
     let mut secret = SecretKey::default();
-    getrandom::fill(secret.as_mut_slice())
-        .map_err(|e| e.raw_os_error().map_or(Error::Os(libc::EIO), Error::from_errno))?;
+    random::fill(secret.as_mut_slice())?;
     let public = public_of(&secret);
     Ok((public, secret))
 }

@@ -6,3 +6,7 @@ pub mod memory;
 pub mod strerror;
 pub mod timers;
 pub mod z85;
+
+/// Hashing for tables whose keys no peer chooses. std's own seeds need the system's random source,
+/// without which it panics.
+pub type Unseeded = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

@@ -1,6 +1,7 @@
 //! A set of repeating timers (zmq_timers(3)). It has no clock: callers say what time it is, as a
 //! duration since a moment they chose.
 
+use super::Unseeded;
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -17,14 +18,14 @@ struct Timer<T> {
 /// Repeating timers with an action each.
 pub struct Timers<T> {
     last_id: TimerId,
-    timers: HashMap<TimerId, Timer<T>>,
+    timers: HashMap<TimerId, Timer<T>, Unseeded>,
     /// Every timer by the time it is due; equal times in the order of their ids.
     queue: BTreeSet<(Duration, TimerId)>,
 }
 
 impl<T> Default for Timers<T> {
     fn default() -> Self {
-        Timers { last_id: 0, timers: HashMap::new(), queue: BTreeSet::new() }
+        Timers { last_id: 0, timers: HashMap::default(), queue: BTreeSet::new() }
     }
 }
 

@@ -11,6 +11,7 @@ use dryoc::classic::crypto_core::{
 };
 use zeroize::Zeroizing;
 
+use crate::sys;
 use crate::util::keys::KEY_LEN;
 use crate::wire::HandshakeError;
 
@@ -49,7 +50,7 @@ pub(super) fn long_nonce(
 
 /// Fills `out` from the system's random source, without which there is no key exchange.
 pub(super) fn random(out: &mut [u8]) -> Result<(), HandshakeError> {
-    getrandom::fill(out).map_err(|_| HandshakeError::KeyExchange)
+    sys::random::fill(out).map_err(|_| HandshakeError::KeyExchange)
 }
 
 /// A secret key, or a key of a secret box. It lives in one place on the heap, so that moving or
