@@ -270,6 +270,63 @@ GROUP (pings_leave_nothing_behind)
     OK (zmq_ctx_term (ctx));
 }
 
+/* A peer that pings and takes no answer costs no memory, and what it says between its PINGs is received. When it reads
+   at last it gets answers in the order of its PINGs, the newest among them. */
+static void flood_of_pings (int away)
+{
+    enum { ROUNDS = 40, PINGS = 10000, SIZE = 13 };
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_ROUTER);
+    static unsigned char bytes[PINGS * SIZE + 7];
+    unsigned char head[2], body[255];
+    char ep[EP_SIZE], id[300];
+    uint32_t number = 0, last = 0;
+    set_int (s, ZMQ_SNDBUF, 16384);
+    bind_any (s, "tcp", ep);
+    int fd = raw_dealer (ep);
+    long before = resident_kb ();
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < PINGS; k++) {
+            unsigned char *to = bytes + k * SIZE;
+            memcpy (to, "\4\13\4PING\0\0", 9);
+            number++;
+            for (int digit = 0; digit < 4; digit++)
+                to[9 + digit] = (unsigned char) (number >> (24 - 8 * digit));
+        }
+        memcpy (bytes + PINGS * SIZE, "\0\5hello", 7);
+        CHECK (raw_write (fd, bytes, sizeof bytes));
+        if (away)
+            sleep_ms (2);
+        CHECK (zmq_recv (s, id, sizeof id, 0) == 5);
+        RECV (s, "hello");
+    }
+    CHECK (resident_kb () - before < 1500);
+    IS (zmq_send (s, id, 5, ZMQ_SNDMORE), 5);
+    SEND (s, "answer", 0);
+    for (int answered = 0; last < number || !answered;) {
+        CHECK (raw_read (fd, head, 2) && raw_read (fd, body, head[1]));
+        if (head[0] == 0) {
+            IS (head[1], 6);
+            answered = 1;
+            continue;
+        }
+        IS (head[1], 9);
+        uint32_t context = 0;
+        for (int digit = 0; digit < 4; digit++)
+            context = context << 8 | body[5 + digit];
+        CHECK (context > last && !memcmp (body, "\4PONG", 5));
+        last = context;
+    }
+    close (fd);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (a_peer_that_takes_no_answers)
+{
+    flood_of_pings (0);
+    flood_of_pings (1);
+}
+
 MAIN (ENTRY (heartbeats_are_sent), ENTRY (heartbeat_without_answer), ENTRY (heartbeat_with_answers), ENTRY (pings_of_peers),
       ENTRY (heartbeats_between_sockets), ENTRY (nobody_healthy_is_lost), ENTRY (each_ping_begins_a_new_life),
-      ENTRY (pings_leave_nothing_behind));
+      ENTRY (pings_leave_nothing_behind), ENTRY (a_peer_that_takes_no_answers));

@@ -3,6 +3,7 @@
 //! A connection does no waiting. Whoever holds the lock of its socket may drive it: a thread of
 //! the application in the middle of a call, or the I/O thread.
 
+mod answer;
 mod buffers;
 mod farewell;
 mod heartbeat;
@@ -15,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
-use crate::util::memory;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
+use answer::Context;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -47,6 +48,9 @@ pub struct Connection {
     pub pulse: Pulse,
     /// A PING was answered: the answer waits to be sent, and the timer may have to be set.
     pub answered: bool,
+    /// The newest PING, if its answer has to wait until the kernel has taken the one before. Then
+    /// there is something queued, so somebody flushes.
+    late: Option<Context>,
     /// Counts reads that brought bytes, so that a timer sees whether the peer is alive.
     pub heard: u64,
     /// The endpoint that monitor events of this connection name.
@@ -108,6 +112,7 @@ impl Connection {
             peer_routing_id: Vec::new(),
             pulse: Pulse::new(Heartbeat::default()),
             answered: false,
+            late: None,
             heard: 0,
             address,
             serial: 0,
@@ -138,7 +143,8 @@ impl Connection {
     /// What the kernel says: the connection is dead.
     #[inline]
     pub fn flush(&mut self) -> Result<bool> {
-        self.tx.flush(self.fd.as_fd())
+        let empty = self.tx.flush(self.fd.as_fd())?;
+        if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }
     }
 
     /// Hands encoded frames to the kernel, see [`TxQueue::send_encoded`].
@@ -146,7 +152,8 @@ impl Connection {
     /// # Errors
     /// What the kernel says: the connection is dead.
     pub fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
-        self.tx.send_encoded(self.fd.as_fd(), frames, messages)
+        let empty = self.tx.send_encoded(self.fd.as_fd(), frames, messages)?;
+        if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }
     }
 
     /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
@@ -383,10 +390,7 @@ impl Connection {
         if let Command::Ping { ttl, context } = parsed {
             let ttl = Duration::from_millis(u64::from(ttl) * 100);
             self.pulse.ping_came(ttl, Instant::now(), self.heard);
-            self.answered = true;
-            let mut pong = memory::with_room(8 + context.len())?;
-            command::append_pong(&mut pong, context);
-            self.push_command(&pong)?;
+            self.answer(context)?;
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.
         Ok(None)

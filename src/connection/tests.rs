@@ -239,6 +239,97 @@ fn a_ping_between_messages_read_ahead_is_answered_once() {
     assert_eq!(&pong[2..len], wanted);
 }
 
+/// Numbers of the PONGs among these frames, and how many messages there are. What is cut off stays.
+fn pongs(bytes: &mut Vec<u8>, numbers: &mut Vec<u32>) -> usize {
+    let (mut at, mut messages) = (0, 0);
+    while let Ok(Some(header)) = frame::parse_header(Framing::V2, &bytes[at..]) {
+        let end = at + header.frame_len() as usize;
+        let Some(body) = bytes.get(at + header.header_len..end) else { break };
+        match command::strip(body, b"PONG") {
+            Some(context) if header.flags.command() => {
+                numbers.push(u32::from_be_bytes(context.try_into().unwrap()));
+            }
+            _ => messages += 1,
+        }
+        at = end;
+    }
+    bytes.drain(..at);
+    messages
+}
+
+#[test]
+fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() {
+    for seed in 0..5 {
+        let (mut peer, own) = UnixStream::pair().unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let mut reader = connection(own, false);
+        let mut pool = BufferPool::default();
+        let mut numbers = Numbers(seed);
+        let (mut pings, mut said, mut heard) = (0_u32, 0, 0);
+        let (mut got, mut answered, mut taken) = (Vec::new(), Vec::new(), 0);
+        for round in 0..250 {
+            let mut bytes = Vec::new();
+            for _ in 0..numbers.below(2000) {
+                pings += 1;
+                let mut ping = Vec::new();
+                command::append_ping(&mut ping, 0, &pings.to_be_bytes());
+                frame::append_frame(&mut bytes, Flags::COMMAND, &ping);
+            }
+            frame::append_frame(&mut bytes, Flags::NONE, b"behind them");
+            peer.write_all(&bytes).unwrap();
+            gather(&mut reader, &mut pool).unwrap();
+            // Whatever waits, messages behind a PING are received.
+            while reader.receive(&mut pool, true).unwrap().is_some() {
+                heard += 1;
+            }
+            assert_eq!(heard, round + 1);
+            if numbers.below(3) == 0 {
+                let mut msg = Msg::copy_from(&[7; 300]).unwrap();
+                reader.tx.push(&mut msg).unwrap();
+                said += 1;
+            }
+            if numbers.below(4) == 0 {
+                // The kernel may have room, or seem to.
+                reader.tx.unblock();
+            }
+            if numbers.below(4) == 0 {
+                let mut published = Vec::new();
+                frame::append_frame(&mut published, Flags::NONE, &[8; 200]);
+                reader.send_encoded(&published, 1).unwrap();
+                said += 1;
+            } else {
+                reader.flush().unwrap();
+            }
+            assert!(reader.late.is_none() || reader.tx.bytes() > 0, "somebody flushes");
+            let most = tx::BATCH + 200 + said * 310;
+            assert!(reader.tx.bytes() <= most, "{} bytes queued", reader.tx.bytes());
+            let mut piece = vec![0; numbers.below(30_000)];
+            if round % 100 > 75
+                && let Ok(count) = peer.read(&mut piece)
+            {
+                got.extend_from_slice(&piece[..count]);
+                taken += pongs(&mut got, &mut answered);
+            }
+        }
+        loop {
+            reader.tx.unblock();
+            let empty = reader.flush().unwrap();
+            let mut piece = vec![0; 1 << 20];
+            while let Ok(count) = peer.read(&mut piece) {
+                got.extend_from_slice(&piece[..count]);
+            }
+            taken += pongs(&mut got, &mut answered);
+            if empty {
+                break;
+            }
+        }
+        assert_eq!((taken, got.len()), (said, 0));
+        assert!(answered.is_sorted_by(|a, b| a < b), "in the order of the PINGs");
+        assert_eq!(answered.last(), Some(&pings), "the newest is answered");
+        assert!(answered.len() > 1000, "{} of {pings}", answered.len());
+    }
+}
+
 #[test]
 fn of_messages_read_ahead_only_the_newest_need_be_kept() {
     let (mut peer, own) = UnixStream::pair().unwrap();

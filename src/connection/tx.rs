@@ -58,6 +58,8 @@ pub struct TxQueue {
     bytes: usize,
     messages: usize,
     mid_message: bool,
+    /// Bytes up to the end of the last answer to the peer; 0 if none is left.
+    answers: usize,
     blocked: bool,
     paused: bool,
     /// What comes next has to wait behind others, or for this queue to be shorter.
@@ -82,6 +84,7 @@ impl TxQueue {
             bytes: 0,
             messages: 0,
             mid_message: false,
+            answers: 0,
             blocked: false,
             paused: false,
             detour: false,
@@ -203,6 +206,7 @@ impl TxQueue {
             (last.body, last.clear.body, last.room) = (None, None, None);
         }
         self.bytes = mark.bytes;
+        debug_assert!(self.answers <= self.bytes, "no answer among the parts of a message");
         self.borrowed = mark.borrowed;
         self.mid_message = mark.mid_message;
     }
@@ -369,6 +373,22 @@ impl TxQueue {
         self.append(&mut body, false, true)
     }
 
+    /// Appends a command that answers one of the peer's, see [`TxQueue::owes_answer`].
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub fn push_answer(&mut self, body: Msg) -> Result<()> {
+        self.push_command(body)?;
+        self.answers = self.bytes;
+        Ok(())
+    }
+
+    /// Whether the kernel has not taken the last answer as a whole.
+    #[inline]
+    pub fn owes_answer(&self) -> bool {
+        self.answers > 0
+    }
+
     /// Appends a single-frame message that high-water marks do not count, and that is not sent
     /// again over another connection (subscriptions are all announced anew there).
     ///
@@ -518,6 +538,7 @@ impl TxQueue {
 
     fn advance(&mut self, mut sent: usize) {
         self.bytes -= sent;
+        self.answers = self.answers.saturating_sub(sent);
         while sent > 0 {
             let chunk = &mut self.chunks[self.done];
             let step = sent.min(chunk.len() - chunk.sent);
