@@ -1,5 +1,6 @@
 /* Memory that there is not, and lengths that no object can have: an error, and nothing else has happened. */
 #include "common.h"
+#include <sched.h>
 
 /* The address space that the process may have beyond what it has; -1: any. */
 static void limit_memory (long extra)
@@ -286,5 +287,44 @@ GROUP (received_without_memory)
     OK (zmq_ctx_term (ctx));
 }
 
+static volatile int no_memory;
+
+static void *poll_without_memory (void *s)
+{
+    while (!no_memory)
+        sched_yield ();
+    for (int i = 0; i < 3; i++) {
+        zmq_pollitem_t item = {s, 0, ZMQ_POLLIN, 0};
+        if (zmq_poll (&item, 1, 20) > 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* A thread that never waited before keeps nothing for its next waits, and waits all the same. */
+GROUP (first_wait_without_memory)
+{
+    void *ctx, *a, *b, *wrong = NULL;
+    pthread_t thread;
+    zmq_pollitem_t item;
+    pair_over ("inproc", &ctx, &a, &b);
+    item = (zmq_pollitem_t){b, 0, ZMQ_POLLIN, 0};
+    IS (pthread_create (&thread, NULL, poll_without_memory, a), 0);
+    use_memory_up ();
+    no_memory = 1;
+    /* This one did not, either. */
+    zmq_poll (&item, 1, 20);
+    IS (pthread_join (thread, &wrong), 0);
+    CHECK (!wrong);
+    limit_memory (-1);
+    IS (zmq_poll (&item, 1, 20), 0);
+    SEND (a, "after", 0);
+    IS (zmq_poll (&item, 1, 5000), 1);
+    RECV (b, "after");
+    OK (zmq_close (a));
+    OK (zmq_close (b));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (sizes_of_messages), ENTRY (sizes_of_options), ENTRY (sizes_that_libzmq_accepts), ENTRY (no_memory_for_a_copy),
-      ENTRY (no_memory_for_a_queue), ENTRY (received_without_memory));
+      ENTRY (no_memory_for_a_queue), ENTRY (received_without_memory), ENTRY (first_wait_without_memory));

@@ -83,10 +83,12 @@ pub unsafe extern "C" fn zmq_ctx_term(context_: *mut c_void) -> c_int {
         context.stop();
         // In a forked child: the sockets of its own.
         socket::wake_all(&context);
+        socket::end_lost(&context);
         context.finish()?;
         if slot.magic.swap(DEAD, Ordering::SeqCst) == LIVE {
             let ended = slot.context().lock().take();
             drop((context, ended));
+            socket::poll::forget();
             // Without memory for the list the slot is lost.
             let _ = memory::push(&mut FREE.get().lock(), slot);
         }

@@ -229,6 +229,12 @@ impl Context {
         candidates.min_by_key(|(_, t)| t.load()).map(|(_, t)| t.clone())
     }
 
+    /// Whether somebody has closed descriptors of an I/O thread, see [`IoThread::is_whole`].
+    pub fn has_lost_threads(&self) -> bool {
+        let started = self.own.get().started.lock();
+        started.iter().flat_map(|s| &s.threads).any(|thread| !thread.is_whole())
+    }
+
     /// ZMQ_IPV6 and ZMQ_LINGER that new sockets start with.
     pub fn socket_defaults(&self) -> (bool, i32) {
         let options = self.options().lock().clone();

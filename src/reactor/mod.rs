@@ -6,11 +6,12 @@
 
 mod timers;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
+use crate::sys::futex;
 use crate::sys::thread::{self, Thread, ThreadOptions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -137,6 +138,9 @@ struct Shared {
     /// The waker is written and not yet drained.
     woken: AtomicBool,
     stop: AtomicBool,
+    /// The set is none any more: somebody has closed its descriptor. The thread sleeps on `calls`.
+    blind: AtomicBool,
+    calls: AtomicU32,
     timers: Mutex<Timers>,
     watched: Mutex<Vec<Key>>,
     /// How often the thread looks at `watched` by itself: [`OFF`], [`SLOW`] or [`FAST`].
@@ -164,6 +168,8 @@ impl IoThread {
             waker: EventFd::new()?,
             woken: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
+            calls: AtomicU32::new(0),
             timers: Mutex::new(Timers::new(Instant::now())),
             watched: Mutex::new(Vec::new()),
             pace: AtomicU8::new(OFF),
@@ -242,8 +248,21 @@ impl IoThread {
 
     fn wake(&self) {
         if !self.shared.woken.swap(true, Ordering::SeqCst) {
-            self.shared.waker.signal();
+            if !self.shared.blind.load(Ordering::SeqCst) {
+                self.shared.waker.signal();
+            }
+            // It may have become blind meanwhile.
+            if self.shared.blind.load(Ordering::SeqCst) {
+                self.shared.calls.fetch_add(1, Ordering::SeqCst);
+                futex::wake_all(&self.shared.calls);
+            }
         }
+    }
+
+    /// Whether the thread can be woken through its descriptors. Not if somebody has closed them, even
+    /// if their numbers are something else now: the kernel knows which waker is in the set.
+    pub fn is_whole(&self) -> bool {
+        self.shared.epoll.modify(self.shared.waker.as_raw_fd(), epoll::IN, WAKER).is_ok()
     }
 
     /// How far one tick of a handler was from the next lately, in microseconds, if there are so many
@@ -267,12 +286,17 @@ impl IoThread {
         self.shared.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Ends the thread and waits for it.
+    /// Ends the thread and waits for it. One that sleeps and cannot be woken is left behind, asleep.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        self.wake();
-        if let Some(thread) = self.thread.lock().take() {
-            thread.join();
+        let hears = self.is_whole() || self.shared.blind.load(Ordering::SeqCst);
+        let thread = self.thread.lock().take();
+        if hears {
+            self.wake();
+            thread.into_iter().for_each(Thread::join);
+        } else {
+            // The numbers of its descriptors may be somebody else's by now, whenever it wakes up.
+            std::mem::forget(self.shared.clone());
         }
     }
 }
@@ -285,7 +309,7 @@ impl Shared {
         // What a handler calls may fork. The child's copy of this thread, its only one, must not drive
         // the parent's connections.
         while !self.stop.load(Ordering::SeqCst) && thread::process_generation() == process {
-            let count = self.epoll.wait(&mut events, self.timeout(&rounds)).unwrap_or(0);
+            let count = self.sleep(&mut events, &rounds);
             for late in [false, true] {
                 let those = events[..count].iter().filter(|event| is_late(event.u64) == late);
                 those.for_each(|event| self.dispatch(*event));
@@ -295,6 +319,36 @@ impl Shared {
             if self.next_round(&rounds).is_some_and(|at| at <= now) {
                 self.run_ticks(&mut rounds, now);
             }
+        }
+    }
+
+    /// Sleeps until something is to be done. Returns how many events there are.
+    fn sleep(&self, events: &mut [Event], rounds: &Rounds) -> usize {
+        if self.blind.load(Ordering::SeqCst) {
+            self.sleep_blind(rounds);
+            return 0;
+        }
+        match self.epoll.wait(events, self.timeout(rounds)) {
+            Ok(count) => count,
+            Err(Error::Interrupted) => 0,
+            Err(_) => {
+                // Without its set there are still deadlines, and an end.
+                self.blind.store(true, Ordering::SeqCst);
+                0
+            }
+        }
+    }
+
+    #[cold]
+    fn sleep_blind(&self, rounds: &Rounds) {
+        let calls = self.calls.load(Ordering::SeqCst);
+        // What was left for us before this is seen below; who leaves more moves `calls`.
+        self.woken.store(false, Ordering::SeqCst);
+        let time = self.timeout(rounds);
+        if !self.stop.load(Ordering::SeqCst)
+            && futex::wait(&self.calls, calls, time).is_err_and(|e| e != Error::Interrupted)
+        {
+            std::thread::sleep(time.unwrap_or(TICK_LATER).min(TICK_LATER));
         }
     }
 

@@ -448,19 +448,23 @@ impl Core {
     }
 
     /// Takes all events of the set, without waiting.
-    pub(super) fn poll_set(&mut self) {
-        self.poll_set_and(false);
+    pub(super) fn poll_set(&mut self) -> bool {
+        self.poll_set_and(false)
     }
 
-    /// Takes all events of the set; with `gather`, reads ahead on what is readable.
-    pub(super) fn poll_set_and(&mut self, gather: bool) {
-        let Some(set) = self.pipes.set.clone() else { return };
+    /// Takes all events of the set; with `gather`, reads ahead on what is readable. False if the set
+    /// is none any more: somebody has closed its descriptor.
+    pub(super) fn poll_set_and(&mut self, gather: bool) -> bool {
+        let Some(set) = self.pipes.set.clone() else { return true };
         let mut events = [NO_EVENT; 64];
         // Threads that sleep on the set, or on ZMQ_FD while we are the I/O thread, do not wake up
         // for events that we take before they do.
         let others = gather || self.socket.signal.sleepers() > 0;
         loop {
-            let count = set.wait(&mut events, Some(Duration::ZERO)).unwrap_or(0);
+            let count = match set.wait(&mut events, Some(Duration::ZERO)) {
+                Ok(count) => count,
+                Err(error) => return error == Error::Interrupted,
+            };
             self.changed |= others && count > 0;
             for event in &events[..count] {
                 if event.u64 != KICK {
@@ -473,7 +477,7 @@ impl Core {
             // Before there are thousands: each pipe that ends looks through what is left of them.
             self.pump();
             if count < events.len() {
-                break;
+                return true;
             }
         }
     }
@@ -658,6 +662,10 @@ impl Core {
         // A peer's end that is dropped tells the peer.
         drop(self.socket.close_mailbox());
         self.flush_held();
+        if self.options.linger != 0 && self.known_io().is_some_and(|io| !io.is_whole()) {
+            // Nobody would send what waits, nor notice that its time is over.
+            self.options.linger = 0;
+        }
         self.close_endpoints();
         for id in self.pipes.ids() {
             self.detach_pattern(id);

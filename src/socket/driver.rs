@@ -124,10 +124,13 @@ impl Core {
                     self.pipe_finished(number);
                 }
             }
-            Timer::SocketLinger => {
-                self.pipes.ids().into_iter().for_each(|id| self.remove_pipe(id));
-            }
+            Timer::SocketLinger => self.end_lingering(),
         }
+    }
+
+    /// Of a closed socket: what has not been sent is lost.
+    pub(super) fn end_lingering(&mut self) {
+        self.pipes.ids().into_iter().for_each(|id| self.remove_pipe(id));
     }
 
     /// Gives a lingering pipe the time ZMQ_LINGER allows.

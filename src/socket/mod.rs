@@ -479,6 +479,23 @@ impl Mailbox for Socket {
     }
 }
 
+/// Ends the lingering of sockets of the context that nobody will ever look after: somebody has closed
+/// the descriptors of its I/O threads, as daemons do that begin.
+pub fn end_lost(context: &Context) {
+    if !context.has_lost_threads() {
+        return;
+    }
+    let indices = context.registry().lock().sockets.clone();
+    for socket in indices.into_iter().filter_map(find) {
+        let place = socket.core.lock();
+        socket.touch();
+        if let Some(mut core) = Guard::new(place).filter(|core| core.closing) {
+            core.end_lingering();
+            socket.finish_if_done(core);
+        }
+    }
+}
+
 /// Wakes every thread that waits for a socket of the context, after [`Context::stop`].
 pub fn wake_all(context: &Context) {
     let indices = context.registry().lock().sockets.clone();

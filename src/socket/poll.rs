@@ -3,15 +3,16 @@
 use super::options::{POLL_IN, POLL_OUT};
 use super::poll_set::{Habit, PollSet};
 use super::spin::Spin;
+use super::waiting::CLOSED;
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
+use crate::sys;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll, poll_with};
 use crate::sys::signals::Held;
 use crate::sys::thread;
 use crate::util::memory;
-use std::cell::RefCell;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,16 @@ const FEW: usize = 3;
 /// Sockets that are looked at in one system call, at most.
 const TOGETHER: usize = 64;
 
+/// Gives up what this thread has kept open for its next waits.
+pub fn forget() {
+    LOCAL.with(
+        || Local::new(thread::process_generation()),
+        |local| {
+            *local = Local::new(local.process);
+        },
+    );
+}
+
 /// What a look at a socket has found.
 #[derive(Clone, Copy)]
 pub(super) struct Looked {
@@ -58,11 +69,8 @@ pub(super) struct Looked {
     pub(super) generation: u32,
 }
 
-thread_local! {
-    /// What the calling thread has learnt about its waits, and its wake-up descriptor.
-    static LOCAL: RefCell<Local> =
-        const { RefCell::new(Local::new(0)) };
-}
+/// What the calling thread has learnt about its waits, and its wake-up descriptor.
+static LOCAL: sys::local::Local<Local> = sys::local::Local::new();
 
 struct Local {
     /// Where that was: what the thread that forked brings into the child belongs to the parent.
@@ -73,23 +81,24 @@ struct Local {
 }
 
 impl Local {
-    const fn new(process: u64) -> Local {
+    fn new(process: u64) -> Local {
         Local { process, spin: None, waker: None, habit: Habit::new() }
     }
 }
 
-/// `None` if the thread is ending.
+/// `None` without memory for it.
 fn with_local<R>(call: impl FnOnce(&mut Local) -> R) -> Option<R> {
-    let here = |local: &RefCell<Local>| {
-        let mut local = local.borrow_mut();
-        let process = thread::process_generation();
-        if local.process != process {
-            // Closes the child's copies of the descriptors, nothing else.
-            *local = Local::new(process);
-        }
-        call(&mut local)
-    };
-    LOCAL.try_with(here).ok()
+    let process = thread::process_generation();
+    LOCAL.with(
+        || Local::new(process),
+        |local| {
+            if local.process != process {
+                // Closes the child's copies of the descriptors, nothing else.
+                *local = Local::new(process);
+            }
+            call(local)
+        },
+    )
 }
 
 /// The thread's wake-up descriptor, made at its first wait.
@@ -100,7 +109,7 @@ fn waker() -> Result<Arc<EventFd>> {
         }
         local.waker.clone().ok_or(Error::Fault)
     });
-    // If the thread is ending, one wait more can do with a descriptor of its own.
+    // Otherwise this wait has to do with a descriptor of its own.
     kept.unwrap_or_else(|| EventFd::new().map(Arc::new))
 }
 
@@ -121,7 +130,6 @@ pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     }
     let result = wait_with(items, timeout, &mut set);
     if let (Ok(_), Some(set)) = (&result, set) {
-        // A thread that is ending has no use for it.
         with_local(|local| local.habit.put(set));
     }
     result
@@ -289,7 +297,6 @@ struct Observing<'a> {
 
 impl<'a> Observing<'a> {
     fn new(items: &'a [Item], waker: Arc<EventFd>) -> Observing<'a> {
-        waker.drain();
         for item in items {
             if let Source::Socket(socket) = item.source {
                 socket.signal.observe(&waker);
@@ -318,7 +325,15 @@ fn sleep(
     deadline: Option<Instant>,
     signals: Option<&Held>,
 ) -> Result<usize> {
-    let result = sleep_observing(items, set, deadline, signals);
+    let mut result = sleep_observing(items, set, deadline, signals);
+    if result == Ok(None) {
+        // Somebody has closed what the thread itself keeps open, as daemons do that begin.
+        // Their numbers may be somebody else's by now.
+        with_local(|local| std::mem::forget(std::mem::replace(local, Local::new(local.process))));
+        std::mem::forget(set.take());
+        result = sleep_observing(items, set, deadline, signals);
+    }
+    let result = result.and_then(|found| found.ok_or(CLOSED));
     let mut number = 0;
     for item in items.iter() {
         if let Source::Socket(socket) = item.source {
@@ -331,12 +346,13 @@ fn sleep(
     result
 }
 
+/// `None`: the descriptors of this thread have been closed.
 fn sleep_observing(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
     signals: Option<&Held>,
-) -> Result<usize> {
+) -> Result<Option<usize>> {
     let sockets = items.iter().any(|item| matches!(item.source, Source::Socket(_)));
     let watched: Vec<Item> = memory::copy_of(items)?;
     // Out of descriptors, a thread that never waited before looks again and again instead.
@@ -346,10 +362,11 @@ fn sleep_observing(
     loop {
         let found = check(items, set, true, true)?;
         if found > 0 {
-            return Ok(found);
+            return Ok(Some(found));
         }
         let mut list: Vec<PollFd> = memory::with_room(items.len() + 1)?;
         list.extend(items.iter().filter_map(descriptor));
+        let theirs = list.len();
         let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
         if let Some(observing) = &observing {
             list.push(entry(observing.waker.as_raw_fd()));
@@ -367,13 +384,21 @@ fn sleep_observing(
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
-        let count = poll_with(&mut list, left, signals.map(Held::mask))?;
-        if let Some(observing) = &observing {
-            observing.waker.drain();
+        poll_with(&mut list, left, signals.map(Held::mask))?;
+        let kept = theirs + 1 + usize::from(set.is_some());
+        if let Some(at) = list.iter().skip(theirs).position(|p| p.revents & libc::POLLNVAL != 0) {
+            return if theirs + at < kept { Ok(None) } else { Err(CLOSED) };
         }
-        if count == 0 && deadline.is_some_and(|d| Instant::now() >= d) {
+        // What was left from another wait counts as news.
+        if let Some(observing) = &observing
+            && list.get(theirs).is_some_and(|waker| waker.revents != 0)
+            && !observing.waker.drain()
+        {
+            return Ok(None);
+        }
+        if deadline.is_some_and(|d| Instant::now() >= d) {
             // What came in the last moment counts.
-            return check(items, set, false, false);
+            return check(items, set, false, false).map(Some);
         }
     }
 }
@@ -397,7 +422,9 @@ impl Socket {
                 core.look(will_wait);
                 if will_sleep {
                     // What is left in the set would make it readable, and the sleep end at once.
-                    core.poll_set();
+                    if !core.poll_set() {
+                        return Err(CLOSED);
+                    }
                     core.pump();
                 }
             }

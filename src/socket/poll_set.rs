@@ -142,7 +142,7 @@ impl PollSet {
                 return Ok(None);
             }
         }
-        self.ask(items).map(|more| Some(found + more))
+        Ok(self.ask(items)?.map(|more| found + more))
     }
 
     /// Notes what a look at a socket said. False if the set cannot watch it.
@@ -160,22 +160,24 @@ impl PollSet {
         }
     }
 
-    /// Asks the kernel about all sockets, and looks at those that have something.
-    fn ask(&mut self, items: &mut [Item]) -> Result<usize> {
+    /// Asks the kernel about all sockets, and looks at those that have something. `None`: the set is none
+    /// any more, somebody has closed its descriptor.
+    fn ask(&mut self, items: &mut [Item]) -> Result<Option<usize>> {
         let mut found = 0;
         let mut events = [NO_EVENT; TOGETHER];
         // Those reported go behind the others, so this comes round to every one of them.
         for _ in 0..self.sockets.len().div_ceil(TOGETHER) {
             let count = match self.set.wait(&mut events, Some(Duration::ZERO)) {
+                Ok(count) => count,
                 Err(Error::Interrupted) => 0,
-                other => other?,
+                Err(_) => return Ok(None),
             };
             found += self.look_at(items, &events[..count])?;
             if count < events.len() {
                 break;
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn look_at(&mut self, items: &mut [Item], events: &[Event]) -> Result<usize> {

@@ -22,6 +22,9 @@ const CATCH_UP: Duration = Duration::from_millis(1);
 /// The same where the receiver has to wait for a processor.
 const CATCH_UP_IN_CROWD: Duration = Duration::from_millis(4);
 
+/// Somebody has closed the descriptor that the call would wait for: nothing will ever be told of it.
+pub(super) const CLOSED: Error = Error::Os(libc::EBADF);
+
 /// When a call must give up waiting.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline {
@@ -125,8 +128,8 @@ impl Waiter {
         drop((sleeper, kick));
         slept?;
         let mut core = self.socket.enter_again(self.generation)?;
-        if set.is_some() {
-            core.poll_set();
+        if set.is_some() && !core.poll_set() {
+            return Err(CLOSED);
         }
         Ok(core)
     }

@@ -21,8 +21,10 @@ pub fn ticks() -> u64 {
 }
 
 /// Finds out how fast the processor counts, which takes some 20 us once. Without it [`ticks`] is right
-/// for processors that count at 2.5 GHz.
+/// for processors that count at 2.5 GHz. Counts the processors, too, which needs memory: later there
+/// may be none.
 pub fn calibrate() {
+    processors();
     #[cfg(target_arch = "x86_64")]
     {
         static CALIBRATED: AtomicBool = AtomicBool::new(false);

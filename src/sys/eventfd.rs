@@ -56,25 +56,34 @@ impl EventFd {
         unsafe { libc::write(fd, (&raw const one).cast(), 8) };
     }
 
-    /// Makes the descriptor quiet again.
-    pub fn drain(&self) {
+    /// Makes the descriptor quiet again. False if it is not ours any more: somebody has closed it, and
+    /// perhaps opened something else.
+    pub fn drain(&self) -> bool {
         if self.input.is_some() {
             return self.drain_pipe();
         }
         let mut count = 0u64;
         // SAFETY: eight writable bytes. EAGAIN means it was quiet already.
-        unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8) };
+        let read = unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8) };
+        read == 8 || read < 0 && Error::last() == Error::Again
     }
 
     #[cold]
-    fn drain_pipe(&self) {
+    fn drain_pipe(&self) -> bool {
         let mut bytes = [0u8; 512];
         let size = bytes.len();
         let mut read = || {
             // SAFETY: as many writable bytes as `size` says.
             unsafe { libc::read(self.fd.as_raw_fd(), bytes.as_mut_ptr().cast(), size) }
         };
-        while read() == size as isize {}
+        loop {
+            match read() {
+                0 => return false,
+                ..0 => return Error::last() == Error::Again,
+                count if count < size as isize => return true,
+                _ => {}
+            }
+        }
     }
 }
 
@@ -102,7 +111,7 @@ mod tests {
             for times in [1, 3, 64, 65, 100_000] {
                 (0..times).for_each(|_| made.signal());
                 assert!(readable(), "{times}");
-                made.drain();
+                assert!(made.drain() && made.drain());
                 assert!(!readable(), "{times}");
             }
         }

@@ -6,6 +6,7 @@ pub mod epoll;
 pub mod eventfd;
 #[cfg(not(loom))]
 pub mod futex;
+pub mod local;
 #[cfg(not(loom))]
 pub mod membarrier;
 pub mod net;

@@ -38,8 +38,9 @@ impl EventFd {
     }
 
     /// Makes the descriptor quiet again.
-    pub fn drain(&self) {
+    pub fn drain(&self) -> bool {
         self.lock().readable = false;
+        true
     }
 
     /// What poll(2) does: sleeps until the descriptor is readable.
