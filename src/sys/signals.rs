@@ -91,6 +91,7 @@ mod tests {
         let handle: extern "C" fn(i32) = handler;
         // SAFETY: a handler that only counts, for a signal nobody else uses here, sent to this thread.
         unsafe { libc::signal(libc::SIGRTMIN(), handle as libc::sighandler_t) };
+        // SAFETY: as above.
         let raise = || unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGRTMIN()) };
         let held = Held::begin();
         raise();
