@@ -14,6 +14,7 @@ pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
@@ -22,7 +23,7 @@ use answer::Context;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tx::TxQueue;

@@ -1,9 +1,10 @@
 //! A connection between `connect` or `accept` and the end of its handshake.
 
 use crate::error::{Error, Result};
+use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::wire::{Established, Handshake, HandshakeError};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How far driving a handshake came.

@@ -14,9 +14,10 @@ use crate::pattern::{Pattern, PipeId};
 use crate::reactor::{self, Handler, Tick};
 use crate::sync::atomic::Ordering;
 use crate::sys::epoll;
+use crate::sys::fd::OwnedFd;
 use crate::transport::Stream;
 use crate::wire::{Established, HandshakeError, MonitorEvent};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 /// The reactor's token for a socket's set; others are a kind and a number.

@@ -1,10 +1,11 @@
 //! epoll(7) sets.
 
+use super::fd::OwnedFd;
 use super::net::close_on_exec;
 use super::newer::{NO_DESCRIPTOR, Newer};
 use super::poll::milliseconds;
 use crate::error::{Error, Result};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! eventfd(2): a descriptor that one thread makes readable to wake another.
 
+use super::fd::OwnedFd;
 use super::net::make_nonblocking;
 use super::newer::{NO_DESCRIPTOR, Newer};
 use crate::error::{Error, Result};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 
 /// A non-blocking event counter, or a pipe in its place.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod epoll;
 #[cfg(not(loom))]
 pub mod eventfd;
+pub mod fd;
 #[cfg(not(loom))]
 pub mod futex;
 pub mod local;

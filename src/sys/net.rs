@@ -6,8 +6,9 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::io::IoSlice;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 
+use super::fd::OwnedFd;
 use super::newer::Newer;
 use crate::error::{Error, Result};
 

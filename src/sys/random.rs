@@ -1,10 +1,11 @@
 //! Random numbers: secret ones, and those that need not be.
 
 use super::clock;
+use super::fd::OwnedFd;
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 
 /// Fills `out` from the system's random source, as good as it has. There need be no /dev where
 /// getrandom(2) is allowed, and no getrandom(2) where there is /dev.

@@ -1,12 +1,13 @@
 //! Making connections without waiting for them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::socks::{Destination, Dialogue};
 use super::{Address, SocketAddrAny, Stream, TcpAddress, tune};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
+use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
 
 /// How to get to an endpoint: directly, or through the proxy of ZMQ_SOCKS_PROXY.

@@ -2,10 +2,11 @@
 
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 use crate::sync::PerProcess;
 use crate::sync::mutex::Mutex;
+use crate::sys::fd::OwnedFd;
 
 use super::ipc::{IpcAddress, TemporaryDirectory};
 use super::stream::endpoint;

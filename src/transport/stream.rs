@@ -1,9 +1,10 @@
 //! A connected socket.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::ipc;
 use crate::error::Result;
+use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
 
 /// A connection, of tcp or ipc: non-blocking and tuned. Read and write it with
