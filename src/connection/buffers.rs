@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::msg::RxBuffer;
+use crate::util::budget::Budget;
 use std::collections::VecDeque;
 
 /// What one read asks the kernel for.
@@ -14,7 +15,6 @@ const KEPT: usize = 32;
 const KEPT_IDLE: usize = 2;
 
 /// Buffers waiting for use by any connection of a socket.
-#[derive(Default)]
 pub struct BufferPool {
     /// Some may still be in use by messages cut from them; those given longest ago come first.
     free: VecDeque<RxBuffer>,
@@ -25,6 +25,20 @@ pub struct BufferPool {
     pub long_reads: u32,
     /// When the last of the others was, in [`ticks`](crate::sys::clock::ticks).
     pub read_at: u64,
+    /// What may be read in this turn that the application gets nothing of.
+    pub budget: Budget,
+}
+
+impl Default for BufferPool {
+    fn default() -> BufferPool {
+        BufferPool {
+            free: VecDeque::new(),
+            reads: 0,
+            long_reads: 0,
+            read_at: 0,
+            budget: Budget::TURN,
+        }
+    }
 }
 
 impl BufferPool {

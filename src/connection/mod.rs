@@ -28,8 +28,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tx::TxQueue;
 
-/// Bytes after which [`Connection::gather`] reads no more.
-const GATHER_BYTES: usize = 1 << 20;
+/// Bytes after which [`Connection::receive`] reads no more for one frame.
+const RECEIVE_BYTES: usize = 1 << 20;
 
 /// What an established connection carries besides bytes.
 pub struct Connection {
@@ -173,12 +173,14 @@ impl Connection {
     }
 
     /// The next frame of a whole message, reading from the kernel if it may have bytes, unless the
-    /// caller is `frugal`.
+    /// caller is `frugal`. `None` also if the turn's budget is spent on commands, or on a message
+    /// that goes on and on.
     ///
     /// # Errors
     /// The connection is dead ([`Error::Os`] with `ECONNRESET` stands for an orderly end).
     #[inline]
     pub fn receive(&mut self, pool: &mut BufferPool, frugal: bool) -> Result<Option<Msg>> {
+        let mut bytes = 0;
         loop {
             match self.rx.next(pool)? {
                 Some(Incoming::Part(msg)) => return Ok(Some(msg)),
@@ -186,9 +188,23 @@ impl Connection {
                     if let Some(msg) = self.command(&body)? {
                         return Ok(Some(msg));
                     }
+                    pool.budget.spend(body.len());
+                    if pool.budget.is_spent() {
+                        return Ok(None);
+                    }
                 }
                 None => {
-                    if frugal || !self.read_more(pool)? {
+                    if frugal || !self.may_read()? {
+                        return Ok(None);
+                    }
+                    if bytes >= RECEIVE_BYTES {
+                        pool.budget.exhaust();
+                        return Ok(None);
+                    }
+                    let count = self.read_once(pool)?;
+                    bytes += count;
+                    // Something may come at once even if nothing did now.
+                    if count == 0 && !self.rx.ended() && !self.rx.ready() {
                         return Ok(None);
                     }
                 }
@@ -229,26 +245,33 @@ impl Connection {
     }
 
     /// Reads and cuts ahead of the application until `limit` messages wait (0: no limit) or the
-    /// kernel has no more, but not very many bytes: others want their turn. For a socket
-    /// nobody of the application looks after at the moment.
+    /// kernel has no more, or the turn's budget is spent: others want theirs. For a socket
+    /// nobody of the application looks after at the moment. True if `limit` was reached, or
+    /// nothing is left to be read.
     ///
     /// # Errors
     /// As [`Connection::receive`].
-    pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<()> {
-        let mut bytes = 0;
+    pub fn gather(&mut self, limit: usize, pool: &mut BufferPool) -> Result<bool> {
         loop {
             while let Some(body) = self.rx.gather(limit, pool)? {
+                pool.budget.spend(body.len());
                 if let Some(msg) = self.command(&body)? {
                     self.rx.inject(msg);
                 }
+                if pool.budget.is_spent() {
+                    return Ok(false);
+                }
             }
             let full = limit != 0 && self.rx.gathered() >= limit;
-            if full || bytes >= GATHER_BYTES || !self.may_read()? {
-                return Ok(());
+            if full || !self.may_read()? {
+                return Ok(true);
+            }
+            if pool.budget.is_spent() {
+                return Ok(false);
             }
             let count = self.rx.fill_behind(self.fd.as_fd(), pool)?;
             self.heard(count);
-            bytes += count;
+            pool.budget.spend_bytes(count);
         }
     }
 
@@ -326,10 +349,11 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::receive`].
-    pub fn discard(&mut self) -> Result<bool> {
+    pub fn discard(&mut self, pool: &mut BufferPool) -> Result<bool> {
         match farewell::discard(self.fd.as_fd()) {
             Ok(dropped) => {
                 self.heard(dropped.bytes);
+                pool.budget.spend_bytes(dropped.bytes);
                 Ok(dropped.more)
             }
             Err(error) => {

@@ -220,6 +220,11 @@ impl Rx {
         self.peer_closed |= hang_up;
     }
 
+    /// Whether the peer was reported to have hung up.
+    pub fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
     /// Whether the stream has ended. What was received before can still be read.
     #[inline]
     pub fn ended(&self) -> bool {

@@ -67,7 +67,9 @@ pub trait PipeSet {
     /// so after a frame with the MORE flag this is true until its last part was read.
     fn check_read(&mut self, id: PipeId) -> bool;
     /// The next frame, `None` exactly when [`PipeSet::check_read`] is false. After that the
-    /// pattern gets [`Pattern::read_activated`] once there is something to read again.
+    /// pattern gets [`Pattern::read_activated`] once there is something to read again. Between
+    /// messages that may be because so much was read in this turn that others have to have theirs
+    /// first: loops over what comes need no limit of their own.
     fn read(&mut self, id: PipeId) -> Option<Msg>;
     /// Gives a frame that was just read from the pipe the properties of its peer: `read` may leave
     /// them out for a caller who cannot ask for them, but a later one will get a frame that the
@@ -99,6 +101,27 @@ pub trait PipeSet {
     fn read_into<S: Sink + ?Sized>(&mut self, id: PipeId, to: &mut S) -> Option<Part> {
         let _ = (id, to);
         None
+    }
+    /// The application was promised the pipe's next message: it can be read now, whatever it costs.
+    #[inline]
+    fn promise(&mut self, id: PipeId) {
+        let _ = id;
+    }
+    /// The caller has dropped a frame of so many bytes that [`PipeSet::read_into`] gave it. False if
+    /// it has to stop: what [`PipeSet::read`] says after that is the end of this turn.
+    #[inline]
+    fn spend(&mut self, bytes: usize) -> bool {
+        let _ = bytes;
+        true
+    }
+    /// Does what cannot be left for another turn, for which so many frames may be read, however many
+    /// were read before.
+    fn with_budget(&mut self, frames: u32, call: impl FnOnce(&mut Self))
+    where
+        Self: Sized,
+    {
+        let _ = frames;
+        call(self);
     }
     /// Says whose messages will be read next, the nearest first, if there are so many pipes that
     /// what belongs to these is likely not to be in the cache.

@@ -11,7 +11,7 @@ use crate::msg::Msg;
 
 /// How many frames that came before a request are dropped at most; more than any pipe holds
 /// unless its peer keeps writing to it meanwhile.
-const STALE_MAX: usize = 1 << 16;
+const STALE_MAX: u32 = 1 << 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -78,7 +78,7 @@ impl Req {
         };
         self.asked = asked;
         if let Some(id) = asked {
-            Self::drop_stale(pipes, id);
+            pipes.with_budget(STALE_MAX, |pipes| Self::drop_stale(pipes, id));
         }
         Ok(())
     }

@@ -57,6 +57,9 @@ impl Sub {
                 return Some(part);
             }
             queue.skip_rest(pipes);
+            if !pipes.spend(part.len) {
+                return None;
+            }
         }
     }
 }

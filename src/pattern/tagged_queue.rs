@@ -100,6 +100,7 @@ impl TaggedQueue {
             id.len()
         };
         routing.expect(pipe);
+        pipes.promise(pipe);
         self.queue.begin();
         Some(Part { len, more: true })
     }

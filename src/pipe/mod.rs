@@ -12,6 +12,7 @@ pub mod ring;
 mod set;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod wire;
 
 use crate::connection::Connection;
@@ -26,6 +27,7 @@ use parts::Parts;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use turn::Unread;
 pub use wire::Wire;
 
 /// Something that happened to a pipe.
@@ -45,6 +47,8 @@ pub enum PipeEvent {
     Pinged(PipeId),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
+    /// Pipes were left for another turn, see [`PipeTable::resume`].
+    Unread,
 }
 
 impl PipeEvent {
@@ -58,6 +62,7 @@ impl PipeEvent {
             | PipeEvent::Lost(id, _)
             | PipeEvent::Pinged(id)
             | PipeEvent::Finished(id) => id,
+            PipeEvent::Unread => PipeId::MAX,
         }
     }
 }
@@ -90,6 +95,12 @@ pub struct Pipe {
     next: Option<Msg>,
     /// The pattern found the pipe empty and waits for `Readable`.
     wants_read: bool,
+    /// In the middle of a message, the rest of which has to be read whatever it costs.
+    reading: bool,
+    /// Something was left in it for another turn.
+    unread: bool,
+    /// When it last spent the budget of a turn, in turns that ended so; 0: never.
+    spent: u64,
     /// The pattern found the pipe full and waits for `Writable`.
     wants_write: bool,
     /// Its place in `PipeTable::dirty`, or [`CLEAN`].
@@ -123,6 +134,9 @@ impl Pipe {
             parts: Parts::default(),
             next: None,
             wants_read: true,
+            reading: false,
+            unread: false,
+            spent: 0,
             wants_write: false,
             dirty: CLEAN,
             awaited: false,
@@ -203,6 +217,8 @@ pub struct PipeTable {
     free: Vec<PipeId>,
     /// What happened, oldest first.
     pub events: VecDeque<PipeEvent>,
+    /// What there has to be another turn for.
+    unread: Unread,
     /// Pipes whose connection has something to flush.
     dirty: Vec<PipeId>,
     /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
@@ -229,8 +245,6 @@ pub struct PipeTable {
     /// Whether frames that are read get the properties of their connection: the running `zmq_recv`
     /// has no use for them. Frames that are kept for later always do.
     pub with_metadata: bool,
-    /// Whether reading must leave the kernel alone: what was gathered is what there is.
-    pub frugal: bool,
     /// Whether the running call would rather fail than wait, see [`Wire::has_room_at_once`].
     pub hasty: bool,
     /// Whether the running call would rather wait than fail.
@@ -240,6 +254,9 @@ pub struct PipeTable {
     pub lent: bool,
     serial: u32,
 }
+
+/// Turns' worth of input that a pipe keeps, at most, when its endpoint ends.
+const DIVIDED: usize = 32;
 
 /// What an established connection is watched for.
 const WATCH: u32 = epoll::IN | epoll::PEER_CLOSED | epoll::EDGE;
@@ -257,6 +274,7 @@ impl PipeTable {
             pipes: Vec::new(),
             free: Vec::new(),
             events: VecDeque::new(),
+            unread: Unread::default(),
             dirty: Vec::new(),
             urgent: Vec::new(),
             fan: Fan::default(),
@@ -270,7 +288,6 @@ impl PipeTable {
             set: None,
             holding: 0,
             with_metadata: true,
-            frugal: false,
             hasty: false,
             patient: false,
             lent: false,
@@ -335,6 +352,9 @@ impl PipeTable {
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
             self.inprocs -= usize::from(matches!(pipe.kind, Kind::Inproc(_)));
+            if pipe.unread {
+                self.unread.forget(id);
+            }
             self.free.push(id);
             if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
                 *count -= 1;
@@ -389,11 +409,11 @@ impl PipeTable {
 
     /// The peer is gone for good: the pipe ends when what came before has been read.
     pub fn end(&mut self, id: PipeId) {
-        let unread = self.check_read(id);
+        let found = self.check_read(id);
         let Some(pipe) = self.get(id) else { return };
         pipe.ending = true;
         pipe.parts.clear();
-        if !unread {
+        if !found && !pipe.unread {
             self.events.push_back(PipeEvent::Finished(id));
         } else {
             if std::mem::take(&mut pipe.wants_read) {
@@ -407,7 +427,13 @@ impl PipeTable {
     /// the receive high-water mark. What there is to send is another pipe's from now on, which the
     /// pattern does not know. `None`, and nothing has happened, if there is nothing to read.
     pub fn divide(&mut self, id: PipeId) -> Option<PipeId> {
-        self.gather(id);
+        for _ in 0..DIVIDED {
+            self.begin_turn();
+            self.gather(id);
+            if !self.get(id)?.connection().is_some_and(|connection| connection.rx.ready()) {
+                break;
+            }
+        }
         self.disarm_fan();
         let pipe = self.get(id).filter(|pipe| !pipe.lingering)?;
         if !pipe.wire()?.holds_data() {
@@ -466,6 +492,9 @@ impl PipeTable {
 
     /// Drops what came for a pipe that the pattern has let go.
     fn discard(&mut self, id: PipeId) {
+        if self.pool.budget.is_spent() {
+            return self.rearm(id);
+        }
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Some(connection) = pipe.connection() else { return };
         if connection.says_farewell() {
@@ -475,14 +504,14 @@ impl PipeTable {
             }
             return;
         }
-        match connection.discard() {
+        match connection.discard(&mut self.pool) {
             Ok(false) => {}
             Ok(true) => self.rearm(id),
             Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
         }
     }
 
-    /// Others have their turn; changing the entry in the set makes the rest an event again.
+    /// Others have their turn; changing the entry in the set makes what the kernel has an event again.
     fn rearm(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Some(connection) = pipe.connection() else { return };
@@ -718,16 +747,17 @@ impl PipeTable {
         if pipe.lingering {
             return self.discard(id);
         }
+        if self.pool.budget.is_spent() {
+            return self.leave_unread(id);
+        }
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         let conflate = wire.conflates();
         let limit = if conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
         let mut result = connection.gather(limit, &mut self.pool);
-        if conflate && result.is_ok() {
-            result = connection.keep_newest(&mut self.pool);
+        if conflate && let Err(error) = connection.keep_newest(&mut self.pool) {
+            result = result.and(Err(error));
         }
-        let full = limit != 0 && connection.rx.gathered() >= limit;
-        let more = result.is_ok() && connection.rx.ready() && !full;
         let answered = connection.answered;
         let has_data = connection.rx.holds_data();
         let holds = wire.holds_data();
@@ -738,11 +768,10 @@ impl PipeTable {
         if answered {
             self.send_answers(id);
         }
-        if more {
-            self.rearm(id);
-        }
-        if let Err(error) = result {
-            self.events.push_back(PipeEvent::Lost(id, error));
+        match result {
+            Ok(true) => {}
+            Ok(false) => self.cut(id),
+            Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
         }
     }
 
@@ -849,6 +878,9 @@ impl PipeTable {
     /// Reads the next frame, from wherever it is.
     #[inline]
     fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
+        if self.is_over_for(id) {
+            return None;
+        }
         let alone = self.pipes.len() == 1;
         let mut answered = false;
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
@@ -857,7 +889,7 @@ impl PipeTable {
         }
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
-                let (mut msg, error) = wire.read(&mut self.pool, self.frugal);
+                let (mut msg, error) = wire.read(&mut self.pool);
                 if with_metadata && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
                 {
                     msg.set_metadata(Some(connection.metadata.clone()));
@@ -877,12 +909,14 @@ impl PipeTable {
                 end.read()
             }
         };
+        pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {
             pipe.wants_read = true;
             if pipe.ending {
                 self.events.push_back(PipeEvent::Finished(id));
             }
         }
+        self.account(id, msg.as_ref().map(Msg::len));
         if answered {
             self.send_answers(id);
         }

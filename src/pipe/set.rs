@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::prefetch::prefetch;
+use crate::util::budget::Budget;
 
 impl PipeSet for PipeTable {
     #[inline]
@@ -107,17 +108,38 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
-                let read = end.read_into(to);
+                let mut read = end.read_into(to);
                 if read.is_none() && self.patient && alone && end.reader.linger() {
-                    return end.read_into(to);
+                    read = end.read_into(to);
                 }
+                pipe.reading = read.is_some_and(|part| part.more);
                 return read;
             }
         };
         let (len, more) = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
+        pipe.reading = more;
         pipe.note_holding(holds, &mut self.holding);
         Some(Part { len, more })
+    }
+
+    #[inline]
+    fn promise(&mut self, id: PipeId) {
+        if let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            pipe.reading = true;
+        }
+    }
+
+    #[inline]
+    fn spend(&mut self, bytes: usize) -> bool {
+        self.pool.budget.spend(bytes);
+        !self.pool.budget.is_spent()
+    }
+
+    fn with_budget(&mut self, frames: u32, call: impl FnOnce(&mut PipeTable)) {
+        let before = std::mem::replace(&mut self.pool.budget, Budget::of_frames(frames));
+        call(self);
+        self.pool.budget = before;
     }
 
     /// Each pipe is one step nearer the next time: the pipe itself, its connection, its bytes.
@@ -146,7 +168,7 @@ impl PipeSet for PipeTable {
             return false;
         }
         match &mut pipe.kind {
-            Kind::Wire(wire) => wire.stands_ready() || !self.frugal && self.prime(id),
+            Kind::Wire(wire) => wire.stands_ready() || self.prime(id),
             Kind::Inproc(end) if end.reader.conflates() => false,
             Kind::Inproc(end) => {
                 if self.patient && alone {

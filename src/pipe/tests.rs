@@ -6,6 +6,7 @@ use super::Wire;
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
 use crate::msg::{Metadata, Msg};
+use crate::util::budget::Budget;
 use crate::wire::frame::{Flags, append_frame_as};
 use crate::wire::mechanism::{Decoder, Encoder, Session};
 use crate::wire::tests::Random;
@@ -227,8 +228,9 @@ impl Reader {
     }
 
     /// The next part, if there is one. What follows a part with MORE is there.
-    fn read(&mut self, frugal: bool) -> bool {
-        let (msg, error) = self.wire.read(&mut self.pool, frugal);
+    fn read(&mut self) -> bool {
+        self.pool.budget = Budget::TURN;
+        let (msg, error) = self.wire.read(&mut self.pool);
         if let Some(msg) = &msg {
             self.take(msg.data(), msg.more());
         } else {
@@ -276,7 +278,7 @@ fn whole_messages_come_out_whatever_goes_in() {
             for _ in 0..random.below(8) {
                 match random.below(40) {
                     0..=12 => drop(reader.take_into(&mut random)),
-                    13..=22 => drop(reader.read(random.below(2) == 0)),
+                    13..=22 => drop(reader.read()),
                     23..=38 => reader.gather(&mut random),
                     _ if random.below(20) == 0 => {
                         cut = true;
@@ -290,10 +292,7 @@ fn whole_messages_come_out_whatever_goes_in() {
         if let Some(connection) = &mut reader.wire.connection {
             connection.rx.set_ready(true);
         }
-        while reader.take_into(&mut random)
-            || reader.read(false)
-            || reader.wire.connection.is_some()
-        {}
+        while reader.take_into(&mut random) || reader.read() || reader.wire.connection.is_some() {}
         assert!(reader.open.is_empty());
         let expected = &conversation.messages[..];
         let shapes = |messages: &[Message]| -> Vec<Vec<usize>> {

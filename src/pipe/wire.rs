@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::prefetch::prefetch;
+use crate::util::budget::Budget;
 use std::collections::VecDeque;
 
 /// Queues that outlive the connections under them.
@@ -168,6 +169,8 @@ impl Wire {
     /// read from the connection.
     fn keep_unread(&mut self, pool: &mut BufferPool) {
         let Some(connection) = &mut self.connection else { return };
+        // All of it is here, and no more than was let in.
+        let budget = std::mem::replace(&mut pool.budget, Budget::of_frames(u32::MAX));
         // What is wrong with bytes behind the last whole message does not matter any more.
         connection.rx.end();
         let _ = connection.cut_all(pool);
@@ -176,6 +179,7 @@ impl Wire {
             msg.set_metadata(Some(connection.metadata.clone()));
             self.backlog.push_back(msg);
         }
+        pool.budget = budget;
     }
 
     /// Takes the connection and what it has yet to send away; what came stays.
@@ -432,11 +436,7 @@ impl Wire {
 
     /// The next frame, and why the connection died if it did.
     #[inline]
-    pub(super) fn read(
-        &mut self,
-        pool: &mut BufferPool,
-        frugal: bool,
-    ) -> (Option<Msg>, Option<Error>) {
+    pub(super) fn read(&mut self, pool: &mut BufferPool) -> (Option<Msg>, Option<Error>) {
         let conflate = self.conflate;
         let mut newest = None;
         if conflate {
@@ -449,7 +449,7 @@ impl Wire {
         };
         let mut passed = 0;
         loop {
-            match connection.receive(pool, frugal) {
+            match connection.receive(pool, false) {
                 Ok(Some(msg)) if conflate => {
                     passed += 1;
                     // "In particular, only one part of it is kept": the last one.

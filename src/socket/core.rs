@@ -233,6 +233,7 @@ impl Core {
             self.attach_inproc(end, NO_ENDPOINT, false);
         }
         mails.news.shrink_to(64);
+        self.pipes.resume(false);
         self.spare_mail = mails;
         self.pump();
     }
@@ -323,6 +324,9 @@ impl Core {
                 PipeEvent::Lost(id, error) => self.connection_lost(id, error),
                 PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
+                // Calls of the application look there, and none sleeps before; for those that sleep,
+                // and for the I/O thread, see `hand_over_unread`.
+                PipeEvent::Unread => self.socket.has_mail.store(true, Ordering::SeqCst),
             }
         }
         self.pumping = false;
@@ -460,14 +464,19 @@ impl Core {
         // Threads that sleep on the set, or on ZMQ_FD while we are the I/O thread, do not wake up
         // for events that we take before they do.
         let others = gather || self.socket.signal.sleepers() > 0;
-        loop {
+        // Those reported go behind the others, so this comes round to every one of them; what comes
+        // meanwhile, as fast as it likes, makes the set readable.
+        for _ in 0..=self.pipes.connections() / events.len() {
             let count = match set.wait(&mut events, Some(Duration::ZERO)) {
                 Ok(count) => count,
                 Err(error) => return error == Error::Interrupted,
             };
             self.changed |= others && count > 0;
             for event in &events[..count] {
-                if event.u64 != KICK {
+                if event.u64 == KICK {
+                    // It may have been the I/O thread's.
+                    self.changed |= self.pipes.has_unread();
+                } else {
                     self.pipes.on_ready(event.u64 as PipeId, event.events);
                     if gather {
                         self.pipes.gather(event.u64 as PipeId);
@@ -477,9 +486,10 @@ impl Core {
             // Before there are thousands: each pipe that ends looks through what is left of them.
             self.pump();
             if count < events.len() {
-                return true;
+                break;
             }
         }
+        true
     }
 
     /// Looks at connections that are not known to be readable, every so many messages: a busy
@@ -563,6 +573,7 @@ impl Core {
             && io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok()
         {
             self.attended = false;
+            self.changed |= self.pipes.has_unread();
         }
     }
 
@@ -594,6 +605,10 @@ impl Core {
     #[inline(always)]
     pub(super) fn leave(&mut self) {
         batching::leave(self);
+        debug_assert!(
+            !self.pipes.has_unread() || self.socket.has_mail() || std::thread::panicking(),
+            "something is left unread and nobody is bound to look"
+        );
     }
 
     /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
@@ -618,6 +633,19 @@ impl Core {
     /// See [`batching::flush_if_left`].
     pub(super) fn flush_if_left(&mut self) -> bool {
         batching::flush_if_left(self)
+    }
+
+    /// What was left for another turn has somebody who is bound to look at it: whoever waits for the
+    /// socket was told, a program that waits for its descriptor is, and if the I/O thread looks after
+    /// the set, that becomes readable. Otherwise the thread ticks for the socket.
+    #[inline]
+    pub(super) fn hand_over_unread(&mut self) {
+        if self.pipes.has_unread() {
+            self.socket.signal.notify_descriptor();
+            if let (false, Some(kick)) = (self.attended, &self.kick) {
+                kick.signal();
+            }
+        }
     }
 
     /// For calls that need the context: whether it has ended.
@@ -646,6 +674,7 @@ impl Core {
     fn tell_of_changes(&mut self) {
         self.changed = false;
         self.socket.signal.notify();
+        self.hand_over_unread();
     }
 
     /// Closed, and nothing left to send.

@@ -5,7 +5,7 @@ use super::connecting::HANDSHAKE_FAILED;
 use super::core::Core;
 use super::heartbeat;
 use super::monitor::event;
-use super::{Guard, Socket};
+use super::{Guard, Socket, give_way};
 use crate::connection::Connection;
 use crate::connection::opening::Progress;
 use crate::error::Error;
@@ -348,11 +348,9 @@ impl Core {
 
     /// Drives the connections of the set on behalf of an application that is away.
     fn drive_set(&mut self) {
+        // What was left last time comes before what is new.
+        self.pipes.resume(true);
         self.poll_set_and(true);
-        // One peer that never stops must not keep the thread from the others.
-        self.pipes.frugal = true;
-        self.pump();
-        self.pipes.frugal = false;
         self.settle();
     }
 }
@@ -389,9 +387,16 @@ impl Socket {
             core.settle();
         }
         let changed = std::mem::take(&mut core.changed);
+        if changed {
+            core.hand_over_unread();
+        }
+        let awaited = core.pipes.has_unread() && self.core.is_awaited();
         self.finish_if_done(core);
         if changed {
             self.signal.notify_descriptor();
+        }
+        if awaited {
+            give_way();
         }
     }
 }

@@ -17,6 +17,9 @@ impl Core {
             self.pipes.with_metadata = with_metadata;
             let result = self.pattern.recv(&mut self.pipes);
             self.pipes.with_metadata = true;
+            if let Ok(msg) = &result {
+                self.pipes.refund(msg.len());
+            }
             // What was found out meanwhile (the end of a connection, say) may be what the caller
             // waits for.
             if !self.pump() || !matches!(result, Err(Error::Again)) {

@@ -40,6 +40,7 @@ use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 /// Marks a slot that is a socket of the application now.
 const LIVE: u32 = 0x7a6d_7101;
@@ -118,8 +119,9 @@ pub(crate) struct Guard {
 impl Guard {
     #[inline(always)]
     fn new(mut place: BiasedGuard<'static, Place>) -> Option<Guard> {
-        let core = NonNull::from(&mut **place.core.as_mut()?);
-        Some(Guard { core, place })
+        let core: &mut Core = place.core.as_mut()?;
+        core.pipes.begin_turn();
+        Some(Guard { core: NonNull::from(core), place })
     }
 }
 
@@ -167,6 +169,12 @@ struct Slots {
 
 static SLOTS: PerProcess<Slots> =
     PerProcess::new(Slots { free: Mutex::new(Vec::new()), all: RwLock::new(Vec::new()) });
+
+/// Lets a thread have the lock of a socket that waits for it. A lock is taken by who comes first, and
+/// one that has to be woken comes late.
+fn give_way() {
+    std::thread::sleep(Duration::from_micros(50));
+}
 
 /// Finds a slot for the reactor.
 pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
@@ -371,6 +379,17 @@ impl Socket {
         self.touch();
         let core = Guard::new(place)?;
         ((core.key.generation ^ generation) & 0xffff == 0).then_some(core)
+    }
+
+    /// Leaves the lock at the end of a turn after which the caller wants another one: others come
+    /// first.
+    #[cold]
+    fn let_others(&self, core: Guard) {
+        let awaited = self.core.is_awaited();
+        drop(core);
+        if awaited {
+            give_way();
+        }
     }
 
     /// Closes the socket (zmq_close(3)). Messages not sent yet linger as ZMQ_LINGER says.

@@ -396,6 +396,7 @@ fn sleep_observing(
         {
             return Ok(None);
         }
+        // Whatever made it return: there may be no end of what is no news to the caller.
         if deadline.is_some_and(|d| Instant::now() >= d) {
             // What came in the last moment counts.
             return check(items, set, false, false).map(Some);
@@ -461,12 +462,16 @@ impl Socket {
 
     fn end_of_check(&'static self, mut core: Guard, ready: i16) -> Looked {
         core.ensure_watched();
-        Looked {
+        let looked = Looked {
             ready,
             set: core.pipes.set.as_ref().map(|set| set.as_raw_fd()),
             touched: self.touched.load(Ordering::Relaxed),
             generation: core.key.generation,
+        };
+        if core.pipes.has_unread() {
+            self.let_others(core);
         }
+        looked
     }
 
     /// The descriptor that tells of news from the kernel, if the socket has connections. Until

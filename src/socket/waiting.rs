@@ -109,7 +109,8 @@ impl Waiter {
         // Announced: from here on whoever stops the context, or leaves mail, wakes us.
         core.see_context()?;
         if self.socket.has_mail() || sleeper.is_told() {
-            return Ok(core);
+            drop(sleeper);
+            return self.another_turn(core);
         }
         drop(core);
         let began = Instant::now();
@@ -134,6 +135,19 @@ impl Waiter {
         Ok(core)
     }
 
+    /// If the last turn has left something unread, begins another one at once; others who want the
+    /// lock have theirs first.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::NotSocket`].
+    fn another_turn(&self, core: Guard) -> Result<Guard> {
+        if !core.pipes.has_unread() {
+            return Ok(core);
+        }
+        self.socket.let_others(core);
+        self.socket.enter_again(self.generation)
+    }
+
     /// Puts in order what it leaves behind, at the end of the call.
     fn leave(&mut self, core: &mut Core) {
         self.left = true;
@@ -151,7 +165,7 @@ impl Waiter {
         core.changed |= self.socket.signal.sleepers() > 0;
         if let Some(seat) = self.seat.take() {
             // Tells them as well.
-            core.changed = false;
+            core.changed = core.pipes.has_unread();
             drop(seat);
         }
     }
@@ -294,7 +308,10 @@ impl Socket {
         loop {
             core.ensure_watched();
             let left = deadline.left()?;
-            if looking.is_some() {
+            if core.pipes.has_unread() {
+                core = waiter.another_turn(core)?;
+                core.flush_on_look();
+            } else if looking.is_some() {
                 core = self.look_for_room(core, waiter, &mut looking, Core::flush_on_look)?;
             } else {
                 core = waiter.wait(core, left)?;
@@ -340,7 +357,9 @@ impl Socket {
         loop {
             let left = deadline.left()?;
             let mut give_up = false;
-            if let Some(look) = &mut looking {
+            if core.pipes.has_unread() {
+                core = waiter.another_turn(core)?;
+            } else if let Some(look) = &mut looking {
                 drop(core);
                 give_up = !look.wait(|| self.has_mail());
                 core = self.enter_again(waiter.generation)?;

@@ -235,6 +235,12 @@ impl<T> BiasedMutex<T> {
         self.owners_turns().is_some_and(is_inside) || self.is_locked_beneath()
     }
 
+    /// Whether a thread sleeps that would not come by the lock if the caller, who has it, left and took
+    /// it again at once. An owner that somebody waits for is none any more.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited_beneath()
+    }
+
     fn owners_turns(&self) -> Option<u32> {
         let owner = self.owner.load(Ordering::Relaxed);
         (owner != NOBODY).then(|| self.turns[owner % SLOTS].load(Ordering::Relaxed))
@@ -245,8 +251,18 @@ impl<T> BiasedMutex<T> {
         self.beneath.is_locked()
     }
 
+    #[cfg(not(loom))]
+    fn is_awaited_beneath(&self) -> bool {
+        self.beneath.is_awaited()
+    }
+
     #[cfg(loom)]
     fn is_locked_beneath(&self) -> bool {
+        false
+    }
+
+    #[cfg(loom)]
+    fn is_awaited_beneath(&self) -> bool {
         false
     }
 }

@@ -78,6 +78,12 @@ impl<T> Mutex<T> {
         unsafe { &*self.value.get() }
     }
 
+    /// Whether somebody sleeps who wants it, probably. Only for who has the lock.
+    #[cfg(not(loom))]
+    pub fn is_awaited(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == AWAITED
+    }
+
     #[inline]
     fn take(&self) -> bool {
         self.state.compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()

@@ -1,5 +1,6 @@
 //! Helpers without state of their own: what `zmq_*` utility functions do, minus the pointers.
 
+pub mod budget;
 pub mod capabilities;
 pub mod keys;
 pub mod memory;

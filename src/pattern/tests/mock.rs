@@ -17,6 +17,8 @@ pub(super) struct MockPipe {
     pub(super) assigned: Option<Vec<u8>>,
     pub(super) connected: bool,
     pub(super) closed: bool,
+    /// In the middle of a message, or promised one.
+    reading: bool,
     /// After so many frames there is no memory for one.
     pub(super) refuses_after: Option<usize>,
 }
@@ -31,6 +33,8 @@ pub(super) struct Mock {
     straight: bool,
     /// Frames can be read and written in place.
     pub(super) in_place: bool,
+    /// Frames that can be read in this turn, if that is limited.
+    pub(super) turn: Option<usize>,
 }
 
 impl Mock {
@@ -132,8 +136,30 @@ impl PipeSet for Mock {
     }
 
     fn read(&mut self, id: PipeId) -> Option<Msg> {
+        let spent = self.turn == Some(0);
         let pipe = self.pipe(id);
-        if pipe.closed { None } else { pipe.inbound.pop_front() }
+        if pipe.closed || spent && !pipe.reading {
+            return None;
+        }
+        let frame = pipe.inbound.pop_front()?;
+        pipe.reading = frame.more();
+        self.spend(frame.len());
+        Some(frame)
+    }
+
+    fn promise(&mut self, id: PipeId) {
+        self.pipe(id).reading = true;
+    }
+
+    fn spend(&mut self, _bytes: usize) -> bool {
+        self.turn = self.turn.map(|frames| frames.saturating_sub(1));
+        self.turn != Some(0)
+    }
+
+    fn with_budget(&mut self, frames: u32, call: impl FnOnce(&mut Mock)) {
+        let before = self.turn.replace(frames as usize);
+        call(self);
+        self.turn = before;
     }
 
     fn check_write(&mut self, id: PipeId) -> bool {
@@ -173,6 +199,7 @@ impl PipeSet for Mock {
             return None;
         }
         pipe.inbound.pop_front();
+        pipe.reading = part.more;
         Some(part)
     }
 

@@ -9,3 +9,4 @@ mod pubsub;
 mod reqrep;
 mod routed;
 mod topics;
+mod turns;
