@@ -51,6 +51,10 @@ impl Core {
                 return other;
             }
         }
+        if !will_wait && self.descriptor.is_some() {
+            self.hush();
+            return self.receive_now(with_metadata);
+        }
         if !will_wait && self.has_just_looked() {
             return Err(Error::Again);
         }
@@ -83,6 +87,20 @@ impl Core {
             self.ensure_watched();
         }
         result
+    }
+
+    /// For a receive that will not wait and found nothing: the program will wait for ZMQ_FD, although
+    /// it may never read ZMQ_EVENTS. Makes the descriptor quiet and then takes all news there are, so
+    /// that the caller's next look finds what came before, and the descriptor tells of what comes after.
+    /// (Not for a send: room for one that does not wait may come with time alone, of which nothing tells;
+    /// the descriptor stays readable, as libzmq's does.)
+    #[cold]
+    fn hush(&mut self) {
+        self.socket.signal.quiet_descriptor();
+        self.process_mail();
+        self.flush_on_look();
+        self.poll_set();
+        self.pump();
     }
 
     /// Sends a message of one part, if it can go straight from `bytes`; see
