@@ -2,7 +2,7 @@
 
 use crate::pipe::inproc::{InprocConfig, InprocEnd};
 use crate::util::Unseeded;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A socket that bound a name: how to reach it, and what it brings into a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Binder {
 #[derive(Default)]
 pub struct Registry {
     /// Numbers of the context's sockets.
-    pub sockets: Vec<u32>,
+    pub sockets: BTreeSet<u32>,
     bound: HashMap<String, (Binder, InprocConfig), Unseeded>,
     /// The far ends of pipes whose name nobody has bound yet, oldest first.
     waiting: HashMap<String, BTreeMap<u64, InprocEnd>, Unseeded>,

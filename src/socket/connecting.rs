@@ -297,10 +297,8 @@ impl Core {
     /// A connecter does not connect again. The endpoint is gone, and may be connected anew; what
     /// its pipe has not sent never will be.
     pub(super) fn give_up(&mut self, number: u32) {
-        for id in self.pipes.ids() {
-            if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
-                self.remove_pipe(id);
-            }
+        for id in self.pipes_of(number) {
+            self.remove_pipe(id);
         }
         self.forget_endpoint(number);
     }

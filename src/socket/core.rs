@@ -1,7 +1,7 @@
 //! What the lock of a socket protects.
 
 use super::batching::{self, Batching, Facts, Outbox};
-use super::endpoints::Endpoint;
+use super::directory::Directory;
 use super::monitor::Monitor;
 use super::spin::{Learnt, Spin};
 use super::turn;
@@ -57,7 +57,7 @@ pub struct Core {
     pub(super) options: SocketOptions,
     pub(super) pattern: AnyPattern,
     pub(super) pipes: PipeTable,
-    pub(super) endpoints: Vec<Option<Endpoint>>,
+    pub(super) endpoints: Directory,
     pub(super) openings: Vec<Option<Opening>>,
     /// Free places among them.
     pub(super) free_openings: Vec<u32>,
@@ -128,7 +128,7 @@ impl Core {
             options,
             pattern: AnyPattern::new(socket_type),
             pipes: PipeTable::new(),
-            endpoints: Vec::new(),
+            endpoints: Directory::default(),
             openings: Vec::new(),
             free_openings: Vec::new(),
             serial: 0,

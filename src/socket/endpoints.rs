@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
     /// ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
     raw_notes: bool,
     /// Unbound or disconnected: lives until its pipes have sent what is left.
-    closing: bool,
+    pub(super) closing: bool,
 }
 
 pub(super) enum Kind {
@@ -57,12 +57,6 @@ pub(super) enum FarEnd {
     Waits { name: String, number: u64 },
     /// In the mailbox of who has bound it, if not taken out since.
     Sent { to: Binder, number: u64 },
-}
-
-/// Whether this is the endpoint of that name. A bound one goes by its resolved name only: two
-/// binds to one wildcard are different endpoints.
-fn matches(endpoint: &Endpoint, name: &str) -> bool {
-    !endpoint.closing && endpoint.resolved == name
 }
 
 impl Endpoint {
@@ -150,21 +144,16 @@ impl Core {
         };
         let (raw, raw_notes) = (self.pattern.is_raw(), self.pattern.notifies_raw());
         let endpoint = Endpoint { resolved, serial, kind, options, raw, raw_notes, closing: false };
-        if let Some(free) = self.endpoints.iter().position(Option::is_none) {
-            self.endpoints[free] = Some(endpoint);
-            return free as u32;
-        }
-        self.endpoints.push(Some(endpoint));
-        (self.endpoints.len() - 1) as u32
+        self.endpoints.insert(endpoint)
     }
 
     pub(super) fn endpoint(&mut self, number: u32) -> Option<&mut Endpoint> {
-        self.endpoints.get_mut(number as usize)?.as_mut()
+        self.endpoints.get_mut(number)
     }
 
     /// The options of a bound or connected endpoint.
     pub(super) fn endpoint_options(&self, number: u32) -> Option<Arc<SocketOptions>> {
-        let endpoint = self.endpoints.get(number as usize)?.as_ref()?;
+        let endpoint = self.endpoints.get(number)?;
         Some(endpoint.options.clone())
     }
 
@@ -193,7 +182,7 @@ impl Core {
         let resolved = listener.endpoint().to_owned();
         let number = self.add_endpoint(resolved.clone(), Kind::Listener(listener));
         if let Err(error) = io.add(fd, epoll::IN, self.key, driver::listener(number)) {
-            self.endpoints[number as usize] = None;
+            self.endpoints.remove(number);
             return Err(error);
         }
         self.last_endpoint.clone_from(&resolved);
@@ -237,7 +226,7 @@ impl Core {
             return self.connect_inproc(given, name);
         }
         let single = matches!(self.socket_type, Dealer | Sub | Pub | Req);
-        if single && self.endpoints.iter().flatten().any(|e| matches(e, given)) {
+        if single && !self.endpoints.named(given).is_empty() {
             return Ok(());
         }
         address.check_connect()?;
@@ -333,19 +322,13 @@ impl Core {
         });
     }
 
-    fn find_endpoints(&self, name: &str) -> Vec<u32> {
-        let numbered = (0u32..).zip(&self.endpoints);
-        let found = numbered.filter(|(_, e)| e.as_ref().is_some_and(|e| matches(e, name)));
-        found.map(|(number, _)| number).collect()
-    }
-
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
         let address = Address::parse_for(name, self.socket_type)?;
-        let mut found = self.find_endpoints(name);
+        let mut found = self.endpoints.named(name).to_vec();
         if found.is_empty() {
             // `tcp://*:5555` and the like mean what a bind would make of them.
             if let Some(resolved) = address.resolved_binding(self.options.ipv6) {
-                found = self.find_endpoints(&resolved);
+                found = self.endpoints.named(&resolved).to_vec();
             }
         }
         if found.is_empty() {
@@ -357,7 +340,7 @@ impl Core {
 
     /// Ends all endpoints (zmq_close(3)).
     pub(super) fn close_endpoints(&mut self) {
-        for number in 0..self.endpoints.len() as u32 {
+        for number in self.endpoints.numbers() {
             if self.endpoint(number).is_some_and(|e| !e.closing) {
                 self.close_endpoint(number);
             }
@@ -367,7 +350,6 @@ impl Core {
     /// Ends an endpoint. Its pipes linger as ZMQ_LINGER says.
     fn close_endpoint(&mut self, number: u32) {
         let Some(endpoint) = self.endpoint(number) else { return };
-        endpoint.closing = true;
         let serial = endpoint.serial;
         let listens = matches!(endpoint.kind, Kind::Listener(_));
         match &endpoint.kind {
@@ -380,13 +362,12 @@ impl Core {
         }
         // What we hold back to collect more is sent as far as the application can tell.
         self.flush_held();
-        for id in self.pipes.ids() {
-            if self.pipes.get(id).is_some_and(|p| p.endpoint == number) {
-                if listens && !self.closing {
-                    self.close_pipe_when_read(id);
-                } else {
-                    self.close_pipe(id);
-                }
+        self.endpoints.begin_closing(number);
+        for id in self.pipes_of(number) {
+            if listens && !self.closing {
+                self.close_pipe_when_read(id);
+            } else {
+                self.close_pipe(id);
             }
         }
         self.pump();
@@ -395,6 +376,20 @@ impl Core {
             && self.pipes.count_of(number) == 0
         {
             self.forget_endpoint(number);
+        }
+    }
+
+    /// The pipes of an endpoint.
+    pub(super) fn pipes_of(&mut self, number: u32) -> Vec<PipeId> {
+        // Mostly a connecter's own, and no search.
+        match (self.pipes.count_of(number), self.connecter(number).and_then(|c| c.pipe)) {
+            (0, _) => Vec::new(),
+            (1, Some(id)) => vec![id],
+            _ => {
+                let mut ids = self.pipes.ids();
+                ids.retain(|&id| self.pipes.get(id).is_some_and(|p| p.endpoint == number));
+                ids
+            }
         }
     }
 
@@ -433,6 +428,13 @@ impl Core {
         }
         drop(listener);
         self.report(event::CLOSED, i64::from(fd), &resolved);
+        self.drop_openings_of(number);
+    }
+
+    fn drop_openings_of(&mut self, number: u32) {
+        if self.openings.len() == self.free_openings.len() {
+            return;
+        }
         for opening in 0..self.openings.len() {
             if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
                 self.drop_opening(opening as u32);
@@ -442,14 +444,8 @@ impl Core {
 
     pub(super) fn forget_endpoint(&mut self, number: u32) {
         self.stop_connecting(number);
-        for opening in 0..self.openings.len() {
-            if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
-                self.drop_opening(opening as u32);
-            }
-        }
-        if let Some(place) = self.endpoints.get_mut(number as usize) {
-            *place = None;
-        }
+        self.drop_openings_of(number);
+        self.endpoints.remove(number);
     }
 
     /// A pipe is gone; an endpoint that only lived for it goes too.
@@ -490,8 +486,7 @@ impl Core {
     /// A listener is readable. One peer at a time: the reactor comes back for the next when it has looked
     /// at the handshakes of those before.
     pub(super) fn accept(&mut self, number: u32) {
-        let place = self.endpoints.get(number as usize);
-        let Some(endpoint) = place.and_then(Option::as_ref) else { return };
+        let Some(endpoint) = self.endpoints.get(number) else { return };
         let Kind::Listener(listener) = &endpoint.kind else { return };
         let name = endpoint.resolved.clone();
         let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);

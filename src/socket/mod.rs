@@ -6,6 +6,7 @@
 mod batching;
 mod connecting;
 mod core;
+mod directory;
 mod driver;
 mod endpoints;
 mod forward;
@@ -257,7 +258,7 @@ impl Socket {
         let key = Key { index: socket.index, generation };
         let core = Core::new(socket, key, context.clone(), socket_type);
         socket.core.lock().core = Some(Box::new(core));
-        context.registry().lock().sockets.push(socket.index);
+        context.registry().lock().sockets.insert(socket.index);
         socket.magic.store(LIVE, Ordering::SeqCst);
         Ok(socket)
     }
@@ -428,7 +429,7 @@ impl Socket {
         if let Some(core) = core {
             let context = core.context.clone();
             drop(core);
-            context.registry().lock().sockets.retain(|&i| i != self.index);
+            context.registry().lock().sockets.remove(&self.index);
             SLOTS.get().free.lock().push(self);
             context.remove_socket();
         }
