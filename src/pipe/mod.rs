@@ -223,6 +223,8 @@ pub struct PipeTable {
     dirty: Vec<PipeId>,
     /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
     urgent: Vec<PipeId>,
+    /// A peer has sent a PING: some connection waits for answers no longer than it likes.
+    pinged: bool,
     /// What several connections are to send alike.
     fan: Fan,
     /// Pipes whose connection has memory for sending that an idle one does not need.
@@ -277,6 +279,7 @@ impl PipeTable {
             unread: Unread::default(),
             dirty: Vec::new(),
             urgent: Vec::new(),
+            pinged: false,
             fan: Fan::default(),
             grown: Vec::new(),
             pool: BufferPool::default(),
@@ -784,7 +787,13 @@ impl PipeTable {
         if connection.pulse.wants_timer(connection.heard) {
             self.events.push_back(PipeEvent::Pinged(id));
         }
+        self.pinged = true;
         self.flush_one(id);
+    }
+
+    /// Whether a peer has ever sent a PING.
+    pub fn pinged(&self) -> bool {
+        self.pinged
     }
 
     /// Reads ahead on all connections that were reported readable.

@@ -34,8 +34,9 @@ const RECENT: u64 = 1000 * TICKS_PER_US;
 const LATELY: u64 = 200 * TICKS_PER_US;
 /// An application that left its connections alone for this long is away.
 const AWAY: Duration = Duration::from_millis(1);
-/// The same for one that only seemed to be away, again and again: it had to wait for a processor.
-const PATIENCE: Duration = Duration::from_millis(32);
+/// The same for one that only seemed to be away, again and again: it had to wait for a processor. A
+/// peer's first PING may wait for so long, and peers with ZMQ_HEARTBEAT_IVL 20 exist.
+const PATIENCE: Duration = Duration::from_millis(8);
 /// An application that is back this soon was not away.
 const BRIEFLY: Duration = Duration::from_millis(64);
 /// Messages received from connections known to be readable before the others are looked at.
@@ -86,7 +87,7 @@ pub struct Core {
     pub(super) seen_activity: u32,
     pub(super) seen_at: Option<Instant>,
     /// How long without activity means that the application is away.
-    pub(super) patience: Duration,
+    patience: Duration,
     /// When the I/O thread took over from an application that seemed to be away.
     left_at: Option<Instant>,
     last_look: u64,
@@ -565,6 +566,12 @@ impl Core {
     pub(super) fn take_over(&mut self, now: Instant) {
         self.unattend();
         self.left_at = Some(now);
+    }
+
+    /// How long without activity means that the application is away. With a peer that sends PINGs
+    /// there is no time to find out whether it only waits for a processor.
+    pub(super) fn patience(&self) -> Duration {
+        if self.pipes.pinged() { AWAY } else { self.patience }
     }
 
     /// The I/O thread looks after the set from now on.

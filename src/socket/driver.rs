@@ -460,9 +460,13 @@ impl Handler for Socket {
 impl Core {
     /// Whether the I/O thread has to keep an eye on the socket.
     fn tick(&mut self, flushed: bool) -> Tick {
-        if flushed {
-            return Tick::Soon;
-        }
+        let attended = self.tick_attended();
+        // What is sent without a break says nothing about who reads.
+        if flushed { Tick::Soon } else { attended }
+    }
+
+    /// The same of what is to be read.
+    fn tick_attended(&mut self) -> Tick {
         if !self.is_attended() {
             return Tick::Done;
         }
@@ -480,7 +484,7 @@ impl Core {
             self.seen_at = Some(now);
             return Tick::Later;
         }
-        if self.seen_at.is_some_and(|at| now.duration_since(at) < self.patience) {
+        if self.seen_at.is_some_and(|at| now.duration_since(at) < self.patience()) {
             return Tick::Later;
         }
         self.take_over(now);
