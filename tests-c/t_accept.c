@@ -44,4 +44,19 @@ GROUP (in_the_order_in_which_things_happen)
         }
 }
 
-MAIN (ENTRY (in_the_order_in_which_things_happen))
+/* An abstract address without a name. (With a monitor libzmq says EAGAIN, but tells the monitor EINVAL.) */
+GROUP (nameless)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PULL), *mon = monitor (ctx, s);
+    char address[EP_SIZE];
+    uint32_t value;
+    IS (zmq_bind (s, "ipc://@"), -1);
+    set_int (mon, ZMQ_RCVTIMEO, 5000);
+    IS (next_event (mon, &value, address), ZMQ_EVENT_BIND_FAILED);
+    CHECK (value == EINVAL && !strcmp (address, "@"));
+    zmq_close (mon);
+    zmq_close (s);
+    zmq_ctx_term (ctx);
+}
+
+MAIN (ENTRY (nameless), ENTRY (in_the_order_in_which_things_happen))

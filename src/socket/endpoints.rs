@@ -166,7 +166,8 @@ impl Core {
 
     fn bind(&mut self, given: &str) -> Result<()> {
         let address = Address::parse_for(given, self.socket_type).inspect_err(|error| {
-            if *error == Error::NameTooLong {
+            // Of what is wrong with an address monitors are told this only.
+            if *error == Error::NameTooLong || given == "ipc://@" {
                 self.report_failed_bind(given, (*error).into());
             }
         })?;
