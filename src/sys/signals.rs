@@ -74,7 +74,7 @@ pub(super) fn let_in(mask: &libc::sigset_t) -> Held {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::error::Error;
