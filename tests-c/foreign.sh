@@ -52,8 +52,15 @@ done
 export OWN_NET
 run() { # PROGRAM GROUP SIDE
     local out="$WORK/results/$1.$2.$3"
-    # shellcheck disable=SC2086
-    LD_LIBRARY_PATH=${!3} timeout -k 2 120 $OWN_NET "$WORK/bin/$1" "$2" >"$out" 2>"$out.err" </dev/null
+    local tries=1
+    # CZMQ's test of zgossip wants two peers' messages in one order, in which they need not come: with the system's
+    # library it fails once in some 80 times.
+    [ "$2" = zgossip ] && tries=5
+    while [ $((tries--)) -gt 0 ]; do
+        # shellcheck disable=SC2086
+        LD_LIBRARY_PATH=${!3} timeout -k 2 120 $OWN_NET "$WORK/bin/$1" "$2" >"$out" 2>"$out.err" </dev/null && return
+    done
+    return 1
 }
 export -f run
 verdict() { # PROGRAM GROUP SIDE: the first word of the result's line
