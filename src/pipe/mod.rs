@@ -428,7 +428,7 @@ impl PipeTable {
 
     /// The pipe ends when what has come before has been read, which is whatever the kernel has, too, up to
     /// the receive high-water mark. What there is to send is another pipe's from now on, which the
-    /// pattern does not know. `None`, and nothing has happened, if there is nothing to read.
+    /// pattern does not know. `None`, and it is one pipe as before, if there is nothing to read.
     pub fn divide(&mut self, id: PipeId) -> Option<PipeId> {
         for _ in 0..DIVIDED {
             self.begin_turn();

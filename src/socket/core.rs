@@ -452,7 +452,7 @@ impl Core {
         just
     }
 
-    /// Takes all events of the set, without waiting.
+    /// Takes all events of the set, without waiting. False as for [`Core::poll_set_and`].
     pub(super) fn poll_set(&mut self) -> bool {
         self.poll_set_and(false)
     }

@@ -397,8 +397,10 @@ impl Core {
     /// Ends a pipe of a listener. What peers have sent can still be received, as in libzmq (not so after
     /// zmq_disconnect(3)).
     fn close_pipe_when_read(&mut self, id: PipeId) {
+        // Nobody would read one that the pattern does not know.
         let known = self.pipes.get(id).is_some_and(|pipe| pipe.attached);
-        match self.pipes.divide(id).filter(|_| known) {
+        let sender = if known { self.pipes.divide(id) } else { None };
+        match sender {
             Some(sender) => {
                 self.move_heartbeat_timer(id, sender);
                 self.close_pipe(sender);
