@@ -13,8 +13,8 @@ static const unsigned char greeting_31[64] = {0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f
 /* No answer at all. */
 #define NEVER 2000
 
-/* A raw peer of this type whose handshake with the socket at `ep` is over. */
-static int raw_peer (const char *ep, const char *type)
+/* A raw peer of this type and routing id whose handshake with the socket at `ep` is over. */
+static int raw_peer (const char *ep, const char *type, const char *id)
 {
     unsigned char ready[80] = "\4\0\5READY\13Socket-Type\0\0\0", head[2], body[255];
     size_t len = strlen (type), size = 23;
@@ -22,6 +22,11 @@ static int raw_peer (const char *ep, const char *type)
     ready[size++] = (unsigned char) len;
     memcpy (ready + size, type, len);
     size += len;
+    if (id) {
+        memcpy (ready + size, "\10Identity\0\0\0\1", 13);
+        ready[size + 13] = (unsigned char) id[0];
+        size += 14;
+    }
     ready[1] = (unsigned char) (size - 2);
     CHECK (raw_write (fd, greeting_31, 64));
     CHECK (raw_read (fd, body, 64));
@@ -61,7 +66,7 @@ static pair_t pair_of (int type, const char *peer)
     if (type == ZMQ_SUB)
         OK (zmq_setsockopt (pair.s, ZMQ_SUBSCRIBE, "", 0));
     bind_any (pair.s, "tcp", pair.ep);
-    pair.fd = raw_peer (pair.ep, peer);
+    pair.fd = raw_peer (pair.ep, peer, NULL);
     /* Until the socket has the connection, too. */
     ping (pair.fd);
     CHECK (pong (pair.fd, NEVER));
@@ -121,7 +126,7 @@ GROUP (the_first_ping)
         void *s = sock (ctx, ZMQ_DEALER);
         char ep[EP_SIZE];
         bind_any (s, "tcp", ep);
-        int fd = raw_peer (ep, "DEALER");
+        int fd = raw_peer (ep, "DEALER", NULL);
         for (int k = 0; k < 8; k++) {
             get_events (s);
             sleep_ms (20);
@@ -135,6 +140,151 @@ GROUP (the_first_ping)
         OK (zmq_close (s));
     }
     CHECK (in_time > ROUNDS / 2);
+    OK (zmq_ctx_term (ctx));
+}
+
+/* It looks again and again, and its pattern has no use for what it would read. */
+GROUP (a_program_that_looks_all_the_time)
+{
+    static const struct { int type, events; const char *peer; } cases[] = {
+        {ZMQ_REQ, ZMQ_POLLIN, "REP"},  {ZMQ_REQ, 0, "REP"},  {ZMQ_REP, ZMQ_POLLOUT, "REQ"},
+        {ZMQ_PUSH, ZMQ_POLLIN, "PULL"}, {ZMQ_PUSH, 0, "PULL"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pair_t pair = pair_of (cases[i].type, cases[i].peer);
+        int in_time = 0;
+        for (int round = 0; round < 10; round++) {
+            int answered = 0;
+            int64_t start = now_ms (), took = 0;
+            ping (pair.fd);
+            while (!answered && (took = now_ms () - start) < NEVER) {
+                zmq_pollitem_t item = {pair.s, 0, (short) cases[i].events, 0};
+                if (item.events)
+                    IS (zmq_poll (&item, 1, 1), 0);
+                else
+                    get_events (pair.s);
+                answered = pong (pair.fd, 1);
+            }
+            CHECK (answered);
+            in_time += took <= IN_TIME;
+        }
+        CHECK (in_time > 5);
+        pair_end (&pair);
+    }
+}
+
+/* Sleeps in zmq_poll until something comes that is for the application. */
+static void *sleeper (void *arg)
+{
+    pair_t *pair = (pair_t *) arg;
+    zmq_pollitem_t items[5];
+    void *others[4];
+    for (int i = 0; i < 4; i++) {
+        others[i] = sock (pair->ctx, ZMQ_PULL);
+        items[i] = (zmq_pollitem_t) {others[i], 0, ZMQ_POLLIN, 0};
+    }
+    char ep[EP_SIZE];
+    bind_any (others[0], "tcp", ep);
+    items[4] = (zmq_pollitem_t) {pair->s, 0, ZMQ_POLLIN, 0};
+    /* Alone, and in a large company, which is looked at together. */
+    IS (zmq_poll (items + 4, 1, 500), 0);
+    IS (zmq_poll (items, 5, 500), 0);
+    for (int i = 0; i < 4; i++)
+        OK (zmq_close (others[i]));
+    return NULL;
+}
+
+GROUP (a_program_that_sleeps_in_poll)
+{
+    static const struct { int type; const char *peer; } cases[] = {{ZMQ_REQ, "REP"}, {ZMQ_PUSH, "PULL"}, {ZMQ_PULL, "PUSH"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pair_t pair = pair_of (cases[i].type, cases[i].peer);
+        pthread_t thread;
+        OK (pthread_create (&thread, NULL, sleeper, &pair));
+        for (int round = 0; round < 9; round++) {
+            sleep_ms (100);
+            ping (pair.fd);
+            CHECK (pong (pair.fd, 90));
+        }
+        OK (pthread_join (thread, NULL));
+        pair_end (&pair);
+    }
+}
+
+static void busy_us (int us)
+{
+    struct timespec now;
+    OK (clock_gettime (CLOCK_MONOTONIC, &now));
+    int64_t until = now.tv_sec * 1000000LL + now.tv_nsec / 1000 + us;
+    do
+        OK (clock_gettime (CLOCK_MONOTONIC, &now));
+    while (now.tv_sec * 1000000LL + now.tv_nsec / 1000 < until);
+}
+
+/* A PING stands behind messages that were received with it and that the program takes its time for. */
+static void behind_messages (int messages, int us)
+{
+    enum { ROUNDS = 12 };
+    pair_t pair = pair_of (ZMQ_PULL, "PUSH");
+    unsigned char *bytes = malloc ((size_t) messages * 7 + 9);
+    char buffer[16];
+    int in_time = 0;
+    for (int i = 0; i < messages; i++)
+        memcpy (bytes + 7 * i, "\0\5hello", 7);
+    memcpy (bytes + messages * 7, "\4\7\4PING\0\0", 9);
+    for (int round = 0; round < ROUNDS; round++) {
+        int answered = 0;
+        CHECK (raw_write (pair.fd, bytes, (size_t) messages * 7 + 9));
+        int64_t start = now_ms ();
+        for (int i = 0; i < messages; i++) {
+            IS (zmq_recv (pair.s, buffer, sizeof buffer, 0), 5);
+            busy_us (us);
+            if (!answered && i % 16 == 0 && pong (pair.fd, 0)) {
+                answered = 1;
+                in_time += now_ms () - start <= IN_TIME;
+            }
+        }
+        CHECK (answered || pong (pair.fd, NEVER));
+    }
+    CHECK (in_time > ROUNDS / 2);
+    free (bytes);
+    pair_end (&pair);
+}
+
+GROUP (a_slow_receiver)
+{
+    behind_messages (200, 300);
+    behind_messages (3000, 20);
+}
+
+/* One peer takes nothing, and the program waits for it; the other one's PING was there before. */
+GROUP (a_sender_without_room)
+{
+    enum { SIZE = 100000 };
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_ROUTER);
+    static char body[SIZE];
+    char ep[EP_SIZE];
+    set_int (s, ZMQ_ROUTER_MANDATORY, 1);
+    set_int (s, ZMQ_SNDHWM, 1);
+    set_int (s, ZMQ_SNDTIMEO, 150);
+    set_int (s, ZMQ_LINGER, 0);
+    bind_any (s, "tcp", ep);
+    int full = raw_peer (ep, "DEALER", "A"), other = raw_peer (ep, "DEALER", "B");
+    ping (other);
+    CHECK (pong (other, NEVER));
+    while (zmq_send (s, "A", 1, ZMQ_SNDMORE) == 1)
+        IS (zmq_send (s, body, SIZE, 0), SIZE);
+    IS (zmq_errno (), EAGAIN);
+    for (int round = 0; round < 5; round++) {
+        ping (other);
+        /* One that waits, and one that tries again and again. */
+        int flags = round % 2 ? ZMQ_DONTWAIT : 0;
+        for (int64_t start = now_ms (); now_ms () - start < 150;)
+            FAILS (zmq_send (s, "A", 1, ZMQ_SNDMORE | flags), EAGAIN);
+        CHECK (pong (other, 0));
+    }
+    close (full);
+    close (other);
+    OK (zmq_close (s));
     OK (zmq_ctx_term (ctx));
 }
 
@@ -184,5 +334,39 @@ GROUP (a_program_that_sends_all_the_time)
     pair_end (&pair);
 }
 
-MAIN (ENTRY (a_program_that_looks_at_events_now_and_then), ENTRY (the_first_ping),
-      ENTRY (a_program_that_sends_all_the_time))
+typedef struct { int message, ping; } writer_t;
+
+static void *writer (void *arg)
+{
+    writer_t *to = (writer_t *) arg;
+    sleep_ms (10);
+    CHECK (raw_write (to->message, "\0\5hello", 7));
+    ping (to->ping);
+    return NULL;
+}
+
+/* A receiver that slept gets a message, and goes away with it. The same look has shown it another peer's PING. */
+GROUP (a_receiver_that_goes_away)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PULL);
+    char ep[EP_SIZE];
+    bind_any (s, "tcp", ep);
+    writer_t to = {raw_peer (ep, "PUSH", NULL), raw_peer (ep, "PUSH", NULL)};
+    ping (to.ping);
+    CHECK (pong (to.ping, NEVER));
+    for (int i = 0; i < 25; i++) {
+        pthread_t thread;
+        OK (pthread_create (&thread, NULL, writer, &to));
+        RECV (s, "hello");
+        CHECK (pong (to.ping, NEVER));
+        OK (pthread_join (thread, NULL));
+    }
+    close (to.message);
+    close (to.ping);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
+MAIN (ENTRY (a_program_that_looks_at_events_now_and_then), ENTRY (the_first_ping), ENTRY (a_program_that_looks_all_the_time),
+      ENTRY (a_program_that_sleeps_in_poll), ENTRY (a_slow_receiver), ENTRY (a_sender_without_room),
+      ENTRY (a_program_that_sends_all_the_time), ENTRY (a_receiver_that_goes_away));

@@ -8,6 +8,7 @@ mod fan;
 pub mod inproc;
 mod only;
 mod parts;
+mod reported;
 pub mod ring;
 mod set;
 #[cfg(test)]
@@ -111,6 +112,8 @@ pub struct Pipe {
     holds: bool,
     /// In `PipeTable::grown`.
     grown: bool,
+    /// In `PipeTable::reported`.
+    reported: bool,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
     ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
@@ -142,6 +145,7 @@ impl Pipe {
             awaited: false,
             holds: false,
             grown: false,
+            reported: false,
             ending: false,
             lingering: false,
             attached: false,
@@ -223,6 +227,9 @@ pub struct PipeTable {
     dirty: Vec<PipeId>,
     /// Those of them that had better be flushed now; pipes that are not dirty any more, too.
     urgent: Vec<PipeId>,
+    /// Pipes whose connection may have bytes that nobody has read, among others. The kernel does not
+    /// report them again: whoever stops looking, or sleeps without having read, reads ahead there.
+    reported: Vec<PipeId>,
     /// A peer has sent a PING: some connection waits for answers no longer than it likes.
     pinged: bool,
     /// What several connections are to send alike.
@@ -279,6 +286,7 @@ impl PipeTable {
             unread: Unread::default(),
             dirty: Vec::new(),
             urgent: Vec::new(),
+            reported: Vec::new(),
             pinged: false,
             fan: Fan::default(),
             grown: Vec::new(),
@@ -367,6 +375,7 @@ impl PipeTable {
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();
+            self.reported = Vec::new();
             self.pool.clear();
             self.fan.trim();
         }
@@ -384,6 +393,7 @@ impl PipeTable {
         let Some(wire) = pipe.wire() else { return Ok(()) };
         let result = wire.attach(connection);
         pipe.wants_read = false;
+        self.note_reported(id);
         self.disarm_fan();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
@@ -728,8 +738,12 @@ impl PipeTable {
         }
         let Some(connection) = pipe.connection() else { return };
         connection.rx.set_ready(hang_up);
+        let listed = pipe.reported;
         if std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
+        }
+        if !listed {
+            self.note_reported(id);
         }
     }
 
@@ -792,17 +806,9 @@ impl PipeTable {
     }
 
     /// Whether a peer has ever sent a PING.
+    #[inline]
     pub fn pinged(&self) -> bool {
         self.pinged
-    }
-
-    /// Reads ahead on all connections that were reported readable.
-    pub fn gather_ready(&mut self) {
-        for id in 0..self.pipes.len() as PipeId {
-            if self.get(id).and_then(Pipe::connection).is_some_and(|c| c.rx.ready()) {
-                self.gather(id);
-            }
-        }
     }
 
     /// Moves with each read from the kernel.

@@ -519,8 +519,11 @@ impl Core {
         }
         self.unlooked = 0;
         self.unlooked_from = reads;
-        // Whoever receives all the time never finds nothing, and is there all the same.
-        self.attend();
+        // Whoever receives all the time never finds nothing, and is there all the same. But a PING may
+        // stand behind all that it still has to receive.
+        if !self.pipes.pinged() {
+            self.attend();
+        }
         if self.pipes.connections() > 1 && !self.pipes.all_have_input() {
             self.poll_set();
             self.pump();
@@ -537,6 +540,15 @@ impl Core {
         self.last_look = now;
         if quick {
             self.attend();
+        }
+    }
+
+    /// The application took a message that may have been here: that counts as a look at the set as long
+    /// as no peer waits for answers.
+    #[inline]
+    pub(super) fn has_received(&mut self) {
+        if !self.pipes.pinged() {
+            self.activity = self.activity.wrapping_add(1);
         }
     }
 
@@ -572,6 +584,21 @@ impl Core {
     /// there is no time to find out whether it only waits for a processor.
     pub(super) fn patience(&self) -> Duration {
         if self.pipes.pinged() { AWAY } else { self.patience }
+    }
+
+    /// For whoever took reports of the set and will not read now: does so, because nothing reports
+    /// again what the kernel has, PINGs among it. True if anything came, or happened.
+    pub(super) fn read_ahead(&mut self) -> bool {
+        let read = self.pipes.gather_ready();
+        // Threads that sleep on the set do not wake up for what is read before they do.
+        self.changed |= read && self.socket.signal.sleepers() > 0;
+        self.pump() || read
+    }
+
+    /// The I/O thread looks after the set from now on, and nothing is left that was reported already.
+    pub(super) fn hand_over(&mut self) {
+        self.unattend();
+        self.read_ahead();
     }
 
     /// The I/O thread looks after the set from now on.

@@ -46,7 +46,7 @@ impl Core {
             Err(Error::Again) => {}
             other => {
                 // Whoever reads all the time never finds nothing, and is there all the same.
-                self.activity = self.activity.wrapping_add(1);
+                self.has_received();
                 self.look_around();
                 return other;
             }
@@ -85,6 +85,9 @@ impl Core {
         if result != Err(Error::Again) {
             // Who looked may go away now.
             self.ensure_watched();
+        } else if !will_wait {
+            // Who tries again and again for room does not read.
+            self.read_ahead();
         }
         result
     }

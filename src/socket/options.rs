@@ -195,7 +195,12 @@ impl Core {
         // Mail that came before may have been what made the descriptor readable.
         self.process_mail();
         self.look_for_room(true);
-        self.ready(POLL_IN | POLL_OUT)
+        let ready = self.ready(POLL_IN | POLL_OUT);
+        // The look has taken reports of what the pattern may not read now.
+        if ready & POLL_IN == 0 && self.read_ahead() {
+            return self.ready(POLL_IN | POLL_OUT);
+        }
+        ready
     }
 
     /// Which of `wanted` are true now.

@@ -431,7 +431,7 @@ impl Socket {
             }
             ready = core.ready(events);
         }
-        Ok(self.end_of_check(core, ready))
+        Ok(self.end_of_check(core, events, ready))
     }
 
     /// Whether there is something to receive, as far as that is known without asking the kernel.
@@ -442,7 +442,7 @@ impl Socket {
         if ready == 0 {
             core.look_later(will_wait);
         }
-        Ok(self.end_of_check(core, ready))
+        Ok(self.end_of_check(core, POLL_IN, ready))
     }
 
     /// Whether there is something to receive, the kernel having reported the socket's set.
@@ -457,10 +457,14 @@ impl Socket {
             core.pump();
             ready = core.ready(POLL_IN);
         }
-        Ok(self.end_of_check(core, ready))
+        Ok(self.end_of_check(core, POLL_IN, ready))
     }
 
-    fn end_of_check(&'static self, mut core: Guard, ready: i16) -> Looked {
+    fn end_of_check(&'static self, mut core: Guard, events: i16, mut ready: i16) -> Looked {
+        // The look may have taken reports of what the pattern does not read now.
+        if ready & POLL_IN == 0 && core.read_ahead() {
+            ready = core.ready(events);
+        }
         core.ensure_watched();
         let looked = Looked {
             ready,

@@ -64,6 +64,8 @@ pub(super) struct Waiter {
     rested: bool,
     /// There may be memory of the caller's in a queue, which has to be copied before the call ends.
     lends: bool,
+    /// It waits for a few milliseconds at most: peers can wait for so long, too.
+    brief: bool,
     left: bool,
 }
 
@@ -71,13 +73,14 @@ impl Waiter {
     pub(super) fn new(core: &Core) -> Waiter {
         let (socket, generation) = (core.socket, core.key.generation);
         let (seat, signals) = (None, None);
-        Waiter { socket, generation, seat, signals, rested: false, lends: false, left: false }
+        let (rested, lends, brief, left) = (false, false, false, false);
+        Waiter { socket, generation, seat, signals, rested, lends, brief, left }
     }
 
-    /// The same for a call that has lent what it sends.
-    pub(super) fn of_lender(core: &Core) -> Waiter {
+    /// For a call that waits for the kernel to take more, and may have lent what it sends.
+    fn of_sender(core: &Core, lends: bool) -> Waiter {
         let mut waiter = Waiter::new(core);
-        waiter.lends = true;
+        (waiter.lends, waiter.brief) = (lends, true);
         waiter
     }
 
@@ -95,6 +98,10 @@ impl Waiter {
     /// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`].
     fn wait(&mut self, mut core: Guard, timeout: Option<Duration>) -> Result<Guard> {
         core.attend();
+        if !self.brief && core.read_ahead() {
+            // It may be what the caller waits for.
+            return Ok(core);
+        }
         let set = if core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
         // As long as it sleeps, what is written to wake it must not go away.
         let kick = core.kick.clone();
@@ -158,7 +165,7 @@ impl Waiter {
         if self.rested && !core.closing && !core.watched && !core.pipes.is_dirty() {
             // Little traffic: no ticking, the I/O thread wakes up for the next message, or we
             // come back first and take the set again.
-            core.unattend();
+            core.hand_over();
         }
         core.ensure_watched();
         // Whoever waits behind us takes our place, or what we left.
@@ -199,7 +206,7 @@ impl Socket {
         {
             return Ok(core);
         }
-        let mut waiter = Waiter::new(&core);
+        let mut waiter = Waiter::of_sender(&core, false);
         let mut result = self.catch_up(core, &mut waiter);
         if let Ok(core) = &mut result {
             waiter.leave(core);
@@ -210,7 +217,7 @@ impl Socket {
     /// After a long message of the caller's, which was just sent: what the kernel has not taken of it
     /// is copied, if waiting for the kernel does not help.
     pub(super) fn after_lending(&'static self, core: Guard) {
-        let mut waiter = Waiter::of_lender(&core);
+        let mut waiter = Waiter::of_sender(&core, true);
         // The message is sent, whatever else happens.
         let _ = self.hand_over_lent(core, &mut waiter);
     }
@@ -250,7 +257,7 @@ impl Socket {
         core.catching_up.learn(caught_up);
         if !caught_up {
             // We do not look after the rest, so the I/O thread has to.
-            core.unattend();
+            core.hand_over();
         }
         Ok(core)
     }
