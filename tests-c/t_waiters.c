@@ -301,10 +301,50 @@ GROUP (all_end_with_what_they_wait_for)
     }
 }
 
+static volatile int turn;
+
+static void *poll_now (void *arg)
+{
+    call_t *c = arg;
+    zmq_pollitem_t item = {c->socket, 0, ZMQ_POLLIN, 0};
+    turn = 1;
+    c->rc = zmq_poll (&item, 1, c->timeout);
+    c->error = errno;
+    c->ended = now_ms ();
+    return NULL;
+}
+
+/* A socket is closed at whatever moment of a call that begins to wait for it: the call says so, not that some descriptor is
+ * none. */
+GROUP (closed_while_a_poll_begins)
+{
+    for (int round = 0; round < 600; round++) {
+        call_t c;
+        int64_t since;
+        open_pair (transports[round % 2]);
+        memset (&c, 0, sizeof c);
+        c.socket = us;
+        c.timeout = -1;
+        turn = 0;
+        OK (pthread_create (&c.thread, NULL, poll_now, &c));
+        while (!turn)
+            sched_yield ();
+        for (volatile int i = 0; i < round * 50; i++)
+            ;
+        since = now_ms ();
+        OK (zmq_close (us));
+        ends (&c, since, PROMPTLY);
+        IS (c.rc, -1);
+        IS (c.error, ENOTSOCK);
+        OK (zmq_close (peer));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 #undef WATCHDOG
 #define WATCHDOG 12
 MAIN (ENTRY (receiver_after_receivers_timeout), ENTRY (receiver_after_senders_timeout), ENTRY (receiver_after_pollers_timeout),
       ENTRY (poller_after_receivers_timeout), ENTRY (poller_after_senders_timeout), ENTRY (receiver_after_receivers_signal),
       ENTRY (receiver_after_senders_signal), ENTRY (poller_after_receivers_signal), ENTRY (receiver_beside_a_blocked_sender),
       ENTRY (poller_beside_a_blocked_sender), ENTRY (sender_behind_a_receiver), ENTRY (as_many_receivers_as_messages),
-      ENTRY (what_another_thread_has_read), ENTRY (all_end_with_what_they_wait_for))
+      ENTRY (what_another_thread_has_read), ENTRY (all_end_with_what_they_wait_for), ENTRY (closed_while_a_poll_begins))

@@ -359,6 +359,7 @@ fn sleep_observing(
     let waker = if sockets { waker().ok() } else { None };
     let blind = sockets && waker.is_none();
     let observing = waker.map(|waker| Observing::new(&watched, waker));
+    let mut gone = false;
     loop {
         let found = check(items, set, true, true)?;
         if found > 0 {
@@ -387,8 +388,16 @@ fn sleep_observing(
         poll_with(&mut list, left, signals.map(Held::mask))?;
         let kept = theirs + 1 + usize::from(set.is_some());
         if let Some(at) = list.iter().skip(theirs).position(|p| p.revents & libc::POLLNVAL != 0) {
-            return if theirs + at < kept { Ok(None) } else { Err(CLOSED) };
+            if theirs + at < kept {
+                return Ok(None);
+            }
+            // Another thread may have closed the socket since the look: the next one says so.
+            if std::mem::replace(&mut gone, true) {
+                return Err(CLOSED);
+            }
+            continue;
         }
+        gone = false;
         // What was left from another wait counts as news.
         if let Some(observing) = &observing
             && list.get(theirs).is_some_and(|waker| waker.revents != 0)
