@@ -3,6 +3,7 @@
 use super::*;
 use crate::connection::tx::Waiting;
 use crate::util::budget::Budget;
+use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Flags};
 use crate::wire::mechanism::{Decoder, Encoder};
 use crate::wire::{HandshakeError, Malformed};
@@ -38,11 +39,11 @@ impl Encoder for Toy {
         &mut self,
         flags: Flags,
         body: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> std::result::Result<(), HandshakeError> {
         out.extend_from_slice(MARK);
-        out.push(flags.octet());
-        out.extend(body.iter().map(|octet| !octet));
+        out.extend_from_slice(&[flags.octet()]);
+        body.iter().for_each(|octet| out.extend_from_slice(&[!octet]));
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod waiting;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::net;
+use crate::util::buffer::{self, Buffer};
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
 use chunk::{Chunk, reserve_one};
@@ -20,7 +21,7 @@ use std::os::fd::BorrowedFd;
 pub use waiting::{Waiting, WaitingMark};
 
 /// Bytes after which a chunk is closed, and a burst is worth a system call.
-pub const BATCH: usize = 64 * 1024;
+pub const BATCH: usize = buffer::BLOCK;
 
 /// The longest body that is copied into a chunk.
 pub const COPY_LIMIT: usize = 8 * 1024;
@@ -52,7 +53,7 @@ pub struct Mark {
 pub struct TxQueue {
     chunks: VecDeque<Chunk>,
     /// Empty buffers for further chunks.
-    spares: Vec<Vec<u8>>,
+    spares: Vec<Buffer>,
     /// Chunks at the front that are sent, kept until the message they began is sent as a whole.
     done: usize,
     bytes: usize,
@@ -464,7 +465,7 @@ impl TxQueue {
         let chunk = self.tail(header_len + len)?;
         let kept = if body.len() <= COPY_LIMIT { body } else { &[] };
         let clear = MAX_HEADER + kept.len();
-        chunk.clear.bytes.try_reserve(clear).map_err(|_| Error::NoMemory)?;
+        chunk.clear.bytes.reserve(clear)?;
         let before = chunk.bytes.len();
         chunk.bytes.extend_from_slice(&header[..header_len]);
         if encoder.encode(flags, body, &mut chunk.bytes).is_err() {

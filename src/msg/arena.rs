@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::ptr;
 
 /// Bytes in a block; few in a model, which must get to the end of one.
-const BLOCK: usize = if cfg!(loom) { 2 * ARENA_LIMIT } else { 64 * 1024 };
+const BLOCK: usize = if cfg!(loom) { 2 * ARENA_LIMIT } else { content::SLICED };
 /// Bodies above this are not worth it.
 pub const ARENA_LIMIT: usize = 2048;
 /// References acquired in advance: more than bodies fit a block.
@@ -28,12 +28,9 @@ struct Block {
 
 impl Block {
     fn new() -> Result<Block> {
-        let (header, _) = content::allocate(BLOCK)?;
+        let header = content::allocate_sliced(BLOCK)?;
         // SAFETY: just allocated, not shared yet.
-        unsafe {
-            content::mark_sliced(header);
-            content::retain_many(header, STOCK - 1);
-        }
+        unsafe { content::retain_many(header, STOCK - 1) };
         Ok(Block { header, filled: 0, stock: STOCK })
     }
 

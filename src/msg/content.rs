@@ -4,6 +4,8 @@ use super::kept;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::heap;
+#[cfg(not(loom))]
+use crate::util::blocks;
 use std::ffi::c_void;
 use std::mem::{align_of, size_of};
 use std::ptr;
@@ -40,6 +42,9 @@ enum Origin {
     Long,
     Foreign,
     RxBuffer,
+    /// A receive buffer in a block of the process's store.
+    #[cfg(not(loom))]
+    RxBlock,
 }
 
 /// What stands in front of every counted body.
@@ -155,13 +160,27 @@ pub(super) unsafe fn has_references(header: *mut Header, count: usize) -> bool {
     unsafe { (*header).references.load(Ordering::Acquire) == count }
 }
 
-/// Says that bodies are parts of the block, see [`is_rx_buffer`].
-///
-/// # Safety
-/// `header` must be live and not shared yet.
-pub(super) unsafe fn mark_sliced(header: *mut Header) {
-    // SAFETY: live and exclusive by contract.
+/// What fits a block of the process's store.
+#[cfg(not(loom))]
+pub(super) const SLICED: usize = blocks::SIZE - size_of::<Header>();
+#[cfg(loom)]
+pub(super) const SLICED: usize = 64 * 1024;
+
+/// Memory for `size` bytes behind a header, of which bodies will be parts.
+pub(super) fn allocate_sliced(size: usize) -> Result<*mut Header> {
+    #[cfg(not(loom))]
+    if (kept::SHORTEST..=SLICED).contains(&size)
+        && let Some(block) = blocks::take()
+    {
+        let header = block.as_ptr().cast::<Header>();
+        // SAFETY: a block is large enough, aligned to a page, and ours.
+        unsafe { header.write(Header::new(Origin::RxBlock, 0)) };
+        return Ok(header);
+    }
+    let (header, _) = allocate(size)?;
+    // SAFETY: just allocated, not shared yet.
     unsafe { (*header).origin = Origin::RxBuffer };
+    Ok(header)
 }
 
 /// Whether the caller's reference is the only one.
@@ -195,7 +214,12 @@ pub(super) unsafe fn is_own_block(header: *mut Header, data: *mut u8) -> bool {
 #[inline]
 pub(super) unsafe fn is_rx_buffer(header: *mut Header) -> bool {
     // SAFETY: live by contract.
-    unsafe { (*header).origin == Origin::RxBuffer }
+    match unsafe { (*header).origin } {
+        Origin::RxBuffer => true,
+        #[cfg(not(loom))]
+        Origin::RxBlock => true,
+        _ => false,
+    }
 }
 
 /// Whether the body is memory of the library's, not of the application's.
@@ -238,6 +262,12 @@ unsafe fn free(header: *mut Header) {
                 heap::free(header.cast());
                 free.call(data);
             }
+            #[cfg(not(loom))]
+            Origin::RxBlock => {
+                if let Some(block) = ptr::NonNull::new(header.cast()) {
+                    blocks::give(block);
+                }
+            }
             Origin::Long | Origin::RxBuffer => {
                 let room = (*header).room as usize;
                 if room == 0 || !kept::give(header, room) {
@@ -266,9 +296,7 @@ impl RxBuffer {
     /// # Errors
     /// [`Error::NoMemory`].
     pub fn new(capacity: usize) -> Result<RxBuffer> {
-        let (header, _) = allocate(capacity)?;
-        // SAFETY: just allocated, not shared yet.
-        unsafe { (*header).origin = Origin::RxBuffer };
+        let header = allocate_sliced(capacity)?;
         Ok(RxBuffer { header, capacity, filled: 0 })
     }
 

@@ -9,6 +9,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::heap;
 use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicU64;
+use crate::util::blocks;
 
 /// Shorter blocks are malloc's.
 pub(super) const SHORTEST: usize = 32 * 1024;
@@ -91,6 +92,7 @@ static SHARED: PerProcess<Shared> = PerProcess::new(Shared::new());
 
 /// Says that a socket has traffic from now on, or has none any more. Without any, nothing is kept.
 pub fn set_busy(busy: bool) {
+    blocks::set_busy(busy);
     let shared = SHARED.get();
     if busy {
         shared.busy.fetch_add(1, Ordering::SeqCst);

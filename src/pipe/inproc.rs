@@ -7,7 +7,7 @@
 //! `bind`, or in the binder's mailbox. Nobody can be told what happens meanwhile, so whoever
 //! [owns](PipeTable::own_inproc) an end at last looks at all of its state.
 
-use super::ring::{self, BYTES_LIMIT, Reader, Writer};
+use super::ring::{self, Reader, Writer};
 use super::{Kind, Pipe, PipeEvent, PipeTable};
 use crate::error::Result;
 use crate::msg::{Arena, Msg, Sink};
@@ -219,7 +219,7 @@ impl InprocEnd {
     /// [are free](crate::sync::asymmetric::is_free).
     #[inline(always)]
     pub fn write_straight(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > BYTES_LIMIT || !self.writer.has_room() {
+        if bytes.len() > self.writer.most() || !self.writer.has_room() {
             return false;
         }
         let pushed = self.writer.push_bytes_alone(bytes);
@@ -256,7 +256,7 @@ impl InprocEnd {
     /// See [`PipeSet::write_bytes`](crate::pattern::PipeSet::write_bytes).
     #[inline(always)]
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > BYTES_LIMIT
+        if bytes.len() > self.writer.most()
             || self.writer.conflates()
             || self.writer.reader_gone()
             || !self.writer.has_room()
@@ -268,7 +268,8 @@ impl InprocEnd {
 
     /// Writes the last part of a message that has begun, if that takes no more than a copy.
     pub(super) fn finish_with(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > BYTES_LIMIT || self.writer.conflates() || self.writer.reader_gone() {
+        if bytes.len() > self.writer.most() || self.writer.conflates() || self.writer.reader_gone()
+        {
             return false;
         }
         self.push_last(bytes)

@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
 use crate::msg::{Metadata, Msg};
 use crate::util::budget::Budget;
+use crate::util::buffer::Buffer;
 use crate::wire::frame::{Flags, append_frame_as};
 use crate::wire::mechanism::{Decoder, Encoder, Session};
 use crate::wire::tests::Random;
@@ -33,9 +34,9 @@ impl Encoder for Toy {
         &mut self,
         flags: Flags,
         body: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Result<(), HandshakeError> {
-        out.push(flags.octet());
+        out.extend_from_slice(&[flags.octet()]);
         out.extend_from_slice(body);
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! is found by its index when something happens, and is told its generation, so an event that
 //! comes late for something already gone is ignored.
 
+mod tidy;
 mod timers;
 
 use crate::error::{Error, Result};
@@ -11,12 +12,13 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
-use crate::sys::futex;
 use crate::sys::thread::{self, Thread, ThreadOptions};
+use crate::sys::{futex, memory};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidy::Tidy;
 use timers::Timers;
 
 /// Whom an event is for.
@@ -305,30 +307,40 @@ impl Shared {
     fn run(&self) {
         let mut events = [NO_EVENT; 256];
         let mut rounds = Rounds::new(Instant::now());
+        let mut tidy = Tidy::default();
+        // How much there is before anything happens.
+        tidy::tidy(memory::resident, memory::trim);
         let process = thread::process_generation();
         // What a handler calls may fork. The child's copy of this thread, its only one, must not drive
         // the parent's connections.
         while !self.stop.load(Ordering::SeqCst) && thread::process_generation() == process {
-            let count = self.sleep(&mut events, &rounds);
+            let count = self.sleep(&mut events, &rounds, tidy.at());
             for late in [false, true] {
                 let those = events[..count].iter().filter(|event| is_late(event.u64) == late);
                 those.for_each(|event| self.dispatch(*event));
             }
             let now = Instant::now();
             self.run_timers(now);
+            if count > 0 {
+                tidy.note(now);
+            }
             if self.next_round(&rounds).is_some_and(|at| at <= now) {
+                tidy.note(now);
                 self.run_ticks(&mut rounds, now);
+            }
+            if tidy.is_due(now) {
+                tidy::tidy(memory::resident, memory::trim);
             }
         }
     }
 
-    /// Sleeps until something is to be done. Returns how many events there are.
-    fn sleep(&self, events: &mut [Event], rounds: &Rounds) -> usize {
+    /// Sleeps until something is to be done, or until `at`. Returns how many events there are.
+    fn sleep(&self, events: &mut [Event], rounds: &Rounds, at: Option<Instant>) -> usize {
         if self.blind.load(Ordering::SeqCst) {
             self.sleep_blind(rounds);
             return 0;
         }
-        match self.epoll.wait(events, self.timeout(rounds)) {
+        match self.epoll.wait(events, self.timeout(rounds, at)) {
             Ok(count) => count,
             Err(Error::Interrupted) => 0,
             Err(_) => {
@@ -344,7 +356,7 @@ impl Shared {
         let calls = self.calls.load(Ordering::SeqCst);
         // What was left for us before this is seen below; who leaves more moves `calls`.
         self.woken.store(false, Ordering::SeqCst);
-        let time = self.timeout(rounds);
+        let time = self.timeout(rounds, None);
         if !self.stop.load(Ordering::SeqCst)
             && futex::wait(&self.calls, calls, time).is_err_and(|e| e != Error::Interrupted)
         {
@@ -361,13 +373,10 @@ impl Shared {
         }
     }
 
-    fn timeout(&self, rounds: &Rounds) -> Option<Duration> {
+    fn timeout(&self, rounds: &Rounds, other: Option<Instant>) -> Option<Duration> {
         let round = self.next_round(rounds);
         let timer = self.timers.lock().sleep_until();
-        let at = match (round, timer) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let at = [round, timer, other].into_iter().flatten().min();
         at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 

@@ -32,7 +32,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, PerProcess, Signal};
-use crate::sys::thread;
+use crate::sys::{pages, thread};
 use crate::types::SocketType;
 pub use core::Core;
 use lane::Lanes;
@@ -164,12 +164,59 @@ impl DerefMut for Guard {
 #[derive(Default)]
 struct Slots {
     free: Mutex<Vec<&'static Socket>>,
-    /// Every slot there ever was.
-    all: RwLock<Vec<&'static Socket>>,
+    all: RwLock<All>,
+}
+
+/// Every slot there ever was.
+#[derive(Default)]
+struct All {
+    slots: Vec<&'static Socket>,
+    /// Memory for further ones. Slots stay for ever: between what comes and goes they would keep all of
+    /// malloc's pages.
+    room: Vec<NonNull<Socket>>,
+}
+
+// SAFETY: memory that nobody uses yet.
+unsafe impl Send for All {}
+// SAFETY: as above.
+unsafe impl Sync for All {}
+
+impl All {
+    const fn new() -> All {
+        All { slots: Vec::new(), room: Vec::new() }
+    }
+
+    /// Adds a slot.
+    ///
+    /// # Errors
+    /// [`Error::TooManyFiles`], [`Error::NoMemory`].
+    fn add(&mut self) -> Result<&'static Socket> {
+        const ROOM: usize = 64 * 1024;
+        let index = self.slots.len();
+        if index >= MAX_INDEX as usize {
+            return Err(Error::TooManyFiles);
+        }
+        self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        if self.room.is_empty() {
+            let count = ROOM / size_of::<Socket>();
+            self.room.try_reserve(count).map_err(|_| Error::NoMemory)?;
+            let base = pages::map(ROOM).ok_or(Error::NoMemory)?.cast::<Socket>();
+            // SAFETY: inside the mapping. The first one is taken first.
+            self.room.extend((0..count).rev().map(|at| unsafe { base.add(at) }));
+        }
+        let place = self.room.pop().ok_or(Error::NoMemory)?;
+        // SAFETY: a page is aligned for anything, the place is large enough, ours, and never unmapped.
+        let socket: &'static Socket = unsafe {
+            place.write(Socket::unused(index as u32));
+            place.as_ref()
+        };
+        self.slots.push(socket);
+        Ok(socket)
+    }
 }
 
 static SLOTS: PerProcess<Slots> =
-    PerProcess::new(Slots { free: Mutex::new(Vec::new()), all: RwLock::new(Vec::new()) });
+    PerProcess::new(Slots { free: Mutex::new(Vec::new()), all: RwLock::new(All::new()) });
 
 /// Lets a thread have the lock of a socket that waits for it. A lock is taken by who comes first, and
 /// one that has to be woken comes late.
@@ -182,15 +229,14 @@ pub(crate) fn resolve(index: u32) -> Option<&'static dyn Handler> {
     find(index).map(|s| s as &'static dyn Handler)
 }
 
-/// Every slot there ever was.
-fn all() -> RwLockReadGuard<'static, Vec<&'static Socket>> {
+fn all() -> RwLockReadGuard<'static, All> {
     // A list that only grows is whole whatever happened.
     SLOTS.get().all.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Finds a slot by its number.
 fn find(index: u32) -> Option<&'static Socket> {
-    all().get(index as usize).copied()
+    all().slots.get(index as usize).copied()
 }
 
 impl Socket {
@@ -199,13 +245,14 @@ impl Socket {
         if let Some(socket) = slots.free.lock().pop() {
             return Ok(socket);
         }
-        let mut all = slots.all.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_INDEX as usize {
-            return Err(Error::TooManyFiles);
-        }
-        let socket: &'static Socket = Box::leak(Box::new(Socket {
+        slots.all.write().unwrap_or_else(PoisonError::into_inner).add()
+    }
+
+    /// What nobody has opened yet.
+    fn unused(index: u32) -> Socket {
+        Socket {
             magic: AtomicU32::new(DEAD),
-            index: all.len() as u32,
+            index,
             generation: AtomicU32::new(1),
             has_mail: AtomicBool::new(false),
             has_lanes: AtomicBool::new(false),
@@ -221,9 +268,7 @@ impl Socket {
             signal: Signal::new(),
             hook: Mutex::new(None),
             has_hook: AtomicBool::new(false),
-        }));
-        all.push(socket);
-        Ok(socket)
+        }
     }
 
     /// Makes a socket (zmq_socket(3)).
@@ -521,7 +566,7 @@ pub fn wake_all(context: &Context) {
     let indices = context.registry().lock().sockets.clone();
     let all = all();
     for index in indices {
-        if let Some(socket) = all.get(index as usize) {
+        if let Some(socket) = all.slots.get(index as usize) {
             socket.stopped.store(true, Ordering::SeqCst);
             // No mail, but a reason to take the ordinary way.
             socket.has_mail.store(true, Ordering::SeqCst);

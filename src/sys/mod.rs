@@ -10,9 +10,9 @@ pub mod futex;
 pub mod local;
 #[cfg(not(loom))]
 pub mod membarrier;
+pub mod memory;
 pub mod net;
 mod newer;
-#[cfg(not(loom))]
 pub mod pages;
 pub mod poll;
 pub mod prefetch;

@@ -14,6 +14,29 @@ pub fn map(len: usize) -> Option<NonNull<u8>> {
     if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
 }
 
+/// A page is no larger, and memory of whole ones is of whole pages.
+pub const SIZE: usize = 4096;
+
+/// Changes how long a mapping is, and moves it where it has to be; `None`, and nothing has happened,
+/// if the system has no memory for that, or does not do it. Bytes that were not there are zero.
+///
+/// # Safety
+/// It is `len` bytes from [`map`], which nobody else uses.
+pub unsafe fn resize(address: NonNull<u8>, len: usize, to: usize) -> Option<NonNull<u8>> {
+    // SAFETY: a whole mapping of ours, by contract.
+    let moved = unsafe { libc::mremap(address.as_ptr().cast(), len, to, libc::MREMAP_MAYMOVE) };
+    if moved == libc::MAP_FAILED { None } else { NonNull::new(moved.cast()) }
+}
+
+/// Gives the memory back and keeps the addresses, where bytes are zero from now on.
+///
+/// # Safety
+/// Whole pages from [`map`], whose content is of no value.
+pub unsafe fn discard(address: NonNull<u8>, len: usize) {
+    // SAFETY: pages of ours, by contract. Refused, they stay as they are.
+    unsafe { libc::madvise(address.as_ptr().cast(), len, libc::MADV_DONTNEED) };
+}
+
 /// Gives memory back.
 ///
 /// # Safety

@@ -1,9 +1,12 @@
 //! Helpers without state of their own: what `zmq_*` utility functions do, minus the pointers.
 
+pub mod blocks;
 pub mod budget;
+pub mod buffer;
 pub mod capabilities;
 pub mod keys;
 pub mod memory;
+pub mod pieces;
 pub mod strerror;
 pub mod timers;
 pub mod z85;

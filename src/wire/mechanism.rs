@@ -8,6 +8,7 @@ use super::command;
 use super::error::HandshakeError;
 use super::frame::Flags;
 use super::metadata::PeerMetadata;
+use crate::util::buffer::Buffer;
 
 /// Where a mechanism stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,16 +121,12 @@ pub trait Encoder: Send {
     fn overhead(&self) -> usize;
 
     /// Appends the body of the command that carries this frame, `body.len() + overhead()` octets.
-    /// The caller writes the header in front.
+    /// The caller writes the header in front, and has made room.
     ///
     /// # Errors
     /// When the keys are used up; the connection ends.
-    fn encode(
-        &mut self,
-        flags: Flags,
-        body: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), HandshakeError>;
+    fn encode(&mut self, flags: Flags, body: &[u8], out: &mut Buffer)
+    -> Result<(), HandshakeError>;
 }
 
 /// Decrypts what a peer sends.

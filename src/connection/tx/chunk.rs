@@ -3,12 +3,12 @@
 use super::BATCH;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::util::memory;
+use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 
 /// Frames one behind the other, the last of which may have its body apart.
 pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Buffer,
     /// A large body that follows `bytes`.
     pub(super) body: Option<Msg>,
     /// Room for a copy of the large body, which belongs to the caller of the running send call: that
@@ -30,13 +30,13 @@ pub(super) struct Chunk {
 /// Frames in clear, the last of which may have its body apart.
 #[derive(Default)]
 pub(super) struct Clear {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Buffer,
     pub(super) body: Option<Msg>,
 }
 
 impl Chunk {
     /// An empty one in this memory.
-    pub(super) fn new(bytes: Vec<u8>, starts_message: bool) -> Chunk {
+    pub(super) fn new(bytes: Buffer, starts_message: bool) -> Chunk {
         Chunk {
             bytes,
             body: None,
@@ -77,16 +77,7 @@ impl Chunk {
     /// Makes room for so many bytes more.
     #[inline]
     pub(super) fn reserve(&mut self, more: usize) -> Result<()> {
-        if self.bytes.capacity() - self.bytes.len() >= more { Ok(()) } else { self.grow(more) }
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) -> Result<()> {
-        let before = self.bytes.len();
-        let len = before + more;
-        // Doubling ends with twice of what a full batch needs.
-        let wanted = if len > BATCH / 2 { len.max(BATCH) } else { len.max(2 * before).max(64) };
-        memory::reserve(&mut self.bytes, wanted - before)
+        self.bytes.reserve(more)
     }
 
     /// Appends a frame; its body may stay apart, and `msg` is empty then.

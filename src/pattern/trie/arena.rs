@@ -4,6 +4,7 @@
 //! left behind when it grew becomes room for others. Neighbours are not joined: the trie makes a
 //! new arena when too much is free.
 
+use crate::util::buffer::Buffer;
 use std::collections::BTreeSet;
 
 /// Bytes per unit.
@@ -23,7 +24,7 @@ pub(super) type Block = u32;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Units in use or free; those behind are none yet.
     end: u32,
     /// Where the list of free blocks of each size begins; the next one is in the block.
@@ -82,7 +83,7 @@ impl Arena {
     fn grow(&mut self, len: usize) -> bool {
         // Doubling would waste too much of the memory of a large tree.
         let spare = (len / if len > 1 << 20 { 16 } else { 4 }).max(64);
-        self.bytes.try_reserve_exact(len + spare - self.bytes.len()).is_ok()
+        self.bytes.reserve_exact(len + spare - self.bytes.len()).is_ok()
     }
 
     /// Bytes of memory held, but for the free blocks that are large.
@@ -124,7 +125,7 @@ impl Arena {
         if len > self.bytes.capacity() {
             self.grow(len);
         }
-        self.bytes.resize(len, 0);
+        self.bytes.resize(len);
         block
     }
 
@@ -150,7 +151,7 @@ impl Arena {
 
     /// No more memory than needed is kept.
     pub(super) fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
+        self.bytes.shrink_to(0);
     }
 }
 

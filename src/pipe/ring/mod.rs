@@ -58,6 +58,11 @@ const GATHER_PAUSE: u32 = 16 * 1024;
 const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 510 };
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
+/// The same while the reader is far behind: longer ones would leave much of each block empty, and
+/// stand closer in an arena.
+const BYTES_LIMIT_FAR: usize = 560;
+/// New blocks in a row after which the reader is far behind.
+const FAR: u32 = 1024;
 /// Words of a record that holds a `Msg`, without its head.
 const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 /// Blocks the reader is done with that are kept for the writer.
@@ -82,6 +87,10 @@ struct Producer {
     acknowledged: u64,
     /// Where the next spare block would be.
     spare: usize,
+    /// Blocks in a row that the reader had not been done with.
+    fresh: u32,
+    /// The longest body that is copied into the queue, in bytes.
+    most: usize,
     /// Where the message being written begins, if it has further parts.
     begin: Option<Mark>,
 }
@@ -156,6 +165,8 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         messages: 0,
         acknowledged: 0,
         spare: 0,
+        fresh: 0,
+        most: BYTES_LIMIT,
         begin: None,
     };
     let consumer = Consumer {
@@ -232,7 +243,14 @@ impl Writer {
     /// Whether the body of `msg` would be copied into the queue.
     #[inline]
     pub fn copies(&self, msg: &Msg) -> bool {
-        msg.is_better_copied() && msg.len() <= BYTES_LIMIT && self.0.latest.is_none()
+        msg.is_better_copied() && msg.len() <= self.most() && self.0.latest.is_none()
+    }
+
+    /// The longest body that is copied into the queue now, in bytes: [`BYTES_LIMIT`] at most.
+    #[inline(always)]
+    pub fn most(&self) -> usize {
+        // SAFETY: the only Writer.
+        unsafe { (*self.0.producer.0.get()).most }
     }
 
     fn push_message(&mut self, msg: &mut Msg) -> Result<()> {
@@ -479,10 +497,13 @@ impl Shared {
                 Some(block) => next = block,
                 None => return false,
             }
+            producer.fresh = producer.fresh.saturating_add(1);
         } else {
             place.store(ptr::null_mut(), Ordering::Release);
             producer.spare += 1;
+            producer.fresh = 0;
         }
+        producer.most = if producer.fresh < FAR { BYTES_LIMIT } else { BYTES_LIMIT_FAR };
         // SAFETY: `next` is the writer's alone. The rest of the old block is, too; the reader sees
         // its end and the link with the next record that is published.
         unsafe {

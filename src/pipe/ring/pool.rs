@@ -12,30 +12,22 @@ use crate::sync::atomic::Ordering;
 use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicPtr;
 use crate::sys::pages;
+use crate::util::pieces::{GivenBack, Pieces};
 use std::ptr::{self, NonNull};
 
 /// Blocks kept at most: 2 MiB.
 const MOST: usize = 512;
-/// Blocks of a piece, one for each bit of [`Piece::free`].
+/// Blocks of a piece.
 const PIECE: usize = 64;
-/// Bytes of a piece.
-const PIECE_BYTES: usize = PIECE * size_of::<Block>();
+const SIZE: usize = size_of::<Block>();
 
-const _: () = assert!(size_of::<Block>() == 4096);
-
-/// Neighbouring blocks from one mapping.
-struct Piece {
-    base: NonNull<u8>,
-    /// The blocks that are neither in use nor in [`Pool::unused`].
-    free: u64,
-}
+const _: () = assert!(SIZE == 4096);
 
 #[derive(Default)]
 struct Pool {
     /// The last one is the likeliest to be in the cache.
     unused: Vec<*mut Block>,
-    /// By address.
-    pieces: Vec<Piece>,
+    pieces: Pieces<SIZE, PIECE>,
     /// There may be blocks from pieces that are not here.
     strangers: bool,
 }
@@ -52,7 +44,7 @@ struct Shared {
 }
 
 static BLOCKS: PerProcess<Shared> = PerProcess::new(Shared {
-    pool: Mutex::new(Pool { unused: Vec::new(), pieces: Vec::new(), strangers: false }),
+    pool: Mutex::new(Pool { unused: Vec::new(), pieces: Pieces::new(), strangers: false }),
     returned: AtomicPtr::new(ptr::null_mut()),
 });
 
@@ -165,47 +157,33 @@ impl Pool {
     /// A block of the lowest piece that has one, or of a new piece.
     #[cold]
     fn cut(&mut self) -> Option<*mut Block> {
-        let at = match self.pieces.iter().position(|piece| piece.free != 0) {
-            Some(at) => at,
-            None => {
-                self.pieces.try_reserve(1).ok()?;
-                let base = pages::map(PIECE_BYTES)?;
-                let at = self.pieces.partition_point(|piece| piece.base < base);
-                self.pieces.insert(at, Piece { base, free: u64::MAX });
-                at
-            }
-        };
-        let piece = &mut self.pieces[at];
-        let index = piece.free.trailing_zeros() as usize;
-        piece.free &= !(1 << index);
-        let block = piece.base.as_ptr().cast::<Block>().wrapping_add(index);
-        // SAFETY: inside the mapping, and nobody else's.
+        let block = self.pieces.cut().or_else(|| self.cut_new())?.cast::<Block>().as_ptr();
+        // SAFETY: large enough, inside a page, and nobody else's.
         unsafe { Block::init(block) };
         Some(block)
+    }
+
+    fn cut_new(&mut self) -> Option<NonNull<u8>> {
+        let base = pages::map(Pieces::<SIZE, PIECE>::BYTES)?;
+        if !self.pieces.add(base) {
+            // SAFETY: just mapped, and nobody has any of it.
+            unsafe { pages::unmap(base, Pieces::<SIZE, PIECE>::BYTES) };
+        }
+        self.pieces.cut()
     }
 
     /// Gives a block back to its piece, and the piece to the system if it is whole.
     #[cold]
     fn join(&mut self, block: *mut Block) {
-        let address = block.cast::<u8>();
-        let after = self.pieces.partition_point(|piece| piece.base.as_ptr() <= address);
-        let found = after.checked_sub(1).and_then(|at| {
-            let offset = address as usize - self.pieces[at].base.as_ptr() as usize;
-            (offset < PIECE_BYTES).then_some((at, offset / size_of::<Block>()))
-        });
-        let Some((at, index)) = found else {
-            if self.strangers {
-                // Lost, rather than freed where it was not allocated.
-                return;
-            }
-            // SAFETY: by contract of `give`, it came from the allocator.
-            return drop(unsafe { Box::from_raw(block) });
-        };
-        self.pieces[at].free |= 1 << index;
-        if self.pieces[at].free == u64::MAX {
-            let piece = self.pieces.remove(at);
+        let Some(address) = NonNull::new(block.cast()) else { return };
+        match self.pieces.give(address) {
+            GivenBack::Joined => {}
             // SAFETY: a whole mapping, none of whose blocks is in use.
-            unsafe { pages::unmap(piece.base, PIECE_BYTES) };
+            GivenBack::Whole(base) => unsafe { pages::unmap(base, Pieces::<SIZE, PIECE>::BYTES) },
+            // Lost, rather than freed where it was not allocated.
+            GivenBack::Stranger if self.strangers => {}
+            // SAFETY: by contract of `give`, it came from the allocator.
+            GivenBack::Stranger => drop(unsafe { Box::from_raw(block) }),
         }
     }
 }
@@ -229,7 +207,7 @@ mod tests {
             // SAFETY: as above.
             unsafe { Block::give(block) };
         }
-        let held = super::blocks().pool.lock().pieces.len();
+        let held = super::blocks().pool.lock().pieces.count();
         assert!(held < 30, "{held} pieces of 40");
     }
 }

@@ -5,6 +5,7 @@
 use super::*;
 use crate::msg::{Arena, Metadata};
 use crate::pipe::parts::Parts;
+use crate::util::buffer::Buffer;
 use crate::wire::frame::Flags;
 use crate::wire::mechanism::{Decoder, Encoder, Session};
 use crate::wire::{Established, Framing, HandshakeError};
@@ -34,10 +35,10 @@ impl Encoder for Toy {
         &mut self,
         flags: Flags,
         body: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> std::result::Result<(), HandshakeError> {
-        out.push(flags.octet());
-        out.extend(body.iter().map(|octet| !octet));
+        out.extend_from_slice(&[flags.octet()]);
+        body.iter().for_each(|octet| out.extend_from_slice(&[!octet]));
         Ok(())
     }
 }

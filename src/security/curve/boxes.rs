@@ -107,19 +107,19 @@ impl Key {
     /// Turns `out[at..]`, [`MAC_LEN`] octets of any value and then the contents, into a box.
     ///
     /// # Errors
-    /// `Cryptographic` if there is no room for the MAC; the contents are gone from `out` then.
+    /// `Cryptographic` if there is no room for the MAC; the contents are zeros then.
     #[inline]
     pub(super) fn seal(
         &self,
         nonce: &[u8; NONCE_LEN],
-        out: &mut Vec<u8>,
+        out: &mut [u8],
         at: usize,
     ) -> Result<(), HandshakeError> {
         if let Some((mac, text)) = out.get_mut(at..).and_then(|b| b.split_first_chunk_mut()) {
             crypto_box_detached_afternm_inplace(text, mac, nonce, &self.0);
             return Ok(());
         }
-        out.truncate(at);
+        out.get_mut(at..).unwrap_or_default().fill(0);
         Err(HandshakeError::Cryptographic)
     }
 

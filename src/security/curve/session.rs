@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Counter;
 use super::boxes::{Key, MAC_LEN, SHORT_LEN, short_nonce};
+use crate::util::buffer::Buffer;
 use crate::wire::command::split;
 use crate::wire::mechanism::{Decoder, Encoder, Session};
 use crate::wire::{Flags, HandshakeError, Malformed};
@@ -54,7 +55,7 @@ impl Encoder for CurveEncoder {
         &mut self,
         flags: Flags,
         body: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Result<(), HandshakeError> {
         let number = self.sent.next()?;
         let mut start = [0; OVERHEAD];
@@ -67,7 +68,6 @@ impl Encoder for CurveEncoder {
                 if flags.more() { MORE } else { 0 } | if flags.command() { COMMAND } else { 0 };
         }
         let at = out.len() + HEAD_LEN;
-        out.reserve(OVERHEAD + body.len());
         out.extend_from_slice(&start);
         out.extend_from_slice(body);
         self.key.seal(&short_nonce(self.prefix, number), out, at)

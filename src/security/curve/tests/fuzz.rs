@@ -3,6 +3,7 @@
 use super::*;
 use crate::security::curve::Counter;
 use crate::security::curve::session::session;
+use crate::util::buffer::Buffer;
 use crate::wire::Flags;
 use crate::wire::frame::append_frame;
 
@@ -100,11 +101,11 @@ fn spoiled_messages_lead_nowhere() {
     let key = Key::generate().unwrap();
     for _ in 0..5000 {
         let body: Vec<u8> = (0..random.below(120)).map(|_| random.next() as u8).collect();
-        let mut good = Vec::new();
+        let mut good = Buffer::new();
         let mut ours = session(&key, true, Counter::default(), Counter::default());
         ours.encoder.encode(Flags::NONE, &body, &mut good).unwrap();
         let mut bad = spoil(&mut random, &good);
-        let same = bad == good;
+        let same = bad == *good;
         let mut theirs = session(&key, false, Counter::default(), Counter::default());
         assert_eq!(theirs.decoder.decode(&mut bad).is_ok(), same);
     }

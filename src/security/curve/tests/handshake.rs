@@ -1,11 +1,12 @@
 use super::*;
 use crate::security::{Null, PlainClient, PlainServer};
+use crate::util::buffer::Buffer;
 use crate::wire::{Flags, Framing};
 
 fn both_ways(client: Established, server: Established) {
     let (mut client, mut server) = (client.transform.unwrap(), server.transform.unwrap());
     for _ in 0..2 {
-        let mut body = Vec::new();
+        let mut body = Buffer::new();
         client.encoder.encode(Flags::MORE, b"hello", &mut body).unwrap();
         let (flags, range) = server.decoder.decode(&mut body).unwrap();
         assert_eq!((flags, &body[range]), (Flags::MORE, &b"hello"[..]));

@@ -2,14 +2,21 @@ use super::*;
 use crate::security::curve::Counter;
 use crate::security::curve::boxes::short_nonce;
 use crate::security::curve::session::session;
+use crate::util::buffer::Buffer;
 use crate::wire::{Flags, Malformed};
 
 const ALL: [Flags; 3] = [Flags::NONE, Flags::MORE, Flags::COMMAND];
 
 fn encode(session: &mut Session, flags: Flags, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Buffer::new();
     session.encoder.encode(flags, body, &mut out).unwrap();
-    out
+    out.to_vec()
+}
+
+fn buffer(bytes: &[u8]) -> Buffer {
+    let mut buffer = Buffer::new();
+    buffer.extend_from_slice(bytes);
+    buffer
 }
 
 #[test]
@@ -20,7 +27,7 @@ fn messages_of_every_size_and_kind_go_both_ways() {
         let body: Vec<u8> = (0..len).map(|i| (i * 7 + len) as u8).collect();
         for flags in ALL {
             for _ in 0..2 {
-                let mut out = b"before".to_vec();
+                let mut out = buffer(b"before");
                 one.encoder.encode(flags, &body, &mut out).unwrap();
                 assert_eq!(out.len(), 6 + body.len() + one.encoder.overhead());
                 assert_eq!(&out[..14], b"before\x07MESSAGE");
@@ -36,7 +43,8 @@ fn messages_of_every_size_and_kind_go_both_ways() {
 #[test]
 fn encoding_does_not_allocate_in_a_roomy_buffer() {
     let (mut one, _) = sessions();
-    let mut out = Vec::with_capacity(3 * (64 + one.encoder.overhead()));
+    let mut out = Buffer::new();
+    out.reserve(3 * (64 + one.encoder.overhead())).unwrap();
     let (start, capacity) = (out.as_ptr(), out.capacity());
     for _ in 0..3 {
         one.encoder.encode(Flags::NONE, &[1; 64], &mut out).unwrap();
@@ -103,7 +111,7 @@ fn numbers_end() {
     let mut theirs = session(&key, false, Counter::default(), Counter(u64::MAX - 1));
     let mut body = encode(&mut ours, Flags::NONE, b"last");
     assert!(theirs.decoder.decode(&mut body).is_ok());
-    let mut out = b"kept".to_vec();
+    let mut out = buffer(b"kept");
     let result = ours.encoder.encode(Flags::NONE, b"one too many", &mut out);
     assert_eq!((result, &out[..]), (Err(HandshakeError::InvalidSequence), &b"kept"[..]));
     assert_eq!(theirs.decoder.decode(&mut body), Err(HandshakeError::InvalidSequence));
