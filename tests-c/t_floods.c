@@ -417,7 +417,35 @@ GROUP (ping_behind_unknown_commands)
     a_ping_behind_is_answered (ZMQ_ROUTER, &to_router);
 }
 
-MAIN (ENTRY (unknown_commands), ENTRY (requests_without_delimiter), ENTRY (topics_nobody_wants), ENTRY (poll_of_many),
+/* ---- the beginning of a message ------------------------------------------------------------------------------------ */
+
+static double cpu_ms (void)
+{
+    struct timespec t;
+    clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
+}
+
+/* Whoever waits for the rest sleeps meanwhile, and leaves the socket's lock to others. */
+GROUP (the_rest_does_not_come)
+{
+    char byte;
+    double used;
+    serve (ZMQ_PULL);
+    int fd = raw_peer (ep, "PUSH");
+    CHECK (raw_write (fd, "\0\5whole\0\144begins", 15));
+    set_int (server, ZMQ_RCVTIMEO, 2000);
+    IS (zmq_recv (server, &byte, 1, 0), 5);
+    used = cpu_ms ();
+    FAILS (zmq_recv (server, &byte, 1, 0), EAGAIN);
+    used = cpu_ms () - used;
+    if (used > 300)
+        fail_at (__FILE__, __LINE__, "%.0f ms of a processor", used);
+    close (fd);
+    finish ();
+}
+
+MAIN (ENTRY (the_rest_does_not_come), ENTRY (unknown_commands), ENTRY (requests_without_delimiter), ENTRY (topics_nobody_wants), ENTRY (poll_of_many),
       ENTRY (replies_without_delimiter), ENTRY (subscriptions), ENTRY (messages_for_a_push),
       ENTRY (others_have_the_lock_of_a_router), ENTRY (others_have_the_lock_of_a_sub), ENTRY (other_sockets_than_a_pub),
       ENTRY (other_sockets_than_a_push), ENTRY (other_sockets_than_a_router), ENTRY (other_peers_of_a_router),

@@ -771,15 +771,18 @@ impl PipeTable {
         let conflate = wire.conflates();
         let limit = if conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
+        let heard = connection.heard;
         let mut result = connection.gather(limit, &mut self.pool);
         if conflate && let Err(error) = connection.keep_newest(&mut self.pool) {
             result = result.and(Err(error));
         }
         let answered = connection.answered;
-        let has_data = connection.rx.holds_data();
+        // Who found nothing has seen what was here: the beginning of a message is no news without more.
+        let has_news = connection.rx.holds_data()
+            && (connection.heard != heard || connection.rx.gathered() > 0);
         let holds = wire.holds_data();
         pipe.note_holding(holds, &mut self.holding);
-        if has_data && std::mem::take(&mut pipe.wants_read) {
+        if has_news && std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
         if answered {
