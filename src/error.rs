@@ -14,13 +14,16 @@ pub const ETERM: c_int = HAUSNUMERO + 53;
 /// No I/O thread is available (`EMTHREAD`).
 pub const EMTHREAD: c_int = HAUSNUMERO + 54;
 
-/// Everything that can go wrong below the C boundary. One variant is one `errno`.
+/// Everything that can go wrong below the C boundary. One variant is one `errno`, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     /// `EAGAIN`: nothing to receive, or nobody to send to, now.
     Again,
     /// `EINTR`: a signal arrived while the call was blocked.
     Interrupted,
+    /// The thread was cancelled while the call slept (`sys/cancel.rs`). No program sees it: the thread
+    /// ends where the call would return.
+    Cancelled,
     /// `EFSM`: not in this state of the socket.
     State,
     /// `ETERM`: the context is terminated or shut down.
@@ -70,7 +73,7 @@ impl Error {
     pub const fn errno(self) -> c_int {
         match self {
             Error::Again => libc::EAGAIN,
-            Error::Interrupted => libc::EINTR,
+            Error::Interrupted | Error::Cancelled => libc::EINTR,
             Error::State => EFSM,
             Error::Terminated => ETERM,
             Error::NoIoThread => EMTHREAD,

@@ -42,7 +42,7 @@ static const call_t ours[] = {
     CALL (accept4), CALL (bind), CALL (clone3), CALL (close), CALL (connect), CALL (epoll_create1), CALL (epoll_ctl),
     CALL (epoll_pwait2), CALL (epoll_wait), CALL (eventfd2), CALL (fcntl), CALL (futex), CALL (getpeername),
     CALL (getpid), CALL (getrandom), CALL (getsockname), CALL (getsockopt), CALL (ioctl), CALL (listen),
-    CALL (madvise), CALL (membarrier), CALL (mkdir), CALL (mmap), CALL (mremap), CALL (munmap), CALL (openat), CALL (ppoll), CALL (prctl), CALL (read),
+    CALL (madvise), CALL (membarrier), CALL (mkdir), CALL (mmap), CALL (mremap), CALL (munmap), CALL (nanosleep), CALL (openat), CALL (ppoll), CALL (prctl), CALL (read),
     CALL (recvfrom), CALL (recvmsg), CALL (rmdir), CALL (rt_sigprocmask), CALL (sched_getaffinity), CALL (sched_yield), CALL (sendmsg),
     CALL (sendto), CALL (setsockopt), CALL (shutdown), CALL (socket), CALL (unlink), CALL (write)
     /* the end */
@@ -52,7 +52,7 @@ static const call_t ours[] = {
 static const call_t theirs[] = {
     CALL (brk), CALL (clock_gettime), CALL (clock_nanosleep), CALL (clone), CALL (exit), CALL (exit_group),
     CALL (fstat), CALL (getcwd), CALL (gettid), CALL (lseek), CALL (mprotect),
-    CALL (nanosleep), CALL (newfstatat), CALL (rseq), CALL (rt_sigaction),
+    CALL (newfstatat), CALL (rseq), CALL (rt_sigaction),
     CALL (rt_sigreturn), CALL (set_robust_list), CALL (sigaltstack), CALL (statx), CALL (tgkill)};
 
 #define MOST 100

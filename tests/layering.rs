@@ -182,6 +182,98 @@ fn no_lock_outlives_a_fork() {
     assert!(!outlives_a_fork("static N: AtomicU64 = AtomicU64::new(0);"));
 }
 
+/// Functions that are cancellation points, in one C library or another (pthreads(7)), and what std has
+/// that calls them: see `src/sys/cancel.rs`.
+const POINTS: [&str; 43] = [
+    "accept",
+    "accept4",
+    "close",
+    "connect",
+    "epoll_pwait",
+    "epoll_wait",
+    "fdatasync",
+    "fsync",
+    "getrandom",
+    "mq_receive",
+    "mq_send",
+    "msync",
+    "nanosleep",
+    "open",
+    "open64",
+    "openat",
+    "pause",
+    "poll",
+    "ppoll",
+    "pread",
+    "pselect",
+    "pwrite",
+    "read",
+    "readv",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "select",
+    "send",
+    "sendmsg",
+    "sendto",
+    "sigsuspend",
+    "sigtimedwait",
+    "sleep",
+    "system",
+    "tcdrain",
+    "usleep",
+    "wait",
+    "waitpid",
+    "write",
+    "writev",
+    "clock_nanosleep",
+    "sem_wait",
+];
+const POINTS_INSIDE: [&str; 9] = [
+    "getaddrinfo",
+    "getgrgid_r",
+    "getifaddrs",
+    "getnameinfo",
+    "getpwuid_r",
+    "if_nametoindex",
+    "mkdtemp",
+    "pthread_join",
+    "syslog",
+];
+const POINTS_OF_STD: [&str; 7] =
+    ["thread::sleep", "std::fs", "println!", "eprint", "TcpStream", "UnixStream", "std::process"];
+
+/// What a cancelled thread could be unwound from, with frames of ours below.
+fn cancellation_points(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for function in code.split("\nfn ").flat_map(|f| f.split(" fn ")) {
+        let calls = |name: &&&str| function.contains(&format!("libc::{name}("));
+        found.extend(POINTS.iter().filter(calls).map(|n| (*n).to_owned()));
+        if !function.contains("Shielded::begin()") && !function.contains("C-unwind") {
+            found.extend(POINTS_INSIDE.iter().filter(calls).map(|n| (*n).to_owned()));
+        }
+    }
+    found.extend(POINTS_OF_STD.iter().filter(|n| code.contains(**n)).map(|n| (*n).to_owned()));
+    found
+}
+
+#[test]
+fn nobody_is_cancelled_in_the_middle() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for file in &files {
+        let code = code(file);
+        // Tests begin in several ways.
+        let found = cancellation_points(code.split("mod tests").next().unwrap_or_default());
+        assert!(found.is_empty(), "cancellation points in {}: {found:?}", file.display());
+    }
+    assert_eq!(cancellation_points("unsafe { libc::read(fd, to, 8) };"), ["read"]);
+    assert_eq!(cancellation_points("fn a() { libc::getaddrinfo() }"), ["getaddrinfo"]);
+    assert!(
+        cancellation_points("fn a() { let s = Shielded::begin(); libc::getaddrinfo() }").is_empty()
+    );
+}
+
 /// The words of a text between `from` and `to` that are marked on both sides like this.
 fn marked<'a>(text: &'a str, from: &str, to: &str, open: &str, close: &str) -> Vec<&'a str> {
     let text = text.split_once(from).unwrap().1.split_once(to).unwrap().0;

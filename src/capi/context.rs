@@ -74,7 +74,7 @@ pub unsafe extern "C" fn zmq_ctx_new() -> *mut c_void {
 /// Ends a context: waits until its sockets are closed and lingering is over. `EFAULT`, and `EINTR`
 /// after a signal; call it again then (zmq_ctx_term(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_ctx_term(context_: *mut c_void) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_ctx_term(context_: *mut c_void) -> c_int {
     guard(|| {
         // SAFETY: the caller's promise.
         let slot = unsafe { slot(context_)? };
@@ -140,14 +140,14 @@ pub unsafe extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
 
 /// Deprecated: `zmq_ctx_term`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_term(context_: *mut c_void) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_term(context_: *mut c_void) -> c_int {
     // SAFETY: passed on.
     unsafe { zmq_ctx_term(context_) }
 }
 
 /// Deprecated: `zmq_ctx_term`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_ctx_destroy(context_: *mut c_void) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_ctx_destroy(context_: *mut c_void) -> c_int {
     // SAFETY: passed on.
     unsafe { zmq_ctx_term(context_) }
 }

@@ -3,6 +3,7 @@
 use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::sys::cancel;
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,9 @@ impl<T> Failure for *const T {
 ///
 /// A panic must not unwind into C. It means a defect of ours, so no error number tells the truth;
 /// `EFAULT` is the one programs already treat as "this handle is unusable" and never retry on.
+///
+/// Where the thread was cancelled it ends here, and unwinds its callers: a function whose body waits
+/// is `extern "C-unwind"`, and has nothing to put in order beside its body.
 pub(crate) fn guard<T: Failure>(body: impl FnOnce() -> Result<T>) -> T {
     let error = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value,
@@ -69,8 +73,23 @@ pub(crate) fn guard<T: Failure>(body: impl FnOnce() -> Result<T>) -> T {
             Error::Fault
         }
     };
+    if error == Error::Cancelled {
+        // SAFETY: the body is over and all that was its; what calls this is as the text above says.
+        unsafe { cancel::go_on() };
+    }
     set_errno(error.errno());
     T::FAILED
+}
+
+/// For an exported function that may wait, as the first thing it does: where the thread was cancelled
+/// it ends here.
+///
+/// # Safety
+/// The caller is `extern "C-unwind"` and has nothing to put in order.
+#[inline]
+pub(crate) unsafe fn cancellation_point() {
+    // SAFETY: passed on.
+    unsafe { cancel::point() };
 }
 
 /// A reference to what C points at; `EFAULT` for null and misaligned pointers.

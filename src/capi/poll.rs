@@ -1,11 +1,13 @@
 //! Waiting for several sockets, and proxies: zmq_poll(3), zmq_proxy(3).
 
-use super::ffi::{guard, slice_mut};
+use super::ffi::{cancellation_point, guard, slice_mut};
 use super::types::zmq_pollitem_t;
 use crate::error::{Error, Result};
 use crate::socket::Socket;
 use crate::socket::poll::{self, Item, Source};
 use crate::socket::proxy;
+use crate::sys::cancel::Cancel;
+use crate::sys::poll::poll_with;
 use crate::util::memory;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::time::Duration;
@@ -13,11 +15,13 @@ use std::time::Duration;
 /// Waits until an item is ready, or for `timeout` milliseconds (-1: for ever). Returns how many
 /// are. `EINVAL`, `EFAULT`, `EINTR`, `ETERM`, `ENOTSOCK` (zmq_poll(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poll(
+pub unsafe extern "C-unwind" fn zmq_poll(
     items_: *mut zmq_pollitem_t,
     nitems: c_int,
     timeout: c_long,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         let count = usize::try_from(nitems).map_err(|_| Error::Invalid)?;
         if count == 0 {
@@ -58,7 +62,7 @@ pub unsafe extern "C" fn zmq_poll(
 fn pause(timeout: c_long) -> Result<c_int> {
     if timeout != 0 {
         let time = u64::try_from(timeout).ok().map(Duration::from_millis);
-        crate::sys::poll::poll(&mut [], time)?;
+        poll_with(&mut [], time, None, Cancel::Acts)?;
     }
     Ok(0)
 }
@@ -87,7 +91,7 @@ unsafe fn run(
 /// Passes messages between two sockets, and copies to `capture` if it is not null, until the
 /// context ends: -1 and `ETERM` (zmq_proxy(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_proxy(
+pub unsafe extern "C-unwind" fn zmq_proxy(
     frontend: *mut c_void,
     backend: *mut c_void,
     capture: *mut c_void,
@@ -99,7 +103,7 @@ pub unsafe extern "C" fn zmq_proxy(
 /// `zmq_proxy`, with a socket that takes PAUSE, RESUME, TERMINATE and STATISTICS. Returns 0 after
 /// TERMINATE (zmq_proxy_steerable(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_proxy_steerable(
+pub unsafe extern "C-unwind" fn zmq_proxy_steerable(
     frontend: *mut c_void,
     backend: *mut c_void,
     capture: *mut c_void,
@@ -112,7 +116,7 @@ pub unsafe extern "C" fn zmq_proxy_steerable(
 /// Deprecated: `zmq_proxy` without capture. The type (ZMQ_QUEUE, ZMQ_FORWARDER, ZMQ_STREAMER) says
 /// nothing that the sockets do not say.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_device(
+pub unsafe extern "C-unwind" fn zmq_device(
     type_: c_int,
     frontend: *mut c_void,
     backend: *mut c_void,

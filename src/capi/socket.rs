@@ -1,6 +1,8 @@
 //! Sockets: zmq_socket(3), zmq_bind(3), zmq_send(3) and their kin.
 
-use super::ffi::{bytes, fail, guard, message_mut, room, slice, slice_mut, string};
+use super::ffi::{
+    bytes, cancellation_point, fail, guard, message_mut, room, slice, slice_mut, string,
+};
 use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -132,7 +134,7 @@ pub unsafe extern "C" fn zmq_disconnect(s: *mut c_void, addr: *const c_char) -> 
 
 /// Sends a copy of a buffer as one part of a message. Returns the number of bytes (zmq_send(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_send(
+pub unsafe extern "C-unwind" fn zmq_send(
     s: *mut c_void,
     buf: *const c_void,
     len: usize,
@@ -152,7 +154,7 @@ pub unsafe extern "C" fn zmq_send(
 /// # Safety
 /// As for `zmq_send`.
 #[inline(never)]
-unsafe extern "C" fn send_straight(
+unsafe extern "C-unwind" fn send_straight(
     socket: &'static Socket,
     buf: *const c_void,
     len: usize,
@@ -174,12 +176,14 @@ unsafe extern "C" fn send_straight(
 /// # Safety
 /// As for `zmq_send`.
 #[inline(never)]
-unsafe extern "C" fn send_anyhow(
+unsafe extern "C-unwind" fn send_anyhow(
     socket: &'static Socket,
     buf: *const c_void,
     len: usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         let (more, dont_wait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
         // SAFETY: the caller's buffer stays valid during this call.
@@ -190,12 +194,14 @@ unsafe extern "C" fn send_anyhow(
 
 /// Sends a buffer that never changes and is never freed, without copying it (zmq_send_const(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_send_const(
+pub unsafe extern "C-unwind" fn zmq_send_const(
     s: *mut c_void,
     buf: *const c_void,
     len: usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };
@@ -212,7 +218,7 @@ pub unsafe extern "C" fn zmq_send_const(
 /// Receives a part of a message into a buffer. Returns the size of the part, which may be more
 /// than fitted (zmq_recv(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recv(
+pub unsafe extern "C-unwind" fn zmq_recv(
     s: *mut c_void,
     buf: *mut c_void,
     len: usize,
@@ -231,7 +237,7 @@ pub unsafe extern "C" fn zmq_recv(
 /// # Safety
 /// As for `zmq_recv`.
 #[inline(never)]
-unsafe extern "C" fn receive_straight(
+unsafe extern "C-unwind" fn receive_straight(
     socket: &'static Socket,
     buf: *mut c_void,
     len: usize,
@@ -251,12 +257,14 @@ unsafe extern "C" fn receive_straight(
 /// # Safety
 /// As for `zmq_recv`.
 #[inline(never)]
-unsafe extern "C" fn receive_anyhow(
+unsafe extern "C-unwind" fn receive_anyhow(
     socket: &'static Socket,
     buf: *mut c_void,
     len: usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller gives `len` writable bytes, initialised or not. An empty message needs no
         // buffer.
@@ -271,7 +279,11 @@ unsafe extern "C" fn receive_anyhow(
 
 /// Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_msg_send(
+    msg: *mut zmq_msg_t,
+    s: *mut c_void,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the caller's promise.
     let found = unsafe { (socket(s), message_mut(msg)) };
     if flags & SNDMORE == 0
@@ -290,7 +302,13 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, s: *mut c_void, flags
 /// # Safety
 /// As for `zmq_msg_send`.
 #[inline(never)]
-unsafe extern "C" fn msg_send_anyhow(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+unsafe extern "C-unwind" fn msg_send_anyhow(
+    msg: *mut zmq_msg_t,
+    s: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
@@ -313,7 +331,13 @@ unsafe extern "C" fn msg_send_anyhow(msg: *mut zmq_msg_t, s: *mut c_void, flags:
 /// cannot receive now (`ENOTSUP`, `EFSM`, `ENOTSOCK`) leaves it. Returns the number of bytes
 /// (zmq_msg_recv(3)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_msg_recv(
+    msg: *mut zmq_msg_t,
+    s: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller's promise.
         let (socket, msg) = unsafe { (socket(s)?, message_mut(msg)?) };
@@ -323,7 +347,8 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags
                 Ok(size(msg.len()))
             }
             Err(error) => {
-                if matches!(error, Error::Again | Error::Interrupted | Error::Terminated) {
+                use Error::{Again, Cancelled, Interrupted, Terminated};
+                if matches!(error, Again | Interrupted | Cancelled | Terminated) {
                     *msg = Msg::new();
                 }
                 Err(error)
@@ -334,14 +359,22 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, s: *mut c_void, flags
 
 /// Deprecated: `zmq_msg_send`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sendmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_sendmsg(
+    s: *mut c_void,
+    msg: *mut zmq_msg_t,
+    flags: c_int,
+) -> c_int {
     // SAFETY: passed on.
     unsafe { zmq_msg_send(msg, s, flags) }
 }
 
 /// Deprecated: `zmq_msg_recv`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recvmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_recvmsg(
+    s: *mut c_void,
+    msg: *mut zmq_msg_t,
+    flags: c_int,
+) -> c_int {
     // SAFETY: passed on.
     unsafe { zmq_msg_recv(msg, s, flags) }
 }
@@ -349,12 +382,14 @@ pub unsafe extern "C" fn zmq_recvmsg(s: *mut c_void, msg: *mut zmq_msg_t, flags:
 /// Sends each buffer: with ZMQ_SNDMORE as the parts of one message, without as messages. Returns
 /// the size of the last one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sendiov(
+pub unsafe extern "C-unwind" fn zmq_sendiov(
     s: *mut c_void,
     iov: *mut iovec,
     count: usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };
@@ -382,12 +417,14 @@ pub unsafe extern "C" fn zmq_sendiov(
 /// Receives the parts of a message, at most `*count`, into buffers made with malloc, which the
 /// caller frees. `*count` is how many there were. Returns that number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recviov(
+pub unsafe extern "C-unwind" fn zmq_recviov(
     s: *mut c_void,
     iov: *mut iovec,
     count: *mut usize,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: nothing to put in order, here and in whoever calls this.
+    unsafe { cancellation_point() };
     guard(|| {
         // SAFETY: the caller's promise.
         let socket = unsafe { socket(s)? };

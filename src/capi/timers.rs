@@ -5,6 +5,7 @@ use super::types::zmq_timer_fn_ptr;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sys::cancel::foreign_call;
 use crate::util::timers::Timers;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
@@ -17,7 +18,7 @@ const DEAD: u32 = 0x6465_6164;
 
 #[derive(Clone, Copy)]
 struct Action {
-    function: unsafe extern "C" fn(c_int, *mut c_void),
+    function: unsafe extern "C-unwind" fn(c_int, *mut c_void),
     argument: *mut c_void,
 }
 
@@ -170,7 +171,7 @@ pub unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
 
 /// Runs the handlers of all timers that are due, each once.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
     guard(|| {
         // SAFETY: as in `zmq_timers_add`. `executing` keeps the memory while handlers run, even
         // if one of them destroys the timers; the last execute to leave frees it then.
@@ -182,13 +183,17 @@ pub unsafe extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
                 state.executing += 1;
                 state.timers.due(now)
             };
+            let mut result = Ok(0);
             for id in due {
                 if handle.tag.load(Ordering::Acquire) != LIVE {
                     break;
                 }
                 let action = handle.state.lock().timers.fire(now, id);
                 if let Some(action) = action {
-                    (action.function)(id, action.argument);
+                    result = foreign_call(|| (action.function)(id, action.argument)).map(|()| 0);
+                    if result.is_err() {
+                        break;
+                    }
                 }
             }
             let orphaned = {
@@ -199,7 +204,7 @@ pub unsafe extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
             if orphaned {
                 drop(Box::from_raw(timers.cast::<Handle>()));
             }
+            result
         }
-        Ok(0)
     })
 }

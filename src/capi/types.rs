@@ -18,7 +18,7 @@ const _: () = assert!(align_of::<zmq_msg_t>() == align_of::<Msg>());
 pub type zmq_free_fn_ptr = Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>;
 
 /// What a timer does: its id, and the argument given to `zmq_timers_add`. Or null.
-pub type zmq_timer_fn_ptr = Option<unsafe extern "C" fn(c_int, *mut c_void)>;
+pub type zmq_timer_fn_ptr = Option<unsafe extern "C-unwind" fn(c_int, *mut c_void)>;
 
 /// What a thread does. It may end in `pthread_exit`, which unwinds. Or null.
 pub type zmq_thread_fn_ptr = Option<unsafe extern "C-unwind" fn(*mut c_void)>;

@@ -5,11 +5,14 @@ use super::ffi::{errno, guard, reference, reference_mut, slice, slice_mut, strin
 use super::types::zmq_thread_fn_ptr;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI32, Ordering};
+use crate::sys::cancel::Cancel;
+use crate::sys::poll::poll_with;
+use crate::sys::thread;
 use crate::util::{capabilities, keys, strerror, z85};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// `errno` of the calling thread.
@@ -221,10 +224,10 @@ pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
 
 /// Sleeps for a number of seconds, or until a signal comes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sleep(seconds: c_int) {
+pub unsafe extern "C-unwind" fn zmq_sleep(seconds: c_int) {
     // A negative number is a very long time, as in libzmq.
-    // SAFETY: no memory is involved.
-    unsafe { libc::sleep(seconds as libc::c_uint) };
+    let time = Duration::from_secs(u64::from(seconds as libc::c_uint));
+    guard(|| poll_with(&mut [], Some(time), None, Cancel::Acts).map(drop));
 }
 
 /// What a new thread has to do.
@@ -286,15 +289,14 @@ pub unsafe extern "C" fn zmq_threadstart(func: zmq_thread_fn_ptr, arg: *mut c_vo
 
 /// Waits for the end of a thread and frees its handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
-    guard(|| {
-        let thread = thread.cast::<libc::pthread_t>();
-        // SAFETY: C gives what `zmq_threadstart` returned, for the last time.
-        unsafe {
-            let id = *reference(thread)?;
-            libc::pthread_join(id, ptr::null_mut());
-            drop(Box::from_raw(thread));
-        }
-        Ok(())
-    });
+pub unsafe extern "C-unwind" fn zmq_threadclose(thread: *mut c_void) {
+    let handle = thread.cast::<libc::pthread_t>();
+    // SAFETY: C gives what `zmq_threadstart` returned, for the last time.
+    let id = guard(|| unsafe { reference(handle) }.copied());
+    if id != 0 {
+        // SAFETY: joined once. This thread may end here, and the handle stays then.
+        unsafe { thread::join(id) };
+        // SAFETY: `zmq_threadstart` made it, and nobody uses it any more.
+        drop(unsafe { Box::from_raw(handle) });
+    }
 }

@@ -8,6 +8,7 @@ use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sync::{PerProcess, Signal};
+use crate::sys::cancel::Cancel;
 use crate::sys::clock;
 use crate::sys::thread::{self, ThreadOptions};
 use registry::Registry;
@@ -255,7 +256,7 @@ impl Context {
     /// Waits until the last socket is gone, then ends the threads.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a signal; call again.
+    /// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`]; call again.
     pub fn finish(&self) -> Result<()> {
         let own = self.own.get();
         loop {
@@ -263,7 +264,7 @@ impl Context {
             if own.sockets.load(Ordering::SeqCst) == 0 {
                 break;
             }
-            sleeper.sleep(None)?;
+            sleeper.sleep(None, Cancel::Acts)?;
         }
         let started = own.started.lock().take();
         started.iter().flat_map(|s| &s.threads).for_each(|t| t.stop());

@@ -4,6 +4,7 @@ use super::kept;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::heap;
+use crate::sys::cancel::Shielded;
 #[cfg(not(loom))]
 use crate::util::blocks;
 use std::ffi::c_void;
@@ -30,6 +31,8 @@ impl ForeignFree {
     /// It belongs to nobody any more.
     #[inline]
     pub(super) unsafe fn call(self, data: *mut u8) {
+        // The thread does not end in it: this may be deep in a call.
+        let _here = Shielded::begin();
         // SAFETY: what the application asked for, for the memory that it lent.
         unsafe { (self.function)(data.cast(), self.hint) };
     }

@@ -10,10 +10,11 @@ mod timers;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sys::cancel::Cancel;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, Thread, ThreadOptions};
-use crate::sys::{futex, memory};
+use crate::sys::{clock, futex, memory};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -358,9 +359,10 @@ impl Shared {
         self.woken.store(false, Ordering::SeqCst);
         let time = self.timeout(rounds, None);
         if !self.stop.load(Ordering::SeqCst)
-            && futex::wait(&self.calls, calls, time).is_err_and(|e| e != Error::Interrupted)
+            && futex::wait(&self.calls, calls, time, Cancel::Waits)
+                .is_err_and(|e| e != Error::Interrupted)
         {
-            std::thread::sleep(time.unwrap_or(TICK_LATER).min(TICK_LATER));
+            clock::pause(time.unwrap_or(TICK_LATER).min(TICK_LATER));
         }
     }
 

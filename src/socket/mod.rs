@@ -32,7 +32,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, PerProcess, Signal};
-use crate::sys::{pages, thread};
+use crate::sys::{clock, pages, thread};
 use crate::types::SocketType;
 pub use core::Core;
 use lane::Lanes;
@@ -221,7 +221,7 @@ static SLOTS: PerProcess<Slots> =
 /// Lets a thread have the lock of a socket that waits for it. A lock is taken by who comes first, and
 /// one that has to be woken comes late.
 fn give_way() {
-    std::thread::sleep(Duration::from_micros(50));
+    clock::pause(Duration::from_micros(50));
 }
 
 /// Finds a slot for the reactor.

@@ -8,6 +8,7 @@ use super::{Guard, Socket};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sys;
+use crate::sys::cancel::Cancel;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll, poll_with};
 use crate::sys::signals::Held;
@@ -121,8 +122,8 @@ fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
 /// Returns how many are.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`] if a socket
-/// ends.
+/// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`]; [`Error::Terminated`],
+/// [`Error::NotSocket`] if a socket ends.
 pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
     let mut set = None;
     if items.len() > FEW {
@@ -385,7 +386,7 @@ fn sleep_observing(
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
-        poll_with(&mut list, left, signals.map(Held::mask))?;
+        poll_with(&mut list, left, signals.map(Held::mask), Cancel::Acts)?;
         let kept = theirs + 1 + usize::from(set.is_some());
         if let Some(at) = list.iter().skip(theirs).position(|p| p.revents & libc::POLLNVAL != 0) {
             if theirs + at < kept {

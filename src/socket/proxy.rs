@@ -6,6 +6,7 @@ use super::options::{POLL_IN, POLL_OUT};
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::sys::cancel;
 
 /// Messages moved before the other direction gets its turn.
 const BATCH: usize = 1000;
@@ -18,6 +19,9 @@ struct Count {
     messages_out: u64,
     bytes_out: u64,
 }
+
+/// Turns between two looks whether the thread was cancelled.
+const CHECKED: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -52,7 +56,13 @@ pub fn run(
         state: State::Active,
         counts: [Count::default(); 2],
     };
+    let mut turns = 0u32;
     while proxy.state != State::Terminated {
+        // Where there always is something to do it never sleeps.
+        if turns.is_multiple_of(CHECKED) {
+            cancel::check()?;
+        }
+        turns = turns.wrapping_add(1);
         proxy.turn()?;
     }
     Ok(())

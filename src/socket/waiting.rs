@@ -9,6 +9,7 @@ use super::{Guard, Socket, spin};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sync::signal::Leader;
+use crate::sys::cancel::Cancel;
 use crate::sys::poll::{PollFd, poll_with};
 use crate::sys::signals::Held;
 use std::os::fd::AsRawFd;
@@ -95,7 +96,8 @@ impl Waiter {
     /// Sleeps until something happens to the socket or the time is over.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a signal; [`Error::Terminated`], [`Error::NotSocket`].
+    /// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`]; [`Error::Terminated`],
+    /// [`Error::NotSocket`].
     fn wait(&mut self, mut core: Guard, timeout: Option<Duration>) -> Result<Guard> {
         core.attend();
         if !self.brief && core.read_ahead() {
@@ -121,15 +123,17 @@ impl Waiter {
         }
         drop(core);
         let began = Instant::now();
+        // A short wait is for what is done already, and not the caller's to hear of.
+        let cancel = if self.brief { Cancel::Waits } else { Cancel::Acts };
         let slept = match &set {
             // The events stay in the set until we have the lock.
             Some(set) => {
                 let mask = self.signals.as_ref().map(Held::mask);
-                poll_with(&mut [readable(set.as_raw_fd())], timeout, mask).map(drop)
+                poll_with(&mut [readable(set.as_raw_fd())], timeout, mask, cancel).map(drop)
             }
             None => {
                 let let_in = self.signals.take().map_or(Ok(()), Held::let_in);
-                let_in.and_then(|()| sleeper.sleep(timeout).map(drop))
+                let_in.and_then(|()| sleeper.sleep(timeout, cancel).map(drop))
             }
         };
         self.rested = began.elapsed() > LONG_WAIT;

@@ -279,7 +279,7 @@ fn pause(looks: u32) {
     match looks {
         0..64 => std::hint::spin_loop(),
         64..256 => std::thread::yield_now(),
-        _ => std::thread::sleep(Duration::from_micros(50)),
+        _ => crate::sys::clock::pause(Duration::from_micros(50)),
     }
 }
 

@@ -39,7 +39,7 @@ impl Waited {
             if self.changed(wanted) {
                 return;
             }
-            sleeper.sleep(None).unwrap();
+            sleeper.sleep(None, crate::sys::cancel::Cancel::Waits).unwrap();
         }
     }
 
@@ -65,7 +65,7 @@ impl Waited {
                     set.wait_until_readable();
                     set.drain();
                 }
-                None => drop(sleeper.sleep(None).unwrap()),
+                None => drop(sleeper.sleep(None, crate::sys::cancel::Cancel::Waits).unwrap()),
             }
         }
     }

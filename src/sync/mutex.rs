@@ -8,7 +8,7 @@
 
 use super::statics::{AtomicU32, Ordering};
 #[cfg(not(loom))]
-use crate::sys::futex;
+use crate::sys::{cancel::Cancel, futex};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -106,8 +106,8 @@ impl<T> Mutex<T> {
         }
         while self.state.swap(AWAITED, Ordering::Acquire) != FREE {
             #[cfg(not(loom))]
-            // A signal ends no wait for a lock, and where futex(2) is forbidden others go first.
-            if futex::wait(&self.state, AWAITED, None).is_ok() {
+            // Neither a signal nor cancellation ends a wait for a lock, and where futex(2) is forbidden others go first.
+            if futex::wait(&self.state, AWAITED, None, Cancel::Waits).is_ok() {
                 continue;
             }
             std::thread::yield_now();

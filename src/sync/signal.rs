@@ -14,6 +14,7 @@
 use crate::error::Result;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::sys::cancel::Cancel;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{self, Woken};
 use std::sync::Arc;
@@ -81,9 +82,10 @@ impl Sleeper<'_> {
     /// Sleeps on the futex until notified.
     ///
     /// # Errors
-    /// [`Error::Interrupted`](crate::error::Error::Interrupted) after a signal.
-    pub fn sleep(&self, timeout: Option<Duration>) -> Result<Woken> {
-        futex::wait(&self.signal.epoch, self.ticket, timeout)
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted) after a signal, and
+    /// [`Error::Cancelled`](crate::error::Error::Cancelled).
+    pub fn sleep(&self, timeout: Option<Duration>, cancel: Cancel) -> Result<Woken> {
+        futex::wait(&self.signal.epoch, self.ticket, timeout, cancel)
     }
 }
 

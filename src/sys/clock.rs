@@ -1,7 +1,10 @@
 //! Cheap time stamps for decisions that may be a little wrong, and the number of processors.
 
+use super::cancel::Shielded;
+use super::raw;
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{AtomicBool, AtomicU32};
+use std::time::Duration;
 
 /// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
 pub const TICKS_PER_US: u64 = 1000;
@@ -105,6 +108,14 @@ mod counter {
     }
 }
 
+/// Sleeps, or less if a signal comes. (std's is a cancellation point.)
+pub fn pause(time: Duration) {
+    raw::nanosleep(libc::timespec {
+        tv_sec: time.as_secs().min(1 << 30) as libc::time_t,
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    });
+}
+
 /// How many processors this process may run on.
 pub fn processors() -> usize {
     /// 0: not asked yet.
@@ -113,6 +124,8 @@ pub fn processors() -> usize {
     if known != 0 {
         return known as usize;
     }
+    // It reads files.
+    let _here = Shielded::begin();
     let count = std::thread::available_parallelism().map_or(1, |n| n.get());
     COUNT.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
     count

@@ -4,6 +4,7 @@ use super::fd::OwnedFd;
 use super::net::close_on_exec;
 use super::newer::{NO_DESCRIPTOR, Newer};
 use super::poll::milliseconds;
+use super::raw;
 use crate::error::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::ptr;
@@ -128,7 +129,7 @@ fn wait_in_milliseconds(
     timeout: Option<Duration>,
 ) -> Result<usize> {
     // SAFETY: as above.
-    let count = unsafe { libc::epoll_wait(fd, list, room, milliseconds(timeout)) };
+    let count = unsafe { raw::epoll_wait(fd, list, room, milliseconds(timeout)) };
     if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
 }
 

@@ -3,6 +3,7 @@
 use super::fd::OwnedFd;
 use super::net::make_nonblocking;
 use super::newer::{NO_DESCRIPTOR, Newer};
+use super::raw;
 use crate::error::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 
@@ -54,7 +55,7 @@ impl EventFd {
         let fd = self.input.as_ref().unwrap_or(&self.fd).as_raw_fd();
         // SAFETY: eight readable bytes. It can only fail when the counter is about to overflow, or the
         // pipe is full, and then the descriptor is readable already.
-        unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+        unsafe { raw::write(fd, (&raw const one).cast(), 8) };
     }
 
     /// Makes the descriptor quiet again. False if it is not ours any more: somebody has closed it, and
@@ -65,7 +66,7 @@ impl EventFd {
         }
         let mut count = 0u64;
         // SAFETY: eight writable bytes. EAGAIN means it was quiet already.
-        let read = unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8) };
+        let read = unsafe { raw::read(self.fd.as_raw_fd(), (&raw mut count).cast(), 8) };
         read == 8 || read < 0 && Error::last() == Error::Again
     }
 
@@ -75,7 +76,7 @@ impl EventFd {
         let size = bytes.len();
         let mut read = || {
             // SAFETY: as many writable bytes as `size` says.
-            unsafe { libc::read(self.fd.as_raw_fd(), bytes.as_mut_ptr().cast(), size) }
+            unsafe { raw::read(self.fd.as_raw_fd(), bytes.as_mut_ptr(), size) }
         };
         loop {
             match read() {

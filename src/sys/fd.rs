@@ -1,5 +1,6 @@
 //! Descriptors that are ours until somebody closes them under us.
 
+use super::raw;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
@@ -10,8 +11,8 @@ pub struct OwnedFd(ManuallyDrop<std::os::fd::OwnedFd>);
 
 impl Drop for OwnedFd {
     fn drop(&mut self) {
-        // SAFETY: no pointers; not used afterwards. It may be closed already, and nothing is done then.
-        unsafe { libc::close(self.0.as_raw_fd()) };
+        // Not used afterwards. It may be closed already, and nothing is done then.
+        raw::close(self.0.as_raw_fd());
     }
 }
 

@@ -1,5 +1,6 @@
 //! futex(2): sleeping on a word of memory until another thread changes it.
 
+use super::cancel::{self, Cancel};
 use crate::error::{Error, Result};
 use crate::sync::atomic::AtomicU32;
 use std::ptr;
@@ -21,32 +22,37 @@ const LONGEST: Duration = Duration::from_secs(1 << 30);
 /// Sleeps while `word` is `expected`.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after a signal.
-pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Result<Woken> {
+/// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`].
+pub fn wait(
+    word: &AtomicU32,
+    expected: u32,
+    timeout: Option<Duration>,
+    cancel: Cancel,
+) -> Result<Woken> {
     let time = timeout.unwrap_or(LONGEST).min(LONGEST);
     let spec = libc::timespec {
         tv_sec: time.as_secs() as libc::time_t,
         tv_nsec: time.subsec_nanos() as libc::c_long,
     };
-    // SAFETY: the word and the time live during the call.
-    let rc = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            expected,
-            &spec,
-            ptr::null::<u32>(),
-            0u32,
-        )
-    };
-    if rc == 0 {
-        return Ok(Woken::Maybe);
-    }
-    match Error::last() {
-        Error::Again => Ok(Woken::Maybe),
-        Error::Os(libc::ETIMEDOUT) => Ok(Woken::TimedOut),
-        error => Err(error),
+    let (word, spec) = (word.as_ptr(), &spec);
+    let slept = cancel::sleep(cancel, || {
+        // SAFETY: the word and the time live during the call.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word,
+                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                expected,
+                spec,
+                ptr::null::<u32>(),
+                0u32,
+            ) as isize
+        }
+    });
+    match slept {
+        Ok(_) | Err(Error::Again) => Ok(Woken::Maybe),
+        Err(Error::Os(libc::ETIMEDOUT)) => Ok(Woken::TimedOut),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operating system: thin, safe wrappers that return [`Error`](crate::error::Error).
 
+pub mod cancel;
 pub mod clock;
 pub mod epoll;
 #[cfg(not(loom))]
@@ -17,6 +18,7 @@ pub mod pages;
 pub mod poll;
 pub mod prefetch;
 pub mod random;
+mod raw;
 pub mod signals;
 pub mod thread;
 

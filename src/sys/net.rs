@@ -8,8 +8,10 @@ use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 
+use super::cancel::Shielded;
 use super::fd::OwnedFd;
 use super::newer::Newer;
+use super::raw;
 use crate::error::{Error, Result};
 
 /// Longest path of a Unix domain socket: `sun_path` less its NUL (unix(7)).
@@ -200,7 +202,7 @@ pub fn listen(fd: BorrowedFd<'_>, backlog: i32) -> Result<()> {
 /// connect(2) without waiting: true if connected, false if that is still under way.
 pub fn connect(fd: BorrowedFd<'_>, address: &SockAddr) -> Result<bool> {
     // SAFETY: the address is initialised and of the length told.
-    match check(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length) }) {
+    match check(unsafe { raw::connect(fd.as_raw_fd(), address.as_ptr(), address.length) }) {
         Ok(_) => Ok(true),
         // An interrupted connect goes on in the background (connect(2)).
         Err(Error::Os(libc::EINPROGRESS) | Error::Interrupted) => Ok(false),
@@ -229,14 +231,14 @@ pub fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         let (address, length) = (&raw mut peer.storage, &raw mut peer.length);
         // SAFETY: the storage is as large as the length says, and both outlive the call.
-        let new = unsafe { libc::accept4(fd.as_raw_fd(), address.cast(), length, flags) };
+        let new = unsafe { raw::accept4(fd.as_raw_fd(), address.cast(), length, flags) };
         made((new, peer))
     };
     let accept = || {
         let mut peer = SockAddr::empty();
         let (address, length) = (&raw mut peer.storage, &raw mut peer.length);
         // SAFETY: as above.
-        let new = unsafe { libc::accept(fd.as_raw_fd(), address.cast(), length) };
+        let new = unsafe { raw::accept(fd.as_raw_fd(), address.cast(), length) };
         let (new, peer) = made((new, peer))?;
         make_nonblocking(new.as_fd())?;
         Ok((new, peer))
@@ -377,7 +379,7 @@ pub fn recv_uninit(fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>]) -> Result
 /// `buffer` must be writable for `length` bytes and not be accessed meanwhile.
 pub unsafe fn recv_raw(fd: BorrowedFd<'_>, buffer: *mut u8, length: usize) -> Result<usize> {
     // SAFETY: the caller's promise.
-    retry(|| unsafe { libc::recv(fd.as_raw_fd(), buffer.cast(), length, libc::MSG_DONTWAIT) })
+    retry(|| unsafe { raw::recv(fd.as_raw_fd(), buffer, length, libc::MSG_DONTWAIT) })
 }
 
 /// Like [`recv_raw`], for two buffers, filled one after the other.
@@ -395,7 +397,7 @@ pub unsafe fn recv_raw_vectored(
     message.msg_iov = pieces.as_mut_ptr();
     message.msg_iovlen = pieces.len() as _;
     // SAFETY: the header describes pieces that are writable, by the caller's promise.
-    retry(|| unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) })
+    retry(|| unsafe { raw::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) })
 }
 
 /// Writes as much as the system takes now, at least a byte. `Err(Again)`: nothing now. A peer
@@ -403,7 +405,7 @@ pub unsafe fn recv_raw_vectored(
 pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the data is readable and as long as told.
-    retry(|| unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) })
+    retry(|| unsafe { raw::send(fd.as_raw_fd(), data.as_ptr(), data.len(), flags) })
 }
 
 /// Like [`send`] for several pieces at once. Only the first 1024 (IOV_MAX) are looked at.
@@ -420,7 +422,7 @@ pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize
     message.msg_iovlen = count as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the header describes `count` readable pieces that outlive the call.
-    retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
+    retry(|| unsafe { raw::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
 /// Bytes written to a TCP connection that the peer has not acknowledged (tcp(7), SIOCOUTQ).
@@ -480,6 +482,7 @@ pub fn resolve(host: &str, lookup: Lookup, numeric: bool) -> Result<Vec<IpAddr>>
         hints.ai_flags |= libc::AI_NUMERICHOST;
     }
     let mut list = std::ptr::null_mut();
+    let _here = Shielded::begin();
     // SAFETY: the name ends with a NUL, and all pointers outlive the call.
     let code = unsafe {
         libc::getaddrinfo(host.as_ptr(), std::ptr::null(), &raw const hints, &raw mut list)
@@ -532,6 +535,7 @@ unsafe fn copy_address(
 /// The IP addresses of the network interface of this name, in the system's order, ports 0.
 pub fn interface_addresses(name: &str) -> Result<Vec<SocketAddr>> {
     let mut list = std::ptr::null_mut();
+    let _here = Shielded::begin();
     // SAFETY: the pointer outlives the call.
     check(unsafe { libc::getifaddrs(&raw mut list) })?;
     let mut addresses = Vec::new();
@@ -568,6 +572,7 @@ unsafe fn inet_address(address: *const libc::sockaddr) -> Option<SocketAddr> {
 /// The number of the network interface of this name.
 pub fn interface_index(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
+    let _here = Shielded::begin();
     // SAFETY: the name ends with a NUL.
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {
         0 => None,
@@ -579,6 +584,7 @@ pub fn interface_index(name: &str) -> Option<u32> {
 pub fn host_text(address: &SocketAddr) -> String {
     let c = SockAddr::from(*address);
     let mut text: [c_char; 256] = [0; 256]; // above NI_MAXHOST of any numeric form
+    let _here = Shielded::begin();
     // SAFETY: address and text are as long as told.
     let code = unsafe {
         libc::getnameinfo(
@@ -616,6 +622,7 @@ pub fn user_is_member(uid: u32, gid: u32) -> bool {
             next = unsafe { next.add(1) };
         }
     };
+    let _here = Shielded::begin();
     // SAFETY: group is plain data for which all zeros (null pointers) is a value.
     let mut entry: libc::group = unsafe { zeroed() };
     with_growing_buffer(|buffer, length| {
@@ -628,6 +635,7 @@ pub fn user_is_member(uid: u32, gid: u32) -> bool {
 }
 
 fn user_name(uid: u32) -> Option<CString> {
+    let _here = Shielded::begin();
     // SAFETY: passwd is plain data for which all zeros (null pointers) is a value.
     let mut entry: libc::passwd = unsafe { zeroed() };
     with_growing_buffer(|buffer, length| {
@@ -657,6 +665,7 @@ fn with_growing_buffer<T: Default>(mut call: impl FnMut(*mut c_char, usize) -> (
 /// mkdtemp(3): makes a directory only we can enter; the last six bytes of `template` are `X`.
 pub fn make_temporary_directory(template: &[u8]) -> Result<Vec<u8>> {
     let mut path = CString::new(template).map_err(|_| Error::Invalid)?.into_bytes_with_nul();
+    let _here = Shielded::begin();
     // SAFETY: the template ends with a NUL and is ours to change.
     if unsafe { libc::mkdtemp(path.as_mut_ptr().cast::<c_char>()) }.is_null() {
         return Err(Error::last());

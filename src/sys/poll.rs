@@ -1,6 +1,8 @@
 //! poll(2).
 
+use super::cancel::{self, Cancel};
 use super::newer::Newer;
+use super::raw;
 use super::signals;
 use crate::error::{Error, Result};
 use std::time::Duration;
@@ -13,27 +15,28 @@ pub type PollFd = libc::pollfd;
 /// # Errors
 /// [`Error::Interrupted`] after a signal.
 pub fn poll(descriptors: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
-    poll_with(descriptors, timeout, None)
+    poll_with(descriptors, timeout, None, Cancel::Waits)
 }
 
 /// The same with another signal mask meanwhile: what it lets in interrupts the sleep, also if it came
 /// before.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after a signal.
+/// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`].
 pub fn poll_with(
     descriptors: &mut [PollFd],
     timeout: Option<Duration>,
     mask: Option<&libc::sigset_t>,
+    cancel: Cancel,
 ) -> Result<usize> {
     static PPOLL: Newer = Newer::new();
     let list = descriptors.as_mut_ptr();
     let length = descriptors.len() as libc::nfds_t;
-    let own = [Error::Interrupted, Error::NoMemory];
+    let own = [Error::Interrupted, Error::NoMemory, Error::Cancelled];
     PPOLL.call(
         &own,
-        || exactly(list, length, timeout, mask),
-        || in_milliseconds(list, length, timeout, mask),
+        || exactly(list, length, timeout, mask, cancel),
+        || in_milliseconds(list, length, timeout, mask, cancel),
     )
 }
 
@@ -42,16 +45,18 @@ fn exactly(
     length: libc::nfds_t,
     timeout: Option<Duration>,
     mask: Option<&libc::sigset_t>,
+    cancel: Cancel,
 ) -> Result<usize> {
-    let spec = timeout.map(|t| libc::timespec {
+    let mut spec = timeout.map(|t| libc::timespec {
         tv_sec: t.as_secs().min(1 << 30) as libc::time_t,
         tv_nsec: t.subsec_nanos() as libc::c_long,
     });
-    let time = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let time = spec.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
     let mask = mask.map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the descriptors, as many as `length` says, the time and the mask live during the call.
-    let count = unsafe { libc::ppoll(list, length, time, mask) };
-    if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
+    cancel::sleep(cancel, || {
+        // SAFETY: the descriptors, as many as `length` says, the time and the mask live during the call.
+        unsafe { raw::ppoll(list, length, time, mask) as isize }
+    })
 }
 
 /// What comes just before it sleeps is not noticed.
@@ -60,11 +65,14 @@ fn in_milliseconds(
     length: libc::nfds_t,
     timeout: Option<Duration>,
     mask: Option<&libc::sigset_t>,
+    cancel: Cancel,
 ) -> Result<usize> {
     let held = mask.map(signals::let_in);
-    // SAFETY: as above.
-    let count = unsafe { libc::poll(list, length, milliseconds(timeout)) };
-    let result = if count < 0 { Err(Error::last()) } else { Ok(count as usize) };
+    let time = milliseconds(timeout);
+    let result = cancel::sleep(cancel, || {
+        // SAFETY: as above.
+        unsafe { raw::poll(list, length, time) as isize }
+    });
     drop(held);
     result
 }

@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::fd::OwnedFd;
+use super::raw;
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
@@ -54,7 +55,7 @@ fn system_call(out: &mut [u8], flags: libc::c_uint) -> Result<()> {
 #[cold]
 fn read_device(out: &mut [u8]) -> Result<()> {
     // SAFETY: a zero-terminated path.
-    let fd = unsafe { libc::open(c"/dev/urandom".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { raw::open(c"/dev/urandom".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
         return Err(Error::last());
     }
@@ -62,7 +63,7 @@ fn read_device(out: &mut [u8]) -> Result<()> {
     let device = unsafe { OwnedFd::from_raw_fd(fd) };
     fill_by(out, |rest| {
         // SAFETY: as many writable bytes as the length says.
-        unsafe { libc::read(device.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) }
+        unsafe { raw::read(device.as_raw_fd(), rest.as_mut_ptr(), rest.len()) }
     })
 }
 

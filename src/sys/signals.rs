@@ -5,6 +5,7 @@
 //! So signals are held while it looks; the call that sleeps lets them in with a mask of its own, as
 //! ppoll(2) was made for.
 
+use super::cancel::Cancel;
 use super::poll;
 use crate::error::Result;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Held {
     /// # Errors
     /// [`Error::Interrupted`](crate::error::Error::Interrupted) if a handler has run.
     pub fn let_in(self) -> Result<()> {
-        poll::poll_with(&mut [], Some(Duration::ZERO), Some(self.mask())).map(drop)
+        poll::poll_with(&mut [], Some(Duration::ZERO), Some(self.mask()), Cancel::Waits).map(drop)
     }
 }
 
@@ -96,7 +97,12 @@ mod tests {
         let held = Held::begin();
         raise();
         assert_eq!(HANDLED.load(Ordering::SeqCst), 0);
-        let slept = poll::poll_with(&mut [], Some(Duration::from_secs(20)), Some(held.mask()));
+        let slept = poll::poll_with(
+            &mut [],
+            Some(Duration::from_secs(20)),
+            Some(held.mask()),
+            Cancel::Waits,
+        );
         assert_eq!((slept, HANDLED.load(Ordering::SeqCst)), (Err(Error::Interrupted), 1));
         raise();
         assert_eq!((held.let_in(), HANDLED.load(Ordering::SeqCst)), (Err(Error::Interrupted), 2));

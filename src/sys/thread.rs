@@ -1,5 +1,6 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
+use super::cancel::Shielded;
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{AtomicBool, AtomicU64};
@@ -129,6 +130,7 @@ pub fn spawn(stack: usize, body: impl FnOnce() + Send + 'static) -> Result<Threa
 impl Thread {
     /// Waits until the thread has ended.
     pub fn join(self) {
+        let _here = Shielded::begin();
         // SAFETY: joined once, and not detached then.
         unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
         std::mem::forget(self);
@@ -140,6 +142,20 @@ impl Drop for Thread {
         // SAFETY: neither joined nor detached before.
         unsafe { libc::pthread_detach(self.0) };
     }
+}
+
+/// Waits until a thread of the application's has ended. The calling thread may end here, see
+/// [`cancel::point`](super::cancel::point).
+///
+/// # Safety
+/// The thread is joined once. No frame of ours below this has anything to put in order.
+pub unsafe fn join(thread: libc::pthread_t) {
+    // libc does not say that it may unwind.
+    unsafe extern "C-unwind" {
+        fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_void) -> i32;
+    }
+    // SAFETY: by contract.
+    unsafe { pthread_join(thread, std::ptr::null_mut()) };
 }
 
 /// The signal mask to go back to; a thread spawned meanwhile keeps all signals blocked.

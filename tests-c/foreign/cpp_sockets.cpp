@@ -379,5 +379,49 @@ GROUP (context_shutdown)
     }
 }
 
+// What a thread has is put in order when pthread_cancel ends it in a call.
+static std::atomic<int> unwound (0), caught (0);
+
+struct unwinds_t
+{
+    ~unwinds_t () { unwound++; }
+};
+
+static void *wait_to_be_cancelled (void *arg)
+{
+    zmq::socket_t &socket = *static_cast<zmq::socket_t *> (arg);
+    unwinds_t outer;
+    try {
+        unwinds_t inner;
+        zmq::message_t message (std::string (1000, 'x'));
+        (void) socket.recv (message);
+    } catch (...) {
+        caught++;
+        throw;
+    }
+    return NULL;
+}
+
+GROUP (cancelled_threads)
+{
+    zmq::context_t ctx;
+    zmq::socket_t pull (ctx, zmq::socket_type::pull), push (ctx, zmq::socket_type::push);
+    pull.bind ("tcp://127.0.0.1:*");
+    push.connect (pull.get (zmq::sockopt::last_endpoint));
+    for (int i = 1; i <= 20; i++) {
+        pthread_t thread;
+        void *result;
+        IS (pthread_create (&thread, NULL, wait_to_be_cancelled, &pull), 0);
+        sleep_ms (i);
+        IS (pthread_cancel (thread), 0);
+        IS (pthread_join (thread, &result), 0);
+        CHECK (result == PTHREAD_CANCELED);
+        CHECK (unwound == 2 * i && caught == i);
+    }
+    zmq::message_t got;
+    push.send (zmq::str_buffer ("afterwards"), zmq::send_flags::none);
+    CHECK (pull.recv (got) && got.to_string () == "afterwards");
+}
+
 MAIN (ENTRY (integral_options), ENTRY (array_options), ENTRY (context_options), ENTRY (exceptions), ENTRY (socket_references),
-      ENTRY (poll), ENTRY (monitor), ENTRY (proxies), ENTRY (context_shutdown))
+      ENTRY (poll), ENTRY (monitor), ENTRY (proxies), ENTRY (context_shutdown), ENTRY (cancelled_threads))

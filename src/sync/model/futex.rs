@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sys::cancel::Cancel;
 use loom::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -32,7 +33,12 @@ loom::lazy_static! {
 ///
 /// # Panics
 /// If another thread of the model panicked.
-pub fn wait(word: &AtomicU32, expected: u32, _timeout: Option<Duration>) -> Result<Woken> {
+pub fn wait(
+    word: &AtomicU32,
+    expected: u32,
+    _timeout: Option<Duration>,
+    _cancel: Cancel,
+) -> Result<Woken> {
     let guard = QUEUE.lock.lock().unwrap();
     if word.load(Ordering::SeqCst) == expected {
         drop(QUEUE.sleepers.wait(guard).unwrap());
