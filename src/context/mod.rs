@@ -3,6 +3,7 @@
 pub mod registry;
 
 use crate::error::{Error, Result};
+use crate::msg::Reclaimer;
 use crate::reactor::{IoThread, Resolver};
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,8 +53,17 @@ struct Options {
 /// What the first socket of a context decides.
 struct Started {
     threads: Vec<Arc<IoThread>>,
+    /// With ZMQ_IO_THREADS 0: a thread that gives memory of the application back, as libzmq's of this
+    /// name does, and serves no socket.
+    reaper: Option<Arc<IoThread>>,
     /// ZMQ_MAX_SOCKETS then.
     max_sockets: usize,
+}
+
+impl Started {
+    fn all(&self) -> impl Iterator<Item = &Arc<IoThread>> {
+        self.threads.iter().chain(&self.reaper)
+    }
 }
 
 /// What a process has of a context. A forked child begins without sockets, names and threads: those
@@ -201,9 +211,10 @@ impl Context {
 
     fn start(&self, resolver: Resolver) -> Result<Started> {
         let options = self.options().lock().clone();
+        let start = |name: &str| IoThread::start(name, options.thread.clone(), resolver);
         let mut threads = Vec::new();
         for number in 0..options.io_threads.max(0) as usize {
-            match IoThread::start(number, options.thread.clone(), resolver) {
+            match start(&format!("IO/{number}")) {
                 Ok(thread) => threads.push(Arc::new(thread)),
                 Err(error) => {
                     threads.iter().for_each(|t: &Arc<IoThread>| t.stop());
@@ -211,7 +222,14 @@ impl Context {
                 }
             }
         }
-        Ok(Started { threads, max_sockets: options.max_sockets as usize })
+        let reaper = if threads.is_empty() { Some(Arc::new(start("Reaper")?)) } else { None };
+        Ok(Started { threads, reaper, max_sockets: options.max_sockets as usize })
+    }
+
+    /// Who gives memory of the application back that the sockets are done with.
+    pub fn reclaimer(&self) -> Option<&'static Reclaimer> {
+        let started = self.own.get().started.lock();
+        started.as_ref()?.all().next().map(|thread| thread.reclaimer())
     }
 
     /// A socket is gone.
@@ -266,8 +284,12 @@ impl Context {
             }
             sleeper.sleep(None, Cancel::Acts)?;
         }
+        // What closed sockets left for names that nobody has bound: the threads are still there to give
+        // memory of the application back.
+        let left = std::mem::take(&mut *own.registry.lock());
+        drop(left);
         let started = own.started.lock().take();
-        started.iter().flat_map(|s| &s.threads).for_each(|t| t.stop());
+        started.iter().flat_map(Started::all).for_each(|t| t.stop());
         Ok(())
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             let (_, header) = arena.place(&[1; 1000]).unwrap();
             seen.insert(header as usize);
             // SAFETY: the reference of the body just placed.
-            unsafe { content::release(header) };
+            unsafe { content::release(header, None) };
         }
         assert!(seen.len() <= 1 + KEPT, "{} blocks", seen.len());
     }
@@ -161,13 +161,13 @@ mod tests {
             if under_way.len() > 100 {
                 let header = under_way.pop_front().unwrap();
                 // SAFETY: the reference of a body placed before.
-                unsafe { content::release(header) };
+                unsafe { content::release(header, None) };
                 assert!((1..=KEPT).contains(&arena.full.len()));
             }
         }
         for header in under_way {
             // SAFETY: as above.
-            unsafe { content::release(header) };
+            unsafe { content::release(header, None) };
         }
     }
 }

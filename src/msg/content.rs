@@ -1,6 +1,7 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
 use super::kept;
+use super::reclaim::{Reclaimer, Retired};
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::heap;
@@ -70,10 +71,10 @@ impl Header {
 }
 
 #[repr(C)]
-struct Foreign {
+pub(super) struct Foreign {
     header: Header,
-    data: *mut u8,
-    free: ForeignFree,
+    /// The memory, and how to give it back.
+    pub(super) retired: Retired,
 }
 
 /// Blocks for bodies are multiples of this, as malloc's are.
@@ -108,7 +109,7 @@ pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
 const _: () = assert!(align_of::<Header>() <= 16 && align_of::<Foreign>() <= 16);
 
 /// A header for memory of the application.
-pub(super) fn foreign(data: *mut u8, free: ForeignFree) -> Result<*mut Header> {
+pub(super) fn foreign(data: *mut u8, len: usize, free: ForeignFree) -> Result<*mut Header> {
     // SAFETY: as in `allocate`.
     unsafe {
         let block = heap::malloc(size_of::<Foreign>()).cast::<Foreign>();
@@ -116,7 +117,7 @@ pub(super) fn foreign(data: *mut u8, free: ForeignFree) -> Result<*mut Header> {
             return Err(Error::NoMemory);
         }
         let header = Header::new(Origin::Foreign, 0);
-        block.write(Foreign { header, data, free });
+        block.write(Foreign { header, retired: Retired::new(data, len, free) });
         Ok(block.cast())
     }
 }
@@ -149,7 +150,7 @@ pub(super) unsafe fn release_many(header: *mut Header, count: usize) {
     unsafe {
         if (*header).references.fetch_sub(count, Ordering::Release) == count {
             fence(Ordering::Acquire);
-            free(header);
+            free(header, None);
         }
     }
 }
@@ -235,12 +236,13 @@ pub(super) unsafe fn is_ours(header: *mut Header) -> bool {
     unsafe { (*header).origin != Origin::Foreign }
 }
 
-/// Gives one reference back and frees the body with the last one.
+/// Gives one reference back and frees the body with the last one: memory of the application by way of
+/// `to`, or at once if there is none.
 ///
 /// # Safety
 /// `header` must be live and the caller's reference is gone afterwards.
 #[inline]
-pub(super) unsafe fn release(header: *mut Header) {
+pub(super) unsafe fn release(header: *mut Header, to: Option<&'static Reclaimer>) {
     // SAFETY: live by contract. An unshared body needs no read-modify-write: nobody else can
     // take a reference while ours is the only one.
     unsafe {
@@ -251,20 +253,23 @@ pub(super) unsafe fn release(header: *mut Header) {
             }
             fence(Ordering::Acquire);
         }
-        free(header);
+        free(header, to);
     }
 }
 
-unsafe fn free(header: *mut Header) {
+unsafe fn free(header: *mut Header, to: Option<&'static Reclaimer>) {
     // SAFETY: the last reference is gone, so the block is ours; Foreign starts with its Header.
     unsafe {
         match (*header).origin {
             Origin::Allocated => heap::free(header.cast()),
-            Origin::Foreign => {
-                let Foreign { data, free, .. } = ptr::read(header.cast::<Foreign>());
-                heap::free(header.cast());
-                free.call(data);
-            }
+            Origin::Foreign => match to {
+                Some(reclaimer) => reclaimer.retire_counted(header.cast()),
+                None => {
+                    let Retired { data, free, .. } = (*header.cast::<Foreign>()).retired;
+                    heap::free(header.cast());
+                    free.call(data);
+                }
+            },
             #[cfg(not(loom))]
             Origin::RxBlock => {
                 if let Some(block) = ptr::NonNull::new(header.cast()) {
@@ -391,7 +396,7 @@ impl RxBuffer {
 impl Drop for RxBuffer {
     fn drop(&mut self) {
         // SAFETY: the buffer's own reference.
-        unsafe { release(self.header) };
+        unsafe { release(self.header, None) };
     }
 }
 
@@ -477,6 +482,6 @@ impl BodyBuilder {
 impl Drop for BodyBuilder {
     fn drop(&mut self) {
         // SAFETY: the builder's own reference.
-        unsafe { release(self.header) };
+        unsafe { release(self.header, None) };
     }
 }

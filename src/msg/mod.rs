@@ -9,12 +9,14 @@ mod content;
 #[cfg_attr(loom, path = "kept_none.rs")]
 mod kept;
 mod metadata;
+mod reclaim;
 mod sink;
 
 pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, ForeignFree, RxBuffer};
 pub use kept::set_busy;
 pub use metadata::Metadata;
+pub use reclaim::{Keeper, Reclaimer, Taken};
 pub use sink::{Over, Sink, Slot};
 
 use crate::error::Result;
@@ -89,7 +91,9 @@ const _: () = assert!(size_of::<Lent>() <= INLINE_MAX);
 pub struct Msg {
     body: Body,
     metadata: Option<Arc<Metadata>>,
-    group: usize,
+    /// Who gives memory of the application back, while a socket has the message. None of a message of
+    /// the application's own: dropping it gives the memory back.
+    reclaimer: Option<&'static Reclaimer>,
     routing_id: u32,
     inline_len: u8,
     flags: u8,
@@ -126,7 +130,16 @@ unsafe impl Sync for Msg {}
 
 impl Msg {
     const fn from_body(body: Body, kind: Kind, inline_len: u8, flags: u8) -> Msg {
-        Msg { body, metadata: None, group: 0, routing_id: 0, inline_len, flags, kind, magic: MAGIC }
+        Msg {
+            body,
+            metadata: None,
+            reclaimer: None,
+            routing_id: 0,
+            inline_len,
+            flags,
+            kind,
+            magic: MAGIC,
+        }
     }
 
     /// The last word of a message, in one piece: a processor that reads as one word what was written
@@ -222,7 +235,8 @@ impl Msg {
         } else if self.has_place_for(len) {
             self.body.long.len = len;
             self.metadata = None;
-            (self.group, self.routing_id, self.flags) = (0, 0, 0);
+            self.reclaimer = None;
+            (self.routing_id, self.flags) = (0, 0);
         } else {
             *self = Msg::with_size(len)?;
         }
@@ -274,7 +288,7 @@ impl Msg {
     fn make_counted(&mut self) -> Result<()> {
         // SAFETY: the caller saw that the kind is Lent.
         let Lent { data, len, base, free } = unsafe { self.body.lent };
-        let header = content::foreign(base, free)?;
+        let header = content::foreign(base, len, free)?;
         self.body = Body { long: Long { data, len, header } };
         self.kind = Kind::Counted;
         Ok(())
@@ -602,13 +616,43 @@ impl Msg {
         Ok(Msg {
             body: self.body,
             metadata: self.metadata.clone(),
-            group: 0,
+            reclaimer: self.reclaimer,
             routing_id: self.routing_id,
             inline_len: self.inline_len,
             flags: self.flags,
             kind: self.kind,
             magic: MAGIC,
         })
+    }
+
+    /// Hands the message to a socket: what the library drops of it from now on goes back by way of
+    /// `reclaimer`.
+    #[inline(always)]
+    pub(crate) fn hand_over(&mut self, reclaimer: Option<&'static Reclaimer>) {
+        self.reclaimer = reclaimer;
+    }
+
+    /// Makes it the application's own, which it was not before it was received, or could not be sent.
+    #[inline(always)]
+    pub(crate) fn hand_back(&mut self) {
+        self.reclaimer = None;
+    }
+
+    /// Whether it can be dropped anywhere, under any lock: that calls nothing of the application's.
+    #[inline]
+    pub(crate) fn is_safe_to_drop(&self) -> bool {
+        self.reclaimer.is_some() || self.is_ours()
+    }
+
+    /// For the only user of memory that was lent.
+    fn end_loan(&mut self) {
+        // SAFETY: the caller saw that the kind is Lent, and nobody uses the memory any more.
+        let Lent { base, len, free, .. } = unsafe { self.body.lent };
+        match self.reclaimer {
+            Some(reclaimer) => reclaimer.retire(base, len, free),
+            // SAFETY: as above.
+            None => unsafe { free.call(base) },
+        }
     }
 
     /// Takes the content out, leaving an empty message.
@@ -653,9 +697,8 @@ impl Drop for Msg {
     fn drop(&mut self) {
         match self.kind {
             // SAFETY: kind Counted holds one reference to a live header.
-            Kind::Counted => unsafe { content::release(self.body.long.header) },
-            // SAFETY: kind Lent is the only user of the memory.
-            Kind::Lent => unsafe { self.body.lent.free.call(self.body.lent.base) },
+            Kind::Counted => unsafe { content::release(self.body.long.header, self.reclaimer) },
+            Kind::Lent => self.end_loan(),
             Kind::Inline | Kind::Constant | Kind::Borrowed => {}
         }
     }

@@ -4,10 +4,12 @@
 //! is found by its index when something happens, and is told its generation, so an event that
 //! comes late for something already gone is ignored.
 
+mod reclaiming;
 mod tidy;
 mod timers;
 
 use crate::error::{Error, Result};
+use crate::msg::{Keeper, Reclaimer, Taken};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sys::cancel::Cancel;
@@ -15,6 +17,7 @@ use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, Thread, ThreadOptions};
 use crate::sys::{clock, futex, memory};
+use reclaiming::Reclaiming;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -152,6 +155,7 @@ struct Shared {
     load: AtomicU32,
     /// How long the last round of ticks took, and the pause after it, in microseconds.
     lag: AtomicU64,
+    reclaimer: &'static Reclaimer,
 }
 
 /// One I/O thread.
@@ -165,7 +169,7 @@ impl IoThread {
     ///
     /// # Errors
     /// `EMFILE`, `EAGAIN` and what else epoll, eventfd and clone say.
-    pub fn start(number: usize, options: ThreadOptions, resolver: Resolver) -> Result<IoThread> {
+    pub fn start(name: &str, options: ThreadOptions, resolver: Resolver) -> Result<IoThread> {
         let shared = Arc::new(Shared {
             epoll: Epoll::new()?,
             waker: EventFd::new()?,
@@ -179,15 +183,32 @@ impl IoThread {
             resolver,
             load: AtomicU32::new(0),
             lag: AtomicU64::new(0),
+            reclaimer: Reclaimer::open()?,
         });
-        shared.epoll.add(shared.waker.as_raw_fd(), epoll::IN, WAKER)?;
         let of_thread = shared.clone();
-        let name = thread::name(&options, &format!("IO/{number}"));
-        let thread = thread::spawn(STACK, move || {
-            thread::apply(&name, &options);
-            of_thread.run();
-        })?;
-        Ok(IoThread { shared, thread: Mutex::new(Some(thread)) })
+        let name = thread::name(&options, name);
+        let added = shared.epoll.add(shared.waker.as_raw_fd(), epoll::IN, WAKER);
+        let started = added.and_then(|()| {
+            thread::spawn(STACK, move || {
+                thread::apply(&name, &options);
+                of_thread.run();
+            })
+        });
+        match started {
+            Ok(thread) => {
+                shared.reclaimer.set_keeper(shared.clone());
+                Ok(IoThread { shared, thread: Mutex::new(Some(thread)) })
+            }
+            Err(error) => {
+                shared.reclaimer.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// Where memory of the application goes that this thread is to give back.
+    pub fn reclaimer(&self) -> &'static Reclaimer {
+        self.shared.reclaimer
     }
 
     /// Watches a descriptor for `key`. Level-triggered unless `events` says otherwise.
@@ -250,16 +271,7 @@ impl IoThread {
     }
 
     fn wake(&self) {
-        if !self.shared.woken.swap(true, Ordering::SeqCst) {
-            if !self.shared.blind.load(Ordering::SeqCst) {
-                self.shared.waker.signal();
-            }
-            // It may have become blind meanwhile.
-            if self.shared.blind.load(Ordering::SeqCst) {
-                self.shared.calls.fetch_add(1, Ordering::SeqCst);
-                futex::wake_all(&self.shared.calls);
-            }
-        }
+        self.shared.wake();
     }
 
     /// Whether the thread can be woken through its descriptors. Not if somebody has closed them, even
@@ -289,17 +301,38 @@ impl IoThread {
         self.shared.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Ends the thread and waits for it. One that sleeps and cannot be woken is left behind, asleep.
+    /// Ends the thread, which first gives back what memory of the application is left, and waits for it.
+    /// One that sleeps and cannot be woken is left behind, asleep; the caller gives back what is left.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         let hears = self.is_whole() || self.shared.blind.load(Ordering::SeqCst);
         let thread = self.thread.lock().take();
         if hears {
             self.wake();
-            thread.into_iter().for_each(Thread::join);
+            if let Some(thread) = thread {
+                thread.join();
+                self.shared.reclaimer.close();
+            }
         } else {
-            // The numbers of its descriptors may be somebody else's by now, whenever it wakes up.
+            // The numbers of its descriptors may be somebody else's by now, whenever it wakes up. It may
+            // look at what is its own then, so nobody else gets that.
             std::mem::forget(self.shared.clone());
+            self.shared.reclaimer.reclaim_all(&mut Taken::new(), || true);
+        }
+    }
+}
+
+impl Keeper for Shared {
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::SeqCst) {
+            if !self.blind.load(Ordering::SeqCst) {
+                self.waker.signal();
+            }
+            // It may have become blind meanwhile.
+            if self.blind.load(Ordering::SeqCst) {
+                self.calls.fetch_add(1, Ordering::SeqCst);
+                futex::wake_all(&self.calls);
+            }
         }
     }
 }
@@ -308,14 +341,16 @@ impl Shared {
     fn run(&self) {
         let mut events = [NO_EVENT; 256];
         let mut rounds = Rounds::new(Instant::now());
+        let mut reclaiming = Reclaiming::new(Instant::now());
         let mut tidy = Tidy::default();
         // How much there is before anything happens.
         tidy::tidy(memory::resident, memory::trim);
         let process = thread::process_generation();
-        // What a handler calls may fork. The child's copy of this thread, its only one, must not drive
-        // the parent's connections.
-        while !self.stop.load(Ordering::SeqCst) && thread::process_generation() == process {
-            let count = self.sleep(&mut events, &rounds, tidy.at());
+        // What a handler calls may fork, and so may what gives memory back. The child's copy of this
+        // thread, its only one, must not drive the parent's connections, nor give the memory back again.
+        let is_ours = || thread::process_generation() == process;
+        while !self.stop.load(Ordering::SeqCst) && is_ours() {
+            let count = self.sleep(&mut events, &rounds, &reclaiming, tidy.at());
             for late in [false, true] {
                 let those = events[..count].iter().filter(|event| is_late(event.u64) == late);
                 those.for_each(|event| self.dispatch(*event));
@@ -329,19 +364,27 @@ impl Shared {
                 tidy.note(now);
                 self.run_ticks(&mut rounds, now);
             }
+            reclaiming.round(self.reclaimer, now, is_ours);
             if tidy.is_due(now) {
                 tidy::tidy(memory::resident, memory::trim);
             }
         }
+        reclaiming.finish(self.reclaimer, is_ours);
     }
 
-    /// Sleeps until something is to be done, or until `at`. Returns how many events there are.
-    fn sleep(&self, events: &mut [Event], rounds: &Rounds, at: Option<Instant>) -> usize {
+    /// Sleeps until something is to be done, or until `other`. Returns how many events there are.
+    fn sleep(
+        &self,
+        events: &mut [Event],
+        rounds: &Rounds,
+        reclaiming: &Reclaiming,
+        other: Option<Instant>,
+    ) -> usize {
         if self.blind.load(Ordering::SeqCst) {
-            self.sleep_blind(rounds);
+            self.sleep_blind(rounds, reclaiming);
             return 0;
         }
-        match self.epoll.wait(events, self.timeout(rounds, at)) {
+        match self.epoll.wait(events, self.timeout(rounds, reclaiming, other)) {
             Ok(count) => count,
             Err(Error::Interrupted) => 0,
             Err(_) => {
@@ -353,11 +396,11 @@ impl Shared {
     }
 
     #[cold]
-    fn sleep_blind(&self, rounds: &Rounds) {
+    fn sleep_blind(&self, rounds: &Rounds, reclaiming: &Reclaiming) {
         let calls = self.calls.load(Ordering::SeqCst);
         // What was left for us before this is seen below; who leaves more moves `calls`.
         self.woken.store(false, Ordering::SeqCst);
-        let time = self.timeout(rounds, None);
+        let time = self.timeout(rounds, reclaiming, None);
         if !self.stop.load(Ordering::SeqCst)
             && futex::wait(&self.calls, calls, time, Cancel::Waits)
                 .is_err_and(|e| e != Error::Interrupted)
@@ -375,10 +418,16 @@ impl Shared {
         }
     }
 
-    fn timeout(&self, rounds: &Rounds, other: Option<Instant>) -> Option<Duration> {
+    fn timeout(
+        &self,
+        rounds: &Rounds,
+        reclaiming: &Reclaiming,
+        other: Option<Instant>,
+    ) -> Option<Duration> {
         let round = self.next_round(rounds);
         let timer = self.timers.lock().sleep_until();
-        let at = [round, timer, other].into_iter().flatten().min();
+        let memory = reclaiming.due(self.reclaimer);
+        let at = [round, timer, memory, other].into_iter().flatten().min();
         at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 

@@ -76,27 +76,18 @@ pub(super) fn forward(
     most: usize,
 ) -> Result<Moved> {
     let (mut from, mut to) = Socket::enter_both(source, target)?;
-    // Freed without the locks: what frees a body may be the application's.
-    let mut spent = Vec::new();
     let mut moved = Moved::default();
-    let result = forward_locked(&mut from, &mut to, most, &mut moved, &mut spent);
+    let result = forward_locked(&mut from, &mut to, most, &mut moved);
     from.receive_more = false;
     from.ensure_watched();
     to.after_send();
     to.ensure_watched();
     drop((from, to));
-    drop(spent);
     moved.end = result?;
     Ok(moved)
 }
 
-fn forward_locked(
-    from: &mut Guard,
-    to: &mut Guard,
-    most: usize,
-    moved: &mut Moved,
-    spent: &mut Vec<Msg>,
-) -> Result<End> {
+fn forward_locked(from: &mut Guard, to: &mut Guard, most: usize, moved: &mut Moved) -> Result<End> {
     to.process_mail();
     to.pipes.hasty = false;
     from.pipes.patient = false;
@@ -118,7 +109,7 @@ fn forward_locked(
                     break;
                 }
             }
-            let end = forward_part(from, to, !plain, &mut more, &mut moved.bytes, spent)?;
+            let end = forward_part(from, to, !plain, &mut more, &mut moved.bytes)?;
             if let Some(end) = end {
                 return Ok(end);
             }
@@ -140,7 +131,6 @@ fn forward_part(
     with_metadata: bool,
     more: &mut bool,
     bytes: &mut u64,
-    spent: &mut Vec<Msg>,
 ) -> Result<Option<End>> {
     if !*more && !has_room(to) {
         return Ok(Some(End::Full));
@@ -155,14 +145,16 @@ fn forward_part(
     let len = part.len() as u64;
     let core: &mut Core = to;
     let keep = !part.is_better_copied();
-    if first && !*more && core.pattern.send_bytes(&mut core.pipes, part.data(), keep) {
-        if keep {
-            spent.push(part);
-        }
-    } else {
+    // Memory of the application comes back by way of the socket that has the message last.
+    part.hand_over(core.socket.reclaimer());
+    if !(first && !*more && core.pattern.send_bytes(&mut core.pipes, part.data(), keep)) {
         match core.send(&mut part, true) {
             Ok(()) => {}
-            Err(Error::Again) => return Ok(Some(End::Rest(Some(part)))),
+            Err(Error::Again) => {
+                // The caller has it now, and keeps it longer than the sockets may live.
+                part.hand_back();
+                return Ok(Some(End::Rest(Some(part))));
+            }
             Err(error) => return Err(error),
         }
     }

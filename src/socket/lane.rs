@@ -116,16 +116,19 @@ impl Socket {
             let Some(mut end) = place.lanes.send else { return false };
             // SAFETY: valid, see `Lanes`, and ours under the lock.
             let end = unsafe { end.as_mut() };
-            let sent =
-                if copies { end.write_straight(msg.data()) } else { end.write_msg_straight(msg) };
-            if !sent {
+            if !copies {
+                msg.hand_over(self.reclaimer());
+                let sent = end.write_msg_straight(msg);
+                // It is empty now, or still the application's.
+                msg.hand_back();
+                return sent;
+            }
+            if !end.write_straight(msg.data()) {
                 return false;
             }
         }
-        if copies {
-            // Not under the lock.
-            drop(msg.take());
-        }
+        // Not under the lock.
+        drop(msg.take());
         true
     }
 

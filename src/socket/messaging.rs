@@ -1,10 +1,10 @@
 //! Sending and receiving.
 
-use super::Socket;
 use super::core::Core;
 use super::waiting::Deadline;
+use super::{Guard, Socket};
 use crate::error::{Error, Result};
-use crate::msg::{Msg, Over, Sink, Slot};
+use crate::msg::{Msg, Over, Reclaimer, Sink, Slot};
 use crate::pattern::Pattern;
 use std::mem::MaybeUninit;
 
@@ -29,6 +29,7 @@ impl Core {
     }
 
     pub(super) fn send_now(&mut self, msg: &mut Msg) -> Result<()> {
+        debug_assert!(msg.is_safe_to_drop(), "what is dropped here would call the application");
         loop {
             let result = self.pattern.send(&mut self.pipes, msg);
             if !self.pump() || result != Err(Error::Again) {
@@ -172,11 +173,49 @@ impl Socket {
     /// As zmq_msg_send(3).
     #[inline]
     pub fn send(&'static self, msg: &mut Msg, more: bool, dont_wait: bool) -> Result<()> {
-        let mut core = self.enter()?;
+        let core = self.enter()?;
+        if msg.is_ours() {
+            self.send_entered(core, msg, more, dont_wait)
+        } else {
+            self.send_lent(core, msg, more, dont_wait)
+        }
+    }
+
+    /// Of a message over memory of the application: that does not come back in this call.
+    #[cold]
+    fn send_lent(
+        &'static self,
+        core: Guard,
+        msg: &mut Msg,
+        more: bool,
+        dont_wait: bool,
+    ) -> Result<()> {
+        /// What could not be sent stays the application's, also after a panic.
+        struct Custody<'a>(&'a mut Msg);
+        impl Drop for Custody<'_> {
+            fn drop(&mut self) {
+                self.0.hand_back();
+            }
+        }
+        let reclaimer = self.reclaimer();
+        msg.hand_over(reclaimer);
+        let held = Custody(msg);
+        self.send_entered(core, held.0, more, dont_wait)?;
+        reclaimer.into_iter().for_each(Reclaimer::keep_pace);
+        Ok(())
+    }
+
+    #[inline]
+    fn send_entered(
+        &'static self,
+        mut core: Guard,
+        msg: &mut Msg,
+        more: bool,
+        dont_wait: bool,
+    ) -> Result<()> {
         let timeout = if dont_wait { 0 } else { core.options.sndtimeo };
         if !more && core.send_bytes(msg.data(), !msg.is_better_copied(), timeout != 0) {
             drop(core);
-            // Not under the lock: what frees the body may be the application's.
             drop(msg.take());
             return Ok(());
         }
@@ -243,7 +282,8 @@ impl Socket {
         if let Some(len) = self.enter()?.receive_into(to, dont_wait) {
             return Ok(len);
         }
-        let msg = self.receive_part(dont_wait, false)?;
+        let mut msg = self.receive_part(dont_wait, false)?;
+        msg.hand_back();
         let fits = msg.len().min(to.len());
         // SAFETY: both are valid for `fits` bytes and not the same memory.
         unsafe { std::ptr::copy_nonoverlapping(msg.data().as_ptr(), to.as_mut_ptr().cast(), fits) };
@@ -273,6 +313,7 @@ impl Socket {
             && self.receive_straight(&mut over).is_some()
         {
             over.finish();
+            msg.hand_back();
             return Ok(());
         }
         self.receive_msg_anyhow(msg, dont_wait)
@@ -283,6 +324,7 @@ impl Socket {
         // Not under the lock: what frees the body may be the application's.
         let foreign = if msg.is_ours() { None } else { Some(msg.take()) };
         let result = self.receive_slot(msg, dont_wait);
+        msg.hand_back();
         if result.is_err()
             && let Some(foreign) = foreign
         {

@@ -26,9 +26,10 @@ mod zap;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::msg::Reclaimer;
 use crate::pipe::inproc::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, PerProcess, Signal};
@@ -81,6 +82,8 @@ pub struct Socket {
     socket_type: AtomicU8,
     /// The process that made the socket.
     process: AtomicU64,
+    /// The context's [`Reclaimer`].
+    reclaimer: AtomicPtr<Reclaimer>,
     /// Moves with everything that is done under the lock; written under it.
     touched: AtomicU64,
     /// Its context was stopped after the socket was made.
@@ -258,6 +261,7 @@ impl Socket {
             has_lanes: AtomicBool::new(false),
             socket_type: AtomicU8::new(0),
             process: AtomicU64::new(0),
+            reclaimer: AtomicPtr::new(std::ptr::null_mut()),
             touched: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             core: BiasedMutex::new(Place::default()),
@@ -300,6 +304,8 @@ impl Socket {
         socket.stopped.store(false, Ordering::SeqCst);
         socket.socket_type.store(socket_type as u8, Ordering::Relaxed);
         socket.process.store(thread::process_generation(), Ordering::SeqCst);
+        let reclaimer = context.reclaimer().map_or(std::ptr::null(), std::ptr::from_ref);
+        socket.reclaimer.store(reclaimer.cast_mut(), Ordering::Relaxed);
         let key = Key { index: socket.index, generation };
         let core = Core::new(socket, key, context.clone(), socket_type);
         socket.core.lock().core = Some(Box::new(core));
@@ -331,6 +337,13 @@ impl Socket {
             &*pointer
         };
         Ok(socket)
+    }
+
+    /// Who gives memory of the application back that this socket is done with. For who has its lock.
+    #[inline(always)]
+    fn reclaimer(&self) -> Option<&'static Reclaimer> {
+        // SAFETY: null, or one that is never freed.
+        unsafe { self.reclaimer.load(Ordering::Relaxed).as_ref() }
     }
 
     /// The handle for C.

@@ -99,8 +99,39 @@ atomics! {
     AtomicI32 i32: swap fetch_add fetch_sub;
     AtomicU8 u8: swap fetch_max;
     AtomicU32 u32: swap fetch_add fetch_sub;
-    AtomicU64 u64: swap fetch_add fetch_sub;
+    AtomicU64 u64: swap fetch_add fetch_sub fetch_and;
     AtomicUsize usize: swap fetch_add fetch_sub;
+}
+
+macro_rules! exchanges {
+    ($type:ty) => {
+        #[track_caller]
+        pub fn compare_exchange(
+            &self,
+            old: $type,
+            new: $type,
+            done: Ordering,
+            failed: Ordering,
+        ) -> Result<$type, $type> {
+            update(done, || self.0.compare_exchange(old, new, done, failed))
+        }
+
+        #[track_caller]
+        pub fn compare_exchange_weak(
+            &self,
+            old: $type,
+            new: $type,
+            done: Ordering,
+            failed: Ordering,
+        ) -> Result<$type, $type> {
+            update(done, || self.0.compare_exchange_weak(old, new, done, failed))
+        }
+    };
+}
+
+#[allow(missing_docs, reason = "as in std")]
+impl AtomicU64 {
+    exchanges!(u64);
 }
 
 /// As in std.
@@ -129,4 +160,11 @@ impl<T> AtomicPtr<T> {
         }
         behind_store(order);
     }
+
+    #[track_caller]
+    pub fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
+        update(order, || self.0.swap(value, order))
+    }
+
+    exchanges!(*mut T);
 }
