@@ -1,9 +1,13 @@
 /*
- * Names of peers are looked up by a name server of our own, in a network and a file system that only this process sees.
+ * Names of peers are looked up by a name server of our own, in a network and a file system that only this process sees;
+ * and those that end with ".slow" by a getaddrinfo of our own, which takes as long as the test likes.
  */
 #define _GNU_SOURCE
 #include "common.h"
+#include <dirent.h>
+#include <dlfcn.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -160,6 +164,76 @@ static void reaches (const char *bound, int ipv6)
     OK (zmq_ctx_term (ctx));
 }
 
+/* ---- slow look-ups ---------------------------------------------------------------------------------------------- */
+
+static struct
+{
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    /* Look-ups end. */
+    int open;
+    /* Look-ups begun, under way, the most at a time, and how many of them let signals in. */
+    int begun, now, most, signals;
+} slow = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+
+/* The library's calls come here, as a program's own definition goes before that of the C library. */
+int getaddrinfo (const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    static int (*real) (const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (!real)
+        *(void **) &real = dlsym (RTLD_NEXT, "getaddrinfo");
+    const char *end = strrchr (name, '.');
+    if (!end || strcmp (end, ".slow") || (hints && hints->ai_flags & AI_NUMERICHOST))
+        return real (name, service, hints, found);
+    sigset_t mask;
+    pthread_sigmask (SIG_BLOCK, NULL, &mask);
+    pthread_mutex_lock (&slow.lock);
+    slow.begun++;
+    slow.most = ++slow.now > slow.most ? slow.now : slow.most;
+    slow.signals += !sigismember (&mask, SIGTERM) || !sigismember (&mask, SIGUSR1) || !sigismember (&mask, SIGCHLD);
+    pthread_cond_broadcast (&slow.change);
+    while (!slow.open)
+        pthread_cond_wait (&slow.change, &slow.lock);
+    slow.now--;
+    pthread_mutex_unlock (&slow.lock);
+    return real ("127.0.0.1", service, hints, found);
+}
+
+static void open_slow (void)
+{
+    pthread_mutex_lock (&slow.lock);
+    slow.open = 1;
+    pthread_cond_broadcast (&slow.change);
+    pthread_mutex_unlock (&slow.lock);
+}
+
+static void wait_until_begun (int times)
+{
+    pthread_mutex_lock (&slow.lock);
+    while (slow.begun < times)
+        pthread_cond_wait (&slow.change, &slow.lock);
+    pthread_mutex_unlock (&slow.lock);
+}
+
+/* How many there are of /proc/self/WHAT. */
+static int entries_of (const char *what)
+{
+    char path[64];
+    int count = 0;
+    snprintf (path, sizeof path, "/proc/self/%s", what);
+    DIR *dir = opendir (path);
+    CHECK (dir != NULL);
+    for (struct dirent *entry; (entry = readdir (dir));)
+        count += entry->d_name[0] != '.';
+    closedir (dir);
+    return count;
+}
+
+static void slow_name (char *name, int number, const char *ep)
+{
+    sprintf (name, "tcp://peer%d.slow%s", number, strrchr (ep, ':'));
+}
+
 /* ---- groups ----------------------------------------------------------------------------------------------------- */
 
 /* A name server that does not answer delays nobody but the one who asked. */
@@ -264,6 +338,82 @@ GROUP (name_appears_later)
     OK (zmq_ctx_term (ctx));
 }
 
+/* However many names are looked up at once, few threads do so, none of which gets the application's signals; and all
+ * names are looked up in the end. */
+GROUP (few_threads_look_up_many_names)
+{
+    enum { NAMES = 200 };
+    void *ctx = ctx_new (), *pull = sock (ctx, ZMQ_PULL), *push = sock (ctx, ZMQ_PUSH);
+    char ep[EP_SIZE], name[EP_SIZE];
+    bind_any (pull, "tcp", ep);
+    /* Nobody gets more than one. */
+    set_int (push, ZMQ_IMMEDIATE, 1);
+    set_int (push, ZMQ_SNDTIMEO, 5000);
+    for (int i = 0; i < NAMES; i++) {
+        slow_name (name, i, ep);
+        OK (zmq_connect (push, name));
+    }
+    wait_until_begun (1);
+    usleep (50000);
+    CHECK (entries_of ("task") <= 24);
+    open_slow ();
+    wait_until_begun (NAMES);
+    CHECK (slow.begun == NAMES && slow.most <= 16 && slow.signals == 0);
+    for (int i = 0; i < NAMES; i++) {
+        SEND (push, "found", 0);
+        RECV (pull, "found");
+    }
+    OK (zmq_close (push));
+    OK (zmq_close (pull));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* A look-up that takes for ever does not keep a context from ending, and has nothing of it. What has not begun then
+ * never does. */
+GROUP (context_ends_during_lookups)
+{
+    int descriptors = entries_of ("fd");
+    for (int round = 0; round < 3; round++) {
+        void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH);
+        char name[EP_SIZE];
+        for (int i = 0; i < 100; i++) {
+            slow_name (name, i, ":5555");
+            OK (zmq_connect (push, name));
+        }
+        wait_until_begun (1);
+        OK (zmq_close (push));
+        OK (zmq_ctx_term (ctx));
+        CHECK (entries_of ("fd") == descriptors);
+    }
+    open_slow ();
+    while (entries_of ("task") > 1)
+        usleep (1000);
+    CHECK (slow.begun <= 16 && slow.now == 0 && entries_of ("fd") == descriptors);
+}
+
+/* The socket that asked is closed, and another is in its place. */
+GROUP (answer_for_a_socket_that_is_gone)
+{
+    void *ctx = ctx_new (), *pull = sock (ctx, ZMQ_PULL), *push = sock (ctx, ZMQ_PUSH);
+    char ep[EP_SIZE], name[EP_SIZE];
+    bind_any (pull, "tcp", ep);
+    slow_name (name, 0, ep);
+    OK (zmq_connect (push, name));
+    wait_until_begun (1);
+    OK (zmq_close (push));
+    push = sock (ctx, ZMQ_PUSH);
+    OK (zmq_connect (push, ep));
+    SEND (push, "one", 0);
+    open_slow ();
+    SEND (push, "two", 0);
+    RECV (pull, "one");
+    RECV (pull, "two");
+    OK (zmq_close (push));
+    OK (zmq_close (pull));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (silent_server_delays_nobody), ENTRY (silent_server_does_not_delay_other_endpoints),
       ENTRY (name_with_one_address), ENTRY (name_with_an_ipv6_address), ENTRY (every_address_is_tried),
-      ENTRY_SLOW (both_families_are_tried, 8), ENTRY (name_appears_later))
+      ENTRY_SLOW (both_families_are_tried, 8), ENTRY (name_appears_later), ENTRY (few_threads_look_up_many_names),
+      ENTRY_SLOW (context_ends_during_lookups, 8), ENTRY (answer_for_a_socket_that_is_gone))

@@ -1,14 +1,14 @@
 //! Connecting, again and again, until there is a connection to open.
 
-use super::Socket;
 use super::core::Core;
-use super::driver::{self, Timer};
+use super::driver::{self, Timer, timer_token};
 use super::endpoints::Kind;
 use super::monitor::event;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
-use crate::sys::{epoll, random, thread};
+use crate::sync::mutex::Mutex;
+use crate::sys::{epoll, helpers, random};
 use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ const CONN_REFUSED: i32 = 1;
 /// `ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED`.
 pub(super) const HANDSHAKE_FAILED: i32 = 2;
 
+/// What a name means, once that is known.
+type Answer = Mutex<Option<Result<Vec<SocketAddrAny>>>>;
+
 /// A peer we connect to, again and again.
 pub(super) struct Connecter {
     route: Route,
@@ -27,6 +30,8 @@ pub(super) struct Connecter {
     pub(super) pipe: Option<PipeId>,
     /// The last interval between attempts, in milliseconds.
     interval: Option<i32>,
+    /// The answer to the look-up under way. Whoever looks it up does so only as long as this is here.
+    looked_up: Option<Arc<Answer>>,
     /// Addresses left to try in this round.
     candidates: std::vec::IntoIter<SocketAddrAny>,
     pub(super) connecting: Option<Connecting>,
@@ -43,6 +48,7 @@ impl Connecter {
             options,
             pipe: None,
             interval: None,
+            looked_up: None,
             candidates: Vec::new().into_iter(),
             connecting: None,
             deadline: None,
@@ -76,27 +82,49 @@ fn sooner(deadline: Option<Instant>, milliseconds: i32) -> Option<Instant> {
 impl Core {
     /// Starts a round of attempts to connect.
     pub(super) fn begin_connect(&mut self, number: u32) {
-        let Some(endpoint) = self.endpoint(number) else { return };
-        let serial = endpoint.serial;
-        let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        let first = connecter.route.first();
-        if first.needs_dns() {
-            let (first, options) = (first.clone(), connecter.options.clone());
-            let key = self.key;
-            // Names are resolved on a thread of their own: a name server may take its time.
-            let spawned = thread::spawn(256 * 1024, move || {
-                let found = first.resolve(&options);
-                if let Some(socket) = super::find(key.index) {
-                    socket.resolved(key.generation, number, serial, found);
-                }
-            });
-            if let Err(error) = spawned {
+        let Some(connecter) = self.connecter(number) else { return };
+        if connecter.route.first().needs_dns() {
+            if let Err(error) = self.look_up(number) {
                 self.attempt_failed(number, error);
             }
             return;
         }
-        let found = first.resolve(&connecter.options);
+        let found = connecter.route.first().resolve(&connecter.options);
         self.connect_to(number, found);
+    }
+
+    /// Has a name looked up where nobody else has to wait for it: a name server may take its time.
+    /// The helper knows nothing of the socket. The answer is for the I/O thread, if either is still
+    /// there when it comes.
+    fn look_up(&mut self, number: u32) -> Result<()> {
+        let (io, key) = (Arc::downgrade(&self.io()?), self.key);
+        let Some(endpoint) = self.endpoint(number) else { return Ok(()) };
+        let token = timer_token(Timer::LookedUp, number, endpoint.serial);
+        let Kind::Connecter(connecter) = &mut endpoint.kind else { return Ok(()) };
+        let (first, options) = (connecter.route.first().clone(), connecter.options.clone());
+        let answer = Arc::new(Answer::new(None));
+        let asked = Arc::downgrade(&answer);
+        connecter.looked_up = Some(answer);
+        helpers::run(move || {
+            if asked.strong_count() == 0 {
+                return;
+            }
+            let found = first.resolve(&options);
+            if let (Some(answer), Some(io)) = (asked.upgrade(), io.upgrade()) {
+                *answer.lock() = Some(found);
+                io.set_timer(Instant::now(), key, token);
+            }
+        })
+    }
+
+    /// A name has been looked up.
+    pub(super) fn hear_names(&mut self, number: u32) {
+        let Some(connecter) = self.connecter(number) else { return };
+        let found = connecter.looked_up.as_ref().and_then(|answer| answer.lock().take());
+        if let Some(found) = found {
+            connecter.looked_up = None;
+            self.connect_to(number, found);
+        }
     }
 
     /// The addresses of a name are known, or that there are none.
@@ -324,25 +352,5 @@ impl Core {
         if let Some(connecter) = self.connecter(number) {
             connecter.interval = None;
         }
-    }
-}
-
-impl Socket {
-    /// A helper thread has resolved the name of an endpoint.
-    fn resolved(
-        &'static self,
-        generation: u32,
-        number: u32,
-        serial: u32,
-        found: Result<Vec<SocketAddrAny>>,
-    ) {
-        let Some(mut core) = self.lock_for_reactor(generation) else { return };
-        if core.key.generation != generation
-            || core.endpoint(number).is_none_or(|e| e.serial != serial)
-        {
-            return;
-        }
-        core.connect_to(number, found);
-        self.after_reactor(core);
     }
 }

@@ -44,6 +44,8 @@ pub(super) fn opening(number: u32) -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
     Reconnect,
+    /// A name has been looked up.
+    LookedUp,
     ConnectTimeout,
     Accept,
     Handshake,
@@ -56,8 +58,9 @@ pub(super) enum Timer {
     Zap,
 }
 
-const TIMERS: [Timer; 9] = [
+const TIMERS: [Timer; 10] = [
     Timer::Reconnect,
+    Timer::LookedUp,
     Timer::ConnectTimeout,
     Timer::Accept,
     Timer::Handshake,
@@ -96,12 +99,13 @@ impl Core {
 
     fn timer_due(&mut self, timer: Timer, number: u32, serial: u32) {
         match timer {
-            Timer::Reconnect | Timer::ConnectTimeout | Timer::Accept => {
+            Timer::Reconnect | Timer::LookedUp | Timer::ConnectTimeout | Timer::Accept => {
                 if self.endpoint(number).is_none_or(|e| e.serial != serial) {
                     return;
                 }
                 match timer {
                     Timer::Reconnect => self.begin_connect(number),
+                    Timer::LookedUp => self.hear_names(number),
                     Timer::ConnectTimeout => self.connecting_overdue(number),
                     _ => self.resume_accept(number),
                 }

@@ -8,6 +8,7 @@ pub mod eventfd;
 pub mod fd;
 #[cfg(not(loom))]
 pub mod futex;
+pub mod helpers;
 pub mod local;
 #[cfg(not(loom))]
 pub mod membarrier;
