@@ -126,8 +126,8 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.detach(pipes, id));
     }
 
-    fn hung_up(&mut self, id: PipeId) {
-        each!(self, pattern => pattern.hung_up(id));
+    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        each!(self, pattern => pattern.hung_up(pipes, id));
     }
 
     #[inline]

@@ -47,7 +47,7 @@ impl Pattern for Dealer {
         self.queue.detach(id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.hung_up(id);
     }
 

@@ -177,6 +177,8 @@ pub trait PipeSet {
 pub struct Attach {
     /// Made by our `connect`, not by a peer that came to our `bind`.
     pub locally_initiated: bool,
+    /// The other end is a socket of this process (inproc), and speaks no protocol.
+    pub within_process: bool,
 }
 
 /// One socket type. Every method runs under the socket's lock and never blocks.
@@ -204,8 +206,8 @@ pub trait Pattern {
     /// The peer of a pipe will send no more. What came from it should be read before what others
     /// send: it may be one of them by now.
     #[inline]
-    fn hung_up(&mut self, id: PipeId) {
-        let _ = id;
+    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let _ = (pipes, id);
     }
     /// There is something to read on a pipe that was empty.
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);

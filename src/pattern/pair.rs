@@ -1,4 +1,5 @@
-//! PAIR: exactly one peer (RFC 31).
+//! PAIR: exactly one peer (RFC 31). Those that come while it has one wait, connected as with libzmq,
+//! which forgets them; here the first of them is the next peer.
 
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
@@ -9,6 +10,9 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub struct Pair {
     pipe: Option<PipeId>,
+    /// Whose turn comes when that one is gone, and whether we connected to it. None within the process,
+    /// where nobody connects again and again: there a second peer is refused.
+    waiting: VecDeque<(PipeId, bool)>,
     /// In the middle of a message to the peer.
     sending: bool,
     /// In the middle of a message from the peer, or one that is gone.
@@ -20,11 +24,13 @@ pub struct Pair {
 }
 
 impl Pattern for Pair {
-    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
-        if self.pipe.is_some() {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
+        if self.pipe.is_none() {
+            self.pipe = Some(id);
+        } else if how.within_process {
             pipes.close(id);
         } else {
-            self.pipe = Some(id);
+            self.waiting.push_back((id, how.locally_initiated));
         }
     }
 
@@ -45,7 +51,17 @@ impl Pattern for Pair {
             self.dropping |= self.sending;
             self.sending = false;
             self.reading = !self.rest.is_empty();
-            self.pipe = None;
+            self.pipe = self.waiting.pop_front().map(|(next, _)| next);
+        } else {
+            self.waiting.retain(|&(other, _)| other != id);
+        }
+    }
+
+    /// Who came to us, and goes before it had its turn, leaves nothing behind. One that we connected to
+    /// comes back.
+    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        if self.waiting.contains(&(id, false)) {
+            pipes.close(id);
         }
     }
 

@@ -29,7 +29,7 @@ impl Pattern for Pull {
         self.queue.detach(id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.hung_up(id);
     }
 

@@ -138,7 +138,7 @@ impl Pattern for Rep {
         }
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.hung_up(id);
     }
 

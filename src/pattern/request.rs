@@ -160,7 +160,7 @@ impl Pattern for Req {
         }
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.hung_up(id);
     }
 

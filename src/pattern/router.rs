@@ -183,8 +183,9 @@ impl Router {
 }
 
 impl Pattern for Router {
-    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
-        if self.probe && !self.raw {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
+        // An empty message is nothing where plain bytes go, but it is one to a socket of this process.
+        if self.probe && (!self.raw || how.within_process) {
             probe_router(pipes, id);
         }
         if self.raw || pipes.assigned_routing_id(id).is_some() {
@@ -218,7 +219,7 @@ impl Pattern for Router {
         self.routing.remove(id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.incoming.queue.hung_up(id);
     }
 

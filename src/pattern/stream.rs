@@ -84,7 +84,7 @@ impl Pattern for Stream {
         self.routing.remove(id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.incoming.queue.hung_up(id);
     }
 

@@ -128,8 +128,8 @@ impl Pattern for Sub {
         self.inner.detach(pipes, id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
-        self.inner.hung_up(id);
+    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.hung_up(pipes, id);
     }
 
     #[inline]

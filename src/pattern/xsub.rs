@@ -129,7 +129,7 @@ impl Pattern for XSub {
         self.out.detach(id);
     }
 
-    fn hung_up(&mut self, id: PipeId) {
+    fn hung_up<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.hung_up(id);
     }
 

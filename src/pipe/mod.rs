@@ -540,6 +540,11 @@ impl PipeTable {
         self.get(id).and_then(Pipe::wire).is_none_or(|wire| wire.is_drained())
     }
 
+    /// Whether the peer was a socket of this process and has gone, and something of it is unread.
+    pub fn ends_within_process(&mut self, id: PipeId) -> bool {
+        self.get(id).is_some_and(|pipe| pipe.ending && pipe.inproc().is_some())
+    }
+
     fn mark_dirty(&mut self, id: PipeId) {
         if let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
             pipe.mark_dirty(id, &mut self.dirty);

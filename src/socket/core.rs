@@ -274,10 +274,12 @@ impl Core {
     }
 
     pub(super) fn attach_pattern(&mut self, id: PipeId, locally_initiated: bool) {
+        let mut how = Attach { locally_initiated, within_process: false };
         if let Some(pipe) = self.pipes.get(id) {
             pipe.attached = true;
+            how.within_process = pipe.inproc().is_some();
         }
-        self.pattern.attach(&mut self.pipes, id, Attach { locally_initiated });
+        self.pattern.attach(&mut self.pipes, id, how);
         self.changed = true;
     }
 
@@ -314,7 +316,7 @@ impl Core {
                 }
                 PipeEvent::HungUp(id) => {
                     if self.is_attached(id) {
-                        self.pattern.hung_up(id);
+                        self.pattern.hung_up(&mut self.pipes, id);
                     }
                 }
                 PipeEvent::Writable(id) => {

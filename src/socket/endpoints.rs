@@ -97,8 +97,14 @@ impl Socket {
     /// [`Error::NotFound`] if there is no such endpoint.
     pub fn remove_endpoint(&'static self, endpoint: &str) -> Result<()> {
         let mut core = self.enter()?;
+        let known = !core.endpoints.named(endpoint).is_empty();
         core.process_mail();
-        let result = core.remove_endpoint(endpoint);
+        let mut result = core.remove_endpoint(endpoint);
+        if known && result == Err(Error::NotFound) {
+            // A peer of this process has closed, and the endpoint went with it: the caller could not
+            // know, and it is gone as it shall be.
+            result = Ok(());
+        }
         core.after_change();
         result
     }
@@ -367,7 +373,7 @@ impl Core {
         for id in self.pipes_of(number) {
             if listens && !self.closing {
                 self.close_pipe_when_read(id);
-            } else {
+            } else if self.closing || !self.pipes.ends_within_process(id) {
                 self.close_pipe(id);
             }
         }

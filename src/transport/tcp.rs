@@ -60,11 +60,15 @@ impl TcpAddress {
     }
 
     /// The local address to listen at: `*`, a numeric address or the name of a network
-    /// interface, never a host name; the port may be `*` or 0. A source is not looked at.
+    /// interface, never a host name; the port may be `*` or 0. A source means nothing here, but has
+    /// to be one.
     ///
     /// `NoDevice`: not an address or interface of this kind, `Invalid`: no port.
     pub fn resolve_bind(&self, ipv6: bool) -> Result<SocketAddr> {
-        let (_, target) = self.source_and_target();
+        let (source, target) = self.source_and_target();
+        if let Some(source) = source {
+            local(&split(source, true)?, ipv6)?;
+        }
         local(&split(target, true)?, ipv6)
     }
 

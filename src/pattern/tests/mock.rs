@@ -65,7 +65,7 @@ impl Mock {
     /// A connecting pipe whose peer is not there yet.
     pub(super) fn connect<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {
         self.add(id);
-        pattern.attach(self, id, Attach { locally_initiated: true });
+        pattern.attach(self, id, Attach { locally_initiated: true, within_process: false });
     }
 
     pub(super) fn connected<T: Pattern>(&mut self, pattern: &mut T, id: PipeId) {

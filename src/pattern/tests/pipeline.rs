@@ -2,7 +2,7 @@
 
 use super::mock::{Mock, frame, recv_all, send, set};
 use crate::error::Error;
-use crate::pattern::{AnyPattern, Dealer, Pair, Pattern, Pull, Push};
+use crate::pattern::{AnyPattern, Attach, Dealer, Pair, Pattern, Pull, Push};
 use crate::types::SocketType;
 
 fn push_to(pipes: u32) -> (Push, Mock) {
@@ -127,9 +127,9 @@ fn pull_reads_who_has_hung_up_to_the_end_first() {
     }
     // In the middle of a message that one comes first.
     assert!(pull.recv(&mut mock).unwrap().more());
-    pull.hung_up(2);
-    pull.hung_up(1);
-    pull.hung_up(2);
+    pull.hung_up(&mut mock, 2);
+    pull.hung_up(&mut mock, 1);
+    pull.hung_up(&mut mock, 2);
     assert_eq!(pull.reading(), Some(0));
     let parts = (0..7).map(|_| String::from_utf8(pull.recv(&mut mock).unwrap().data().to_vec()));
     assert_eq!(parts.map(Result::unwrap).collect::<Vec<_>>().concat(), "1p21p22p23");
@@ -219,7 +219,8 @@ fn pair_has_one_peer() {
     assert_eq!(send(&mut pair, &mut mock, &[b"x"]), Err(Error::Again));
     assert_eq!(recv_all(&mut pair, &mut mock), [""; 0]);
     mock.accept(&mut pair, 3);
-    mock.accept(&mut pair, 4);
+    mock.add(4);
+    pair.attach(&mut mock, 4, Attach { locally_initiated: false, within_process: true });
     assert!(!mock.pipe(3).closed && mock.pipe(4).closed);
     mock.pipe(4).inbound.push_back(frame(b"no", false));
     pair.read_activated(&mut mock, 4);
@@ -238,6 +239,38 @@ fn pair_has_one_peer() {
     assert_eq!(mock.sent_text(4), ["g"]);
     mock.pipe(4).hwm = 0;
     assert_eq!(send(&mut pair, &mut mock, &[b"h"]), Err(Error::Again));
+}
+
+#[test]
+fn pair_has_others_wait() {
+    let (mut pair, mut mock) = (Pair::default(), Mock::default());
+    mock.accept(&mut pair, 0);
+    for other in [1, 2, 3] {
+        mock.accept(&mut pair, other);
+        mock.arrive(&mut pair, other, &[b"early"]);
+    }
+    mock.connect(&mut pair, 4);
+    mock.arrive(&mut pair, 0, &[b"a"]);
+    send(&mut pair, &mut mock, &[b"b"]).unwrap();
+    assert_eq!(
+        (recv_all(&mut pair, &mut mock), mock.sent_text(0)),
+        (vec!["a".into()], vec!["b".into()])
+    );
+    // Who gives up is gone; who has something in the middle keeps its place.
+    mock.detach(&mut pair, 2);
+    pair.hung_up(&mut mock, 1);
+    pair.hung_up(&mut mock, 4);
+    assert!(mock.pipe(1).closed && !mock.pipe(3).closed && !mock.pipe(4).closed);
+    mock.detach(&mut pair, 1);
+    pair.send(&mut mock, &mut frame(b"half", true)).unwrap();
+    mock.detach(&mut pair, 0);
+    // The rest of what the first was sent is for nobody.
+    pair.send(&mut mock, &mut frame(b"half", false)).unwrap();
+    assert_eq!(recv_all(&mut pair, &mut mock), ["early"]);
+    send(&mut pair, &mut mock, &[b"c"]).unwrap();
+    mock.detach(&mut pair, 3);
+    send(&mut pair, &mut mock, &[b"d"]).unwrap();
+    assert_eq!(mock.sent_text(4), ["d"]);
 }
 
 /// Which types accept which integer option, and which values, as libzmq 4.3.4 does (from 97 on,
