@@ -1,6 +1,7 @@
 /* Event loops on ZMQ_FD that never read ZMQ_EVENTS: they do what there is to do until EAGAIN, and wait. Nothing is missed,
  * and nobody is woken for nothing (but for room to send, with libzmq and with us). */
 #include "common.h"
+#include <sys/epoll.h>
 
 enum { COUNT = 100 };
 
@@ -102,4 +103,109 @@ GROUP (sends_until_there_is_no_room)
     }
 }
 
-MAIN (ENTRY (receives_until_there_is_no_more), ENTRY (sends_until_there_is_no_room))
+/* Puts `fd` into an epoll set, that into another, and so on, at most `most` times. Returns how many there are; `sets` has
+ * them from the inside out. */
+static int nest (int fd, int most, int *sets)
+{
+    for (int n = 0; n < most; n++) {
+        struct epoll_event event = {.events = EPOLLIN};
+        sets[n] = epoll_create1 (EPOLL_CLOEXEC);
+        CHECK (sets[n] >= 0);
+        if (epoll_ctl (sets[n], EPOLL_CTL_ADD, fd, &event) == -1) {
+            close (sets[n]);
+            return n;
+        }
+        fd = sets[n];
+    }
+    return most;
+}
+
+static void close_all (const int *sets, int count)
+{
+    while (count)
+        close (sets[--count]);
+}
+
+/* An event loop may stand in others. The kernel lets epoll sets be nested so deep above a descriptor; libzmq's ZMQ_FD is one
+ * like others, ours is a set itself, and takes one of the levels. */
+GROUP (levels_of_nested_sets)
+{
+    int ends[2], sets[16];
+    CHECK (pipe (ends) == 0);
+    int possible = nest (ends[0], 16, sets);
+    close_all (sets, possible);
+    const char *side = getenv ("SIDE");
+    int ours = !side || strcmp (side, "system");
+    for (int t = 0; t < 3; t++) {
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        int fd = get_int (in, ZMQ_FD), levels = nest (fd, 16, sets);
+        close_all (sets, levels);
+        connect_to (in, out, transports[t]);
+        SEND (out, "here", 0);
+        RECV (in, "here");
+        IS (levels, possible - ours);
+        IS (nest (fd, 16, sets), levels);
+        close_all (sets, levels);
+        zmq_close (out);
+        zmq_close (in);
+        zmq_ctx_term (ctx);
+    }
+}
+
+/* A message is noticed four sets further out, whether the peers or the sets were there first. */
+GROUP (nested_four_deep)
+{
+    for (int t = 0; t < 3; t++)
+        for (int early = 0; early < 2; early++) {
+            void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+            int sets[4], value;
+            struct epoll_event event;
+            if (early)
+                IS (nest (get_int (in, ZMQ_FD), 4, sets), 4);
+            connect_to (in, out, transports[t]);
+            if (!early)
+                IS (nest (get_int (in, ZMQ_FD), 4, sets), 4);
+            for (int i = 0; i < COUNT; i++) {
+                IS (zmq_send (out, &i, sizeof i, 0), sizeof i);
+                while (!(get_int (in, ZMQ_EVENTS) & ZMQ_POLLIN))
+                    IS (epoll_wait (sets[3], &event, 1, 5000), 1);
+                IS (zmq_recv (in, &value, sizeof value, ZMQ_DONTWAIT), sizeof value);
+                IS (value, i);
+            }
+            close_all (sets, 4);
+            zmq_close (out);
+            zmq_close (in);
+            zmq_ctx_term (ctx);
+        }
+}
+
+/* Nobody is woken again and again for what a program leaves unread. */
+GROUP (quiet_although_there_is_more)
+{
+    static char body[20000];
+    for (int t = 0; t < 2; t++) {
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        set_int (in, ZMQ_RCVHWM, 2);
+        set_int (in, ZMQ_RCVBUF, 1 << 20);
+        set_int (out, ZMQ_SNDHWM, 0);
+        connect_to (in, out, transports[t]);
+        for (int i = 0; i < 200; i++)
+            IS (zmq_send (out, body, sizeof body, 0), sizeof body);
+        sleep_ms (100);
+        struct pollfd fd = {get_int (in, ZMQ_FD), POLLIN, 0};
+        int woken = 0;
+        do
+            CHECK ((get_int (in, ZMQ_EVENTS) & ZMQ_POLLIN) && woken++ < 20);
+        while (poll (&fd, 1, 50) == 1);
+        for (int i = 0; i < 200; i++) {
+            while (!(get_int (in, ZMQ_EVENTS) & ZMQ_POLLIN))
+                IS (poll (&fd, 1, 5000), 1);
+            IS (zmq_recv (in, body, sizeof body, ZMQ_DONTWAIT), sizeof body);
+        }
+        zmq_close (out);
+        zmq_close (in);
+        zmq_ctx_term (ctx);
+    }
+}
+
+MAIN (ENTRY (levels_of_nested_sets), ENTRY (nested_four_deep), ENTRY (quiet_although_there_is_more), ENTRY (receives_until_there_is_no_more), ENTRY (sends_until_there_is_no_room))

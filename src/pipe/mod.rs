@@ -249,6 +249,9 @@ pub struct PipeTable {
     had_inproc: bool,
     /// Descriptors of established connections, watched for the socket.
     pub set: Option<Arc<Epoll>>,
+    /// The same again for whoever waits for ZMQ_FD, which is this. Not a set with the other one in it:
+    /// sets can be nested five deep, and event loops want as many of these levels as there are left.
+    descriptor: Option<Arc<Epoll>>,
     /// Pipes with something to read, as far as is known without asking the kernel.
     holding: usize,
     /// Whether frames that are read get the properties of their connection: the running `zmq_recv`
@@ -297,6 +300,7 @@ impl PipeTable {
             inprocs: 0,
             had_inproc: false,
             set: None,
+            descriptor: None,
             holding: 0,
             with_metadata: true,
             hasty: false,
@@ -386,7 +390,7 @@ impl PipeTable {
     /// # Errors
     /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
     pub fn connect(&mut self, id: PipeId, connection: Connection) -> Result<()> {
-        if let Some(set) = &self.set {
+        for set in [&self.set, &self.descriptor].into_iter().flatten() {
             set.add(connection.fd(), WATCH, u64::from(id))?;
         }
         let Some(pipe) = self.get(id) else { return Ok(()) };
@@ -404,6 +408,35 @@ impl PipeTable {
         Ok(())
     }
 
+    /// From now on what happens to connections makes this set readable, too.
+    ///
+    /// # Errors
+    /// What epoll says, `ENOSPC` or `ENOMEM`; then it does not.
+    pub fn tell_descriptor(&mut self, descriptor: Arc<Epoll>) -> Result<()> {
+        for (id, pipe) in self.pipes.iter_mut().enumerate() {
+            if let Some(connection) = pipe.as_mut().and_then(Pipe::connection) {
+                let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
+                descriptor.add(connection.fd(), watch, id as u64)?;
+            }
+        }
+        self.descriptor = Some(descriptor);
+        Ok(())
+    }
+
+    /// That set is quiet until something new happens to a connection.
+    pub fn quiet_descriptor(&self) {
+        let Some(descriptor) = self.descriptor.as_ref().filter(|_| self.connections > 0) else {
+            return;
+        };
+        let mut events = [epoll::NO_EVENT; 64];
+        // Each is reported once; what happens meanwhile may go on for ever.
+        for _ in 0..=self.connections / events.len() {
+            if descriptor.wait(&mut events, Some(Duration::ZERO)) != Ok(events.len()) {
+                break;
+            }
+        }
+    }
+
     /// Closes a pipe's connection. Whole messages that came before stay readable; what the kernel
     /// did not take completely waits for the next connection.
     pub fn drop_connection(&mut self, id: PipeId) {
@@ -412,7 +445,7 @@ impl PipeTable {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
-            if let Some(set) = &self.set {
+            for set in [&self.set, &self.descriptor].into_iter().flatten() {
                 // Closing the descriptor takes it out of the set, unless a forked child has it too.
                 let _ = set.remove(connection.fd());
             }
@@ -697,7 +730,7 @@ impl PipeTable {
                 if empty == connection.watches_out || connection.tx.ends_pause() {
                     connection.watches_out = !empty;
                     let watch = if empty { WATCH } else { WATCH | epoll::OUT };
-                    if let Some(set) = &self.set {
+                    for set in [&self.set, &self.descriptor].into_iter().flatten() {
                         // Fails only if the descriptor is not in the set, which cannot be.
                         let _ = set.modify(connection.fd(), watch, u64::from(id));
                     }

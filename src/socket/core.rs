@@ -70,8 +70,8 @@ pub struct Core {
     io: Option<Arc<IoThread>>,
     /// What wakes a thread that sleeps on the set, which has to keep it for as long.
     pub(super) kick: Option<Arc<EventFd>>,
-    /// ZMQ_FD: the set, and a descriptor for news that do not come from the kernel.
-    pub(super) descriptor: Option<Epoll>,
+    /// ZMQ_FD: a set of the connections, and a descriptor for news that do not come from the kernel.
+    pub(super) descriptor: Option<Arc<Epoll>>,
     /// ZMQ_RCVMORE.
     pub(super) receive_more: bool,
     /// A call has found the context ended: from then on none but zmq_close(3) does anything.

@@ -100,7 +100,7 @@ impl Core {
     /// the descriptor stays readable, as libzmq's does.)
     #[cold]
     fn hush(&mut self) {
-        self.socket.signal.quiet_descriptor();
+        self.quiet_descriptor();
         self.process_mail();
         self.flush_on_look();
         self.poll_set();

@@ -2,7 +2,7 @@
 //! say what the socket is doing.
 
 use super::Socket;
-use super::core::Core;
+use super::core::{Core, KICK};
 use crate::error::{Error, Result};
 use crate::options::{self, SocketOptions};
 use crate::pattern::{AnyPattern, Pattern};
@@ -177,11 +177,10 @@ impl Core {
         if let Some(descriptor) = &self.descriptor {
             return Ok(descriptor.as_raw_fd());
         }
-        let set = self.set()?;
-        let descriptor = Epoll::new()?;
+        let descriptor = Arc::new(Epoll::new()?);
         let news = Arc::new(EventFd::new()?);
-        descriptor.add(set.as_raw_fd(), epoll::IN, 0)?;
-        descriptor.add(news.as_raw_fd(), epoll::IN, 1)?;
+        descriptor.add(news.as_raw_fd(), epoll::IN, KICK)?;
+        self.pipes.tell_descriptor(descriptor.clone())?;
         self.socket.signal.set_descriptor(Some(news));
         self.socket.signal.notify_descriptor();
         let fd = descriptor.as_raw_fd();
@@ -189,9 +188,15 @@ impl Core {
         Ok(fd)
     }
 
+    /// ZMQ_FD is quiet until something new happens. What has happened before is looked at afterwards.
+    pub(super) fn quiet_descriptor(&mut self) {
+        self.socket.signal.quiet_descriptor();
+        self.pipes.quiet_descriptor();
+    }
+
     /// ZMQ_EVENTS. Reading it makes the descriptor quiet until something new happens.
     fn events_for_descriptor(&mut self) -> i16 {
-        self.socket.signal.quiet_descriptor();
+        self.quiet_descriptor();
         // Mail that came before may have been what made the descriptor readable.
         self.process_mail();
         self.look_for_room(true);

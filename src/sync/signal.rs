@@ -124,8 +124,10 @@ impl Signal {
     pub fn quiet_descriptor(&self) {
         let others = self.others.lock();
         if let Some(news) = &others.descriptor {
-            news.drain();
-            self.descriptor_quiet.store(true, Ordering::SeqCst);
+            // Whoever tells of news does so under the lock: without any there is nothing to drain.
+            if !self.descriptor_quiet.swap(true, Ordering::SeqCst) {
+                news.drain();
+            }
             // The look that follows must not be done before, see `enter`.
             fence(Ordering::SeqCst);
         }
@@ -136,9 +138,12 @@ impl Signal {
     #[inline]
     pub fn notify_descriptor(&self) {
         self.notify();
-        if self.descriptor_quiet.load(Ordering::SeqCst)
+        if !self.descriptor_quiet.load(Ordering::SeqCst) {
+            return;
+        }
+        let others = self.others.lock();
+        if let Some(news) = &others.descriptor
             && self.descriptor_quiet.swap(false, Ordering::SeqCst)
-            && let Some(news) = &self.others.lock().descriptor
         {
             news.signal();
         }
