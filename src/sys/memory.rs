@@ -1,13 +1,23 @@
 //! How much memory the process has, and how malloc(3) gives back what it keeps.
 
-use std::fs::File;
-use std::io::Read;
+use super::fd::OwnedFd;
+use super::raw;
+use std::os::fd::{AsRawFd, FromRawFd};
 
 /// Bytes of the process that are in memory; `None` where /proc cannot be read.
 pub fn resident() -> Option<u64> {
-    let mut text = [0; 128];
-    let count = File::open("/proc/self/statm").ok()?.read(&mut text).ok()?;
-    let mut numbers = std::str::from_utf8(text.get(..count)?).ok()?.split_ascii_whitespace();
+    let mut text = [0u8; 128];
+    // SAFETY: a zero-terminated path.
+    let fd = unsafe { raw::open(c"/proc/self/statm".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: a descriptor that was just opened for us.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: as many writable bytes as the length says.
+    let count = unsafe { raw::read(file.as_raw_fd(), text.as_mut_ptr(), text.len()) };
+    let text = text.get(..usize::try_from(count).ok()?)?;
+    let mut numbers = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
     let pages: u64 = numbers.nth(1)?.parse().ok()?;
     // SAFETY: a plain call.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

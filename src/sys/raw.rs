@@ -7,7 +7,7 @@
 
 use libc::{
     SYS_accept, SYS_accept4, SYS_close, SYS_connect, SYS_ppoll, SYS_read, SYS_recvfrom,
-    SYS_recvmsg, SYS_sendmsg, SYS_sendto, SYS_write, c_int, c_void, syscall,
+    SYS_recvmsg, SYS_sendmsg, SYS_sendto, c_int, c_void, syscall,
 };
 use std::ptr;
 
@@ -35,7 +35,7 @@ pub(super) unsafe fn read(fd: c_int, to: *mut u8, length: usize) -> isize {
 #[cfg(not(loom))]
 pub(super) unsafe fn write(fd: c_int, from: *const u8, length: usize) -> isize {
     // SAFETY: passed on.
-    unsafe { syscall(SYS_write, fd, from, length) as isize }
+    unsafe { syscall(libc::SYS_write, fd, from, length) as isize }
 }
 
 /// # Safety
