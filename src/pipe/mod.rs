@@ -5,6 +5,7 @@
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
 mod fan;
+mod groups;
 pub mod inproc;
 mod only;
 mod parts;
@@ -23,6 +24,7 @@ use crate::msg::{Arena, Msg};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll::{self, Epoll};
 use fan::Fan;
+use groups::Groups;
 use inproc::InprocEnd;
 use parts::Parts;
 use std::collections::VecDeque;
@@ -126,6 +128,8 @@ pub struct Pipe {
     pub assigned_routing_id: Option<Vec<u8>>,
     /// Number of the endpoint the pipe belongs to, in its socket.
     pub endpoint: u32,
+    /// Its place among the pipes of that.
+    place: u32,
     /// Tells this pipe from earlier ones with its number, for timers.
     pub serial: u32,
 }
@@ -152,6 +156,7 @@ impl Pipe {
             limited: false,
             assigned_routing_id: None,
             endpoint,
+            place: 0,
             serial: 0,
         }
     }
@@ -241,8 +246,8 @@ pub struct PipeTable {
     arena: Arena,
     /// Established connections.
     connections: usize,
-    /// How many pipes belong to each endpoint.
-    of_endpoint: Vec<u32>,
+    /// The pipes of each endpoint.
+    groups: Groups,
     /// Pipes to other sockets of the process.
     inprocs: usize,
     /// There were some when [`PipeTable::has_inproc`] was asked last, or came since.
@@ -296,7 +301,7 @@ impl PipeTable {
             pool: BufferPool::default(),
             arena: Arena::default(),
             connections: 0,
-            of_endpoint: Vec::new(),
+            groups: Groups::default(),
             inprocs: 0,
             had_inproc: false,
             set: None,
@@ -313,18 +318,31 @@ impl PipeTable {
     fn insert(&mut self, mut pipe: Pipe) -> PipeId {
         self.serial = self.serial.wrapping_add(1);
         pipe.serial = self.serial;
+        let id = self.free.pop().unwrap_or(self.pipes.len() as PipeId);
         if pipe.endpoint != NO_ENDPOINT {
-            let number = pipe.endpoint as usize;
-            self.of_endpoint.resize(self.of_endpoint.len().max(number + 1), 0);
-            self.of_endpoint[number] += 1;
+            pipe.place = self.groups.join(pipe.endpoint, id);
         }
-        if let Some(id) = self.free.pop() {
-            self.pipes[id as usize] = Some(pipe);
-            id
-        } else {
-            self.pipes.push(Some(pipe));
-            (self.pipes.len() - 1) as PipeId
+        match self.pipes.get_mut(id as usize) {
+            Some(free) => *free = Some(pipe),
+            None => self.pipes.push(Some(pipe)),
         }
+        id
+    }
+
+    /// A pipe with this place is none of its endpoint's any more.
+    fn leave_group(&mut self, endpoint: u32, place: u32) {
+        if let Some(other) = self.groups.leave(endpoint, place)
+            && let Some(Some(pipe)) = self.pipes.get_mut(other as usize)
+        {
+            pipe.place = place;
+        }
+    }
+
+    /// The pipes of an endpoint.
+    pub fn of_endpoint(&self, endpoint: u32) -> Vec<PipeId> {
+        let mut ids = self.groups.of(endpoint).to_vec();
+        ids.sort_unstable();
+        ids
     }
 
     /// A new pipe for a connection that exists or will be made.
@@ -345,7 +363,7 @@ impl PipeTable {
 
     /// How many pipes an endpoint has.
     pub fn count_of(&self, endpoint: u32) -> u32 {
-        self.of_endpoint.get(endpoint as usize).copied().unwrap_or(0)
+        self.groups.of(endpoint).len() as u32
     }
 
     /// The numbers of all pipes.
@@ -371,9 +389,7 @@ impl PipeTable {
                 self.unread.forget(id);
             }
             self.free.push(id);
-            if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
-                *count -= 1;
-            }
+            self.leave_group(pipe.endpoint, pipe.place);
         }
         self.events.retain(|event| event.pipe() != id);
         if self.is_empty() {
@@ -490,13 +506,12 @@ impl PipeTable {
         let Kind::Wire(wire) = &mut pipe.kind else { return None };
         let mut sender =
             Pipe::new(Kind::Wire(Box::new(wire.divide(&mut self.pool))), pipe.endpoint);
-        if let Some(count) = self.of_endpoint.get_mut(pipe.endpoint as usize) {
-            *count -= 1;
-        }
+        let (endpoint, place) = (pipe.endpoint, pipe.place);
         pipe.endpoint = NO_ENDPOINT;
         sender.wants_read = false;
         sender.grown = std::mem::take(&mut pipe.grown);
         let grown = sender.grown;
+        self.leave_group(endpoint, place);
         self.end(id);
         let sender = self.insert(sender);
         if grown {

@@ -325,7 +325,7 @@ impl Core {
     /// A connecter does not connect again. The endpoint is gone, and may be connected anew; what
     /// its pipe has not sent never will be.
     pub(super) fn give_up(&mut self, number: u32) {
-        for id in self.pipes_of(number) {
+        for id in self.pipes.of_endpoint(number) {
             self.remove_pipe(id);
         }
         self.forget_endpoint(number);

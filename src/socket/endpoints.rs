@@ -370,7 +370,7 @@ impl Core {
         // What we hold back to collect more is sent as far as the application can tell.
         self.flush_held();
         self.endpoints.begin_closing(number);
-        for id in self.pipes_of(number) {
+        for id in self.pipes.of_endpoint(number) {
             if listens && !self.closing {
                 self.close_pipe_when_read(id);
             } else if self.closing || !self.pipes.ends_within_process(id) {
@@ -383,20 +383,6 @@ impl Core {
             && self.pipes.count_of(number) == 0
         {
             self.forget_endpoint(number);
-        }
-    }
-
-    /// The pipes of an endpoint.
-    pub(super) fn pipes_of(&mut self, number: u32) -> Vec<PipeId> {
-        // Mostly a connecter's own, and no search.
-        match (self.pipes.count_of(number), self.connecter(number).and_then(|c| c.pipe)) {
-            (0, _) => Vec::new(),
-            (1, Some(id)) => vec![id],
-            _ => {
-                let mut ids = self.pipes.ids();
-                ids.retain(|&id| self.pipes.get(id).is_some_and(|p| p.endpoint == number));
-                ids
-            }
         }
     }
 
