@@ -55,8 +55,8 @@ pub enum PipeEvent {
 }
 
 impl PipeEvent {
-    /// What it happened to.
-    fn pipe(self) -> PipeId {
+    /// What it happened to, unless it concerns them all.
+    fn pipe(self) -> Option<PipeId> {
         match self {
             PipeEvent::Connected(id)
             | PipeEvent::Readable(id)
@@ -64,8 +64,8 @@ impl PipeEvent {
             | PipeEvent::Writable(id)
             | PipeEvent::Lost(id, _)
             | PipeEvent::Pinged(id)
-            | PipeEvent::Finished(id) => id,
-            PipeEvent::Unread => PipeId::MAX,
+            | PipeEvent::Finished(id) => Some(id),
+            PipeEvent::Unread => None,
         }
     }
 }
@@ -391,7 +391,7 @@ impl PipeTable {
             self.free.push(id);
             self.leave_group(pipe.endpoint, pipe.place);
         }
-        self.events.retain(|event| event.pipe() != id);
+        self.events.retain(|event| event.pipe() != Some(id));
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();

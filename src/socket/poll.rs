@@ -320,31 +320,44 @@ impl Drop for Observing<'_> {
     }
 }
 
+/// A thread's sleep on the sets of these sockets, which the I/O thread leaves alone meanwhile. Dropping
+/// it gives them back: also when a panic ends the sleep.
+struct Stay<'a> {
+    items: &'a mut [Item],
+    set: &'a mut Option<PollSet>,
+}
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        let mut number = 0;
+        for item in self.items.iter() {
+            if let Source::Socket(socket) = item.source {
+                if !self.set.as_ref().is_some_and(|set| set.is_untouched(number)) {
+                    socket.leave_poll();
+                }
+                number += 1;
+            }
+        }
+    }
+}
+
 fn sleep(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
     signals: Option<&Held>,
 ) -> Result<usize> {
-    let mut result = sleep_observing(items, set, deadline, signals);
+    // Whichever way the sleep ends, its sockets are looked after again.
+    let stay = Stay { items, set };
+    let mut result = sleep_observing(stay.items, stay.set, deadline, signals);
     if result == Ok(None) {
         // Somebody has closed what the thread itself keeps open, as daemons do that begin.
         // Their numbers may be somebody else's by now.
         with_local(|local| std::mem::forget(std::mem::replace(local, Local::new(local.process))));
-        std::mem::forget(set.take());
-        result = sleep_observing(items, set, deadline, signals);
+        std::mem::forget(stay.set.take());
+        result = sleep_observing(stay.items, stay.set, deadline, signals);
     }
-    let result = result.and_then(|found| found.ok_or(CLOSED));
-    let mut number = 0;
-    for item in items.iter() {
-        if let Source::Socket(socket) = item.source {
-            if !set.as_ref().is_some_and(|set| set.is_untouched(number)) {
-                socket.leave_poll();
-            }
-            number += 1;
-        }
-    }
-    result
+    result.and_then(|found| found.ok_or(CLOSED))
 }
 
 /// `None`: the descriptors of this thread have been closed.
