@@ -241,6 +241,16 @@ fn topics_that_part_from_a_long_one_everywhere() {
     assert!(subscriptions.memory() < 200_000, "{} bytes left", subscriptions.memory());
 }
 
+/// Of the pieces that a long topic is made of, those that grew short enough are one again.
+#[test]
+fn pieces_of_a_long_topic_are_joined_when_they_grow_short() {
+    let mut counts = TopicCounts::default();
+    for len in [13_000, 8_500, 7_000, 4_100, 9_000] {
+        counts.add(&vec![b'a'; len]).unwrap();
+        counts.check();
+    }
+}
+
 #[test]
 fn a_topic_under_each_other_and_many_of_them() {
     on_a_small_stack(|| {

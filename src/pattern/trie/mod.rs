@@ -166,8 +166,8 @@ impl Trie {
     /// (2 GiB), or without memory, and then unchanged.
     pub(crate) fn insert(&mut self, key: &[u8], value: u32) -> Option<(NodeId, bool)> {
         debug_assert!(value != 0);
-        // Besides the key there may be a fork that moves.
-        let bytes = key.len().checked_mul(2)?.checked_add(4096)?;
+        // Besides the key there may be a fork that moves, and one that is joined with the one below.
+        let bytes = key.len().checked_mul(2)?.checked_add(2 * 4096 + LABEL_MAX)?;
         if !self.arena.has_room(bytes) || !self.has_room_for_mark(bytes) {
             return None;
         }
@@ -389,6 +389,13 @@ impl Trie {
             (Some(next), _) => record::add_child(&mut self.arena, fork, next, child),
             (None, Child::Leaf(leaf)) => record::set_end(&mut self.arena, fork, leaf),
             (None, Child::Fork(_)) => debug_assert!(false, "the whole label of a fork"),
+        }
+        // With a shorter label it may go with its only child, which stood apart because of the length.
+        if let Child::Fork(high) = child
+            && self.is_useless(high)
+            && let Child::Fork(low) = Fork::read(self.arena.bytes(), high).child_at(&self.arena, 0)
+        {
+            self.merge(high, low);
         }
         if self.is_useless(at) { self.merge(at, fork) } else { fork }
     }
