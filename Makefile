@@ -8,6 +8,7 @@
 #   make test                  everything there is to check
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
+#   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
 #   make bench                 measures against the system's libzmq: bench/README.md
 
 # libzmq's: what this library stands in for.
@@ -71,7 +72,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom fuzz \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -124,10 +125,15 @@ test-packages:
 
 test-rust:
 	$(CARGO) test --no-fail-fast
+	RUSTFLAGS="$$RUSTFLAGS --cfg fuzzing" $(CARGO) check --lib --target-dir $(BUILD)/fuzz-check
 
 # In a directory of its own: the flag is another one for every crate.
 loom:
 	RUSTFLAGS="$$RUSTFLAGS --cfg loom" $(CARGO) test --target-dir $(BUILD)/loom --profile loom --lib -- models
+
+# Not part of `make test`, which feeds the same functions for some seconds.
+fuzz: stage
+	tools/fuzz.sh $(STAGE)
 
 stage: build
 	rm -rf $(STAGE)

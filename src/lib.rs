@@ -4,6 +4,8 @@ pub mod capi;
 pub mod connection;
 pub mod context;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod msg;
 pub mod options;
 pub mod pattern;

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Every top-level module with its height. A module may use those that are lower, never one of the
 /// same height but itself; members of a group (the letter) may use each other.
-const LAYERS: [(&str, u8, char); 22] = [
+const LAYERS: [(&str, u8, char); 23] = [
+    // What a fuzzer tries, of every layer.
+    ("fuzz", 95, 'f'),
     ("capi", 90, 'c'),
     // What a handle of C stands for, and what is built of several sockets.
     ("socket", 80, 's'),

@@ -9,6 +9,8 @@
 pub mod constants;
 pub mod context;
 pub(crate) mod ffi;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod message;
 pub mod poll;
 pub mod socket;

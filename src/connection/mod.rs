@@ -6,6 +6,8 @@
 mod answer;
 mod buffers;
 mod farewell;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod heartbeat;
 pub mod opening;
 mod pace;

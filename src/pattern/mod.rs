@@ -10,6 +10,8 @@ mod any;
 mod dealer;
 mod distribute;
 mod fair_queue;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hash;
 mod load_balance;
 mod pair;

@@ -92,7 +92,7 @@ impl TopicCounts {
     }
 
     /// See [`Trie::check`].
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self) {
         self.trie.check();
     }
@@ -423,7 +423,7 @@ impl Subscriptions {
     }
 
     /// See [`Trie::check`].
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self) {
         self.trie.check();
     }

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod curve;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod null;
 pub mod plain;
 pub mod zap;

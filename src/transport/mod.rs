@@ -5,6 +5,8 @@
 //! that may block is [`Address::resolve`], and only if [`Address::needs_dns`].
 
 mod connect;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod ipc;
 mod listener;
 mod socks;

@@ -4,6 +4,8 @@ pub mod blocks;
 pub mod budget;
 pub mod buffer;
 pub mod capabilities;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod keys;
 pub mod memory;
 pub mod pieces;

@@ -6,6 +6,8 @@
 pub mod command;
 pub mod error;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod greeting;
 pub mod handshake;
 pub mod mechanism;

@@ -66,7 +66,7 @@ impl Trie {
     }
 
     /// Looks at every record: whether all know each other, and no unit is lost or in use twice.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self) {
         let bytes = self.arena.bytes();
         let (mut leaves, mut used) = (0, u32::from(self.arena.len() > 0));

@@ -144,7 +144,7 @@ pub(super) fn free_leaf(arena: &mut Arena, leaf: Block) {
 }
 
 /// Units of a record.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn size(bytes: &[u8], child: Child) -> u32 {
     let label = child.label(bytes).len();
     match child {
