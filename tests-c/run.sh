@@ -46,7 +46,7 @@ done
 run_programs() { # LIBDIR NAME
     export LD_LIBRARY_PATH_OF_TEST=$1 SIDE=$2 TESTS_C_MARK=1
     printf '%s\n' $programs | xargs -P2 -I{} bash -c \
-        'LD_LIBRARY_PATH=$LD_LIBRARY_PATH_OF_TEST timeout -k 2 400 "$WORK/bin/{}" >"$WORK/results/{}.$SIDE" 2>"$WORK/results/{}.$SIDE.err" </dev/null || true'
+        'LD_LIBRARY_PATH=$LD_LIBRARY_PATH_OF_TEST timeout -k 2 ${TESTS_C_PATIENCE:-400} "$WORK/bin/{}" >"$WORK/results/{}.$SIDE" 2>"$WORK/results/{}.$SIDE.err" </dev/null || true'
     cat "$WORK"/results/*."$SIDE" | sort >"$WORK/$SIDE"
 }
 known() { # GROUP [MARK]: whether it is in the list; with this mark, if one is given
