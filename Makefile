@@ -9,6 +9,7 @@
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
+#   make faults                every system call fails, and every resource runs out, in turn (some minutes): of that, `make test` does a part
 #   make bench                 measures against the system's libzmq: bench/README.md
 
 # libzmq's: what this library stands in for.
@@ -72,7 +73,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom fuzz \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom fuzz faults \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -134,6 +135,9 @@ loom:
 # Not part of `make test`, which feeds the same functions for some seconds.
 fuzz: stage
 	tools/fuzz.sh $(STAGE)
+
+faults: stage
+	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage" tests-c/run.sh $(STAGE)
 
 stage: build
 	rm -rf $(STAGE)

@@ -275,12 +275,13 @@ impl Core {
         self.open(number, stream, true, name);
     }
 
-    /// A connection was lost: connects again after a while, or never.
+    /// A connection was lost, or could not be set up: whoever connects does so again after a while, or
+    /// never. A listener goes on as it is, and the peer may come again.
     pub(super) fn retry_later(&mut self, number: u32) {
-        if self.connecter(number).is_some_and(|c| c.reconnects()) {
-            self.schedule_attempt(number);
-        } else {
-            self.give_up(number);
+        match self.connecter(number).map(|c| c.reconnects()) {
+            Some(true) => self.schedule_attempt(number),
+            Some(false) => self.give_up(number),
+            None => {}
         }
     }
 

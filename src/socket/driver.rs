@@ -252,12 +252,6 @@ impl Core {
         if self.stops_if(endpoint, HANDSHAKE_FAILED) {
             self.stay_refused(endpoint);
         } else {
-            self.retry_if_connected(endpoint);
-        }
-    }
-
-    fn retry_if_connected(&mut self, endpoint: u32) {
-        if self.connecter(endpoint).is_some() {
             self.retry_later(endpoint);
         }
     }
@@ -287,7 +281,7 @@ impl Core {
         let subscribe_all = established.subscribe_all;
         let made = Connection::new(fd, established, limit, rest, metadata, address.clone());
         let Ok(mut connection) = made else {
-            self.retry_if_connected(endpoint);
+            self.retry_later(endpoint);
             return;
         };
         connection.begin_heartbeats(heartbeat::settings(&options), Instant::now());
@@ -318,7 +312,7 @@ impl Core {
     fn establish(&mut self, endpoint: u32, mut connection: Connection) {
         if self.set().is_err() {
             // No descriptor left for a set; the peer may try again later.
-            self.retry_if_connected(endpoint);
+            self.retry_later(endpoint);
             return;
         }
         // It may be a peer that was here a moment ago, and what it sent then comes first: that it has
@@ -333,7 +327,7 @@ impl Core {
             if new {
                 self.remove_pipe(id);
             }
-            self.retry_if_connected(endpoint);
+            self.retry_later(endpoint);
             return;
         }
         if new {

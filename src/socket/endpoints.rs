@@ -643,8 +643,6 @@ impl Core {
             }
             self.pipes.end(id);
         }
-        if connects {
-            self.retry_later(endpoint);
-        }
+        self.retry_later(endpoint);
     }
 }

@@ -1,0 +1,76 @@
+/*
+ * A resource runs out, and is there again a moment later: descriptors, threads. Whatever a scenario was doing, it goes on.
+ * A signal has the process lift its own limit. FAULTS_ALL=1 tries every limit with every scenario.
+ */
+#include "scenarios.h"
+
+#define SCENARIOS ((int) (sizeof scenarios / sizeof *scenarios))
+
+static int limited;
+static struct rlimit enough;
+
+static void on_signal (int number)
+{
+    (void) number;
+    setrlimit ((__rlimit_resource_t) limited, &enough);
+}
+
+/* Runs a scenario with `some` more of a resource than it has, for a moment. Its status. */
+static int run (const struct scenario *what, int resource, int some)
+{
+    struct rlimit limit;
+    int status;
+    limited = resource;
+    CHECK (getrlimit ((__rlimit_resource_t) resource, &enough) == 0);
+    signal (SIGUSR1, on_signal);
+    pid_t child = fork ();
+    if (child == 0) {
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        alarm (15);
+        if (resource == RLIMIT_NPROC) {
+            /* Root may have as many threads as it likes; and others may not write where its files are. */
+            setenv ("TMPDIR", "/tmp", 1);
+            CHECK (setgid (65534) == 0 && setuid (65534) == 0);
+        }
+        limit = enough;
+        limit.rlim_cur = (rlim_t) (some + (resource == RLIMIT_NOFILE ? open_files () : 1));
+        CHECK (setrlimit ((__rlimit_resource_t) resource, &limit) == 0);
+        what->run ();
+        _exit (0);
+    }
+    sleep_ms (30);
+    CHECK (kill (child, SIGUSR1) == 0);
+    CHECK (waitpid (child, &status, 0) == child);
+    return status;
+}
+
+static void sweep (int resource, const char *name, int most)
+{
+    int all = getenv ("FAULTS_ALL") != NULL, bad = 0, runs = 0;
+    int64_t start = now_ms ();
+    alarm (all ? 3600 : 100);
+    srand ((unsigned) (now_ms () ^ getpid ()));
+    for (int i = 0; all ? i < most * SCENARIOS : now_ms () < start + 2500 && !bad; i++, runs++) {
+        int which = all ? i % SCENARIOS : rand () % SCENARIOS, some = all ? i / SCENARIOS : rand () % most;
+        int status = run (&scenarios[which], resource, some);
+        if (status) {
+            bad++;
+            fprintf (stderr, "    %s with %d %s: %s %d\n", scenarios[which].name, some, name, WIFSIGNALED (status) ? "signal" : "exits with",
+                     WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status));
+        }
+    }
+    fprintf (stderr, "    %s: %d runs, %d bad\n", name, runs, bad);
+    CHECK (bad == 0);
+}
+
+GROUP (descriptors) { sweep (RLIMIT_NOFILE, "descriptors", 36); }
+
+GROUP (threads)
+{
+    if (geteuid () != 0)
+        fprintf (stderr, "SKIPPED: only root can become a user whose threads are counted\n");
+    else
+        sweep (RLIMIT_NPROC, "threads", 4);
+}
+
+MAIN (ENTRY (descriptors), ENTRY (threads))
