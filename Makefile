@@ -9,7 +9,7 @@
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
-#   make faults                every system call fails, and every resource runs out, in turn (some minutes): of that, `make test` does a part
+#   make faults                every system call and every malloc fails, every resource runs out, in turn (some minutes): of that, `make test` does a part
 #   make bench                 measures against the system's libzmq: bench/README.md
 
 # libzmq's: what this library stands in for.
@@ -79,7 +79,7 @@ semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 all: build
 
 build:
-	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(CARGO) build --release --lib
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(CARGO) build --release --lib --features reserve
 
 # Files that cargo has left as they were are not packed again.
 $(RELEASE)/libzmq.so $(RELEASE)/libzmq.a: build ;
@@ -137,7 +137,7 @@ fuzz: stage
 	tools/fuzz.sh $(STAGE)
 
 faults: stage
-	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage" tests-c/run.sh $(STAGE)
+	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage t_no_memory" tests-c/run.sh $(STAGE)
 
 stage: build
 	rm -rf $(STAGE)
@@ -150,7 +150,7 @@ test-c: stage
 # Debug assertions say what must hold at each moment; here they are run by everything the C tests do.
 CHECKED := $(abspath $(BUILD))/checked
 test-checked: stage
-	$(CARGO) build --profile checked --lib
+	$(CARGO) build --profile checked --lib --features reserve
 	ln -sf libzmq.so $(CHECKED)/libzmq.so.5
 	TESTS_C_ONLY=ours TESTS_C_OURS=$(CHECKED) tests-c/run.sh $(STAGE)
 

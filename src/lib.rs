@@ -19,3 +19,7 @@ pub mod transport;
 pub mod types;
 pub mod util;
 pub mod wire;
+
+#[cfg(all(feature = "reserve", not(loom)))]
+#[global_allocator]
+static ALLOCATOR: util::reserve::Allocator = util::reserve::Allocator;

@@ -101,8 +101,9 @@ static void asks (void *req, void *rep)
         /* Who asks again drops the connection, and begins with the next from the start: not at once. */
         zmq_send (req, question, 2, 0);
         while (now_ms () < again) {
+            /* An answer that is not sent is still owed. */
             if ((n = zmq_recv (rep, got, sizeof got, 0)) >= 0)
-                zmq_send (rep, got, (size_t) n, 0);
+                UNTIL (zmq_send (rep, got, (size_t) n, 0) == n);
             if (last_part (req, (char *) got, sizeof got) == 2 && !memcmp (got, question, 2))
                 return;
         }

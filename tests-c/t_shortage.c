@@ -15,6 +15,18 @@ static void on_signal (int number)
     setrlimit ((__rlimit_resource_t) limited, &enough);
 }
 
+static rlim_t in_use (int resource)
+{
+    unsigned long pages = 0;
+    FILE *file;
+    if (resource != RLIMIT_AS)
+        return resource == RLIMIT_NOFILE ? (rlim_t) open_files () : 1;
+    file = fopen ("/proc/self/statm", "r");
+    CHECK (file && fscanf (file, "%lu", &pages) == 1);
+    fclose (file);
+    return pages * 4096;
+}
+
 /* Runs a scenario with `some` more of a resource than it has, for a moment. Its status. */
 static int run (const struct scenario *what, int resource, int some)
 {
@@ -26,14 +38,15 @@ static int run (const struct scenario *what, int resource, int some)
     pid_t child = fork ();
     if (child == 0) {
         prctl (PR_SET_PDEATHSIG, SIGKILL);
+        /* What a library says there is no verdict. */
+        dup2 (2, 1);
         alarm (15);
         if (resource == RLIMIT_NPROC) {
-            /* Root may have as many threads as it likes; and others may not write where its files are. */
-            setenv ("TMPDIR", "/tmp", 1);
+            /* Root may have as many threads as it likes. */
             CHECK (setgid (65534) == 0 && setuid (65534) == 0);
         }
         limit = enough;
-        limit.rlim_cur = (rlim_t) (some + (resource == RLIMIT_NOFILE ? open_files () : 1));
+        limit.rlim_cur = in_use (resource) + (rlim_t) some * (resource == RLIMIT_AS ? 128 * 1024 : 1);
         CHECK (setrlimit ((__rlimit_resource_t) resource, &limit) == 0);
         what->run ();
         _exit (0);
@@ -44,7 +57,7 @@ static int run (const struct scenario *what, int resource, int some)
     return status;
 }
 
-static void sweep (int resource, const char *name, int most)
+static int sweep (int resource, const char *name, int most)
 {
     int all = getenv ("FAULTS_ALL") != NULL, bad = 0, runs = 0;
     int64_t start = now_ms ();
@@ -60,17 +73,27 @@ static void sweep (int resource, const char *name, int most)
         }
     }
     fprintf (stderr, "    %s: %d runs, %d bad\n", name, runs, bad);
-    CHECK (bad == 0);
+    return bad;
 }
 
-GROUP (descriptors) { sweep (RLIMIT_NOFILE, "descriptors", 36); }
+GROUP (descriptors) { IS (sweep (RLIMIT_NOFILE, "descriptors", 36), 0); }
 
 GROUP (threads)
 {
     if (geteuid () != 0)
         fprintf (stderr, "SKIPPED: only root can become a user whose threads are counted\n");
-    else
-        sweep (RLIMIT_NPROC, "threads", 4);
+    else {
+        /* Where others may write, too. */
+        char place[] = "/tmp/zmq-shortage-XXXXXX", command[100];
+        CHECK (mkdtemp (place) && chmod (place, 0777) == 0 && setenv ("TMPDIR", place, 1) == 0);
+        int bad = sweep (RLIMIT_NPROC, "threads", 4);
+        snprintf (command, sizeof command, "rm -rf %s", place);
+        IS (system (command), 0);
+        IS (bad, 0);
+    }
 }
 
-MAIN (ENTRY (descriptors), ENTRY (threads))
+/* Address space, in pieces of 128 KiB: stacks of threads take 8 MiB each. */
+GROUP (memory) { IS (sweep (RLIMIT_AS, "pieces of memory", 200), 0); }
+
+MAIN (ENTRY (descriptors), ENTRY (threads), ENTRY (memory))

@@ -7,7 +7,7 @@ use crate::socket;
 use crate::sync::PerProcess;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
-use crate::util::memory;
+use crate::util::{memory, reserve};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -63,6 +63,7 @@ unsafe fn context(handle: *mut c_void) -> Result<Arc<Context>> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_ctx_new() -> *mut c_void {
     guard(|| {
+        reserve::ready()?;
         let free = FREE.get().lock().pop();
         let slot: &'static Slot = free.unwrap_or_else(|| Box::leak(Box::new(Slot::new())));
         *slot.context().lock() = Some(Arc::new(Context::new()));

@@ -10,6 +10,7 @@ use crate::pattern::PipeId;
 use crate::sync::mutex::Mutex;
 use crate::sys::{epoll, helpers, random};
 use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
+use crate::util::reserve;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,6 +142,9 @@ impl Core {
 
     /// Tries the next address of a round.
     fn connect_next(&mut self, number: u32) {
+        if let Err(error) = reserve::ready() {
+            return self.attempt_failed(number, error);
+        }
         let Some(connecter) = self.connecter(number) else { return };
         let name = connecter.name();
         let (mut failed, mut why) = (-1, Error::Invalid);

@@ -17,6 +17,7 @@ use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::epoll;
 use crate::transport::{AcceptError, Address, BindError, Listener, Route, Stream};
 use crate::types::SocketType;
+use crate::util::reserve;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
 use std::os::fd::{AsFd, AsRawFd};
@@ -73,6 +74,7 @@ impl Socket {
     /// As zmq_bind(3).
     pub fn bind(&'static self, endpoint: &str) -> Result<()> {
         let mut core = self.enter()?;
+        reserve::ready()?;
         core.process_mail();
         let result = core.bind(endpoint);
         core.after_change();
@@ -85,6 +87,7 @@ impl Socket {
     /// As zmq_connect(3).
     pub fn connect(&'static self, endpoint: &str) -> Result<()> {
         let mut core = self.enter()?;
+        reserve::ready()?;
         core.process_mail();
         let result = core.connect(endpoint);
         core.after_change();
@@ -485,7 +488,9 @@ impl Core {
         let Kind::Listener(listener) = &endpoint.kind else { return };
         let name = endpoint.resolved.clone();
         let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
-        match listener.accept(&endpoint.options) {
+        // A peer costs memory. Without any it waits in the kernel, and so do those behind it.
+        let room = reserve::ready().map_err(AcceptError::Exhausted);
+        match room.and_then(|()| listener.accept(&endpoint.options)) {
             Ok(None) => {}
             Ok(Some(stream)) => {
                 let accepted = i64::from(stream.as_fd().as_raw_fd());

@@ -35,6 +35,7 @@ use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, PerProcess, Signal};
 use crate::sys::{clock, pages, thread};
 use crate::types::SocketType;
+use crate::util::reserve;
 pub use core::Core;
 use lane::Lanes;
 use std::collections::BTreeMap;
@@ -278,8 +279,9 @@ impl Socket {
     /// Makes a socket (zmq_socket(3)).
     ///
     /// # Errors
-    /// [`Error::Terminated`], [`Error::TooManyFiles`], and what starting I/O threads says.
+    /// [`Error::Terminated`], [`Error::TooManyFiles`], [`Error::NoMemory`], and what starting I/O threads says.
     pub fn open(context: &Arc<Context>, socket_type: SocketType) -> Result<&'static Socket> {
+        reserve::ready()?;
         context.add_socket(resolve, true)?;
         Socket::open_counted(context, socket_type)
     }

@@ -1,6 +1,7 @@
 //! Lists whose length somebody else chooses: without memory for them there is an error, where Vec's
 //! own ways would end the process.
 
+use super::reserve;
 use crate::error::{Error, Result};
 
 /// An empty list with room for so many.
@@ -28,6 +29,7 @@ pub fn copy_of<T: Copy>(items: &[T]) -> Result<Vec<T>> {
 /// # Errors
 /// [`Error::NoMemory`]; the list is unchanged then.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    reserve::ready()?;
     list.try_reserve_exact(more).map_err(|_| Error::NoMemory)
 }
 
@@ -36,6 +38,9 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
 /// # Errors
 /// [`Error::NoMemory`]; the list is unchanged then, and `item` lost.
 pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
+    if list.len() == list.capacity() {
+        reserve::ready()?;
+    }
     list.try_reserve(1).map_err(|_| Error::NoMemory)?;
     list.push(item);
     Ok(())

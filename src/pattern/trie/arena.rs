@@ -14,7 +14,7 @@ const SIZES: u32 = 64;
 /// Bytes behind the last block, so that whoever looks at a few bytes at once may do so anywhere.
 const MARGIN: usize = 8;
 /// Arenas of so many bytes grow only if there is memory for it.
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 16 * 1024;
 /// In bytes. With this many, the number of a unit has bits to spare.
 const MOST: usize = 2 << 30;
 

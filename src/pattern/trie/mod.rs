@@ -12,6 +12,7 @@
 mod arena;
 mod record;
 
+use crate::util::reserve;
 use arena::{Arena, Block};
 pub(crate) use record::begins_with;
 use record::{Child, Fork};
@@ -168,7 +169,10 @@ impl Trie {
         debug_assert!(value != 0);
         // Besides the key there may be a fork that moves, and one that is joined with the one below.
         let bytes = key.len().checked_mul(2)?.checked_add(2 * 4096 + LABEL_MAX)?;
-        if !self.arena.has_room(bytes) || !self.has_room_for_mark(bytes) {
+        if reserve::ready().is_err()
+            || !self.arena.has_room(bytes)
+            || !self.has_room_for_mark(bytes)
+        {
             return None;
         }
         if self.root == 0 {

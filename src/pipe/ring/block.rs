@@ -5,6 +5,7 @@ use crate::msg::{ForeignFree, Msg};
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 #[cfg(loom)]
 use crate::sync::model::Users;
+use crate::util::reserve;
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -121,6 +122,7 @@ impl Block {
     }
 
     pub(super) fn allocate() -> Option<*mut Block> {
+        reserve::ready().ok()?;
         // SAFETY: a block has bytes. As a `Box` would be allocated, which may be refused here.
         let block = unsafe { std::alloc::alloc(Layout::new::<Block>()) }.cast::<Block>();
         if block.is_null() {
