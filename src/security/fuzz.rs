@@ -2,6 +2,7 @@
 
 use super::{CurveClient, CurveServer, Null, PlainClient, PlainServer, zap};
 use crate::types::SocketType;
+use crate::util::buffer::Buffer;
 use crate::util::fuzz::Input;
 use crate::util::keys::public_of;
 use crate::wire::handshake::MAX_COMMAND;
@@ -186,11 +187,11 @@ pub(crate) fn curve_messages(bytes: &[u8]) {
     while !input.is_empty() {
         let flags = Flags::new(input.byte() & 1 == 1, false);
         let len = input.below(200);
-        let (body, mut good) = (input.bytes(len), Vec::new());
+        let (body, mut good) = (input.bytes(len), Buffer::new());
         assert_eq!(ours.encoder.encode(flags, body, &mut good), Ok(()));
         assert_eq!(good.len(), body.len() + ours.encoder.overhead());
         let mut bad = spoil(&mut input, &good);
-        let same = bad == good;
+        let same = bad == *good;
         match theirs.decoder.decode(&mut bad) {
             Ok((heard, range)) => assert!(same && heard == flags && bad.get(range) == Some(body)),
             Err(error) => {

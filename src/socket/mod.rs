@@ -33,11 +33,12 @@ use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::{BiasedMutex, PerProcess, Signal};
-use crate::sys::{clock, pages, thread};
+use crate::sys::{clock, thread};
 use crate::types::SocketType;
 use crate::util::reserve;
 pub use core::Core;
 use lane::Lanes;
+use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
@@ -175,8 +176,8 @@ struct Slots {
 #[derive(Default)]
 struct All {
     slots: Vec<&'static Socket>,
-    /// Memory for further ones. Slots stay for ever: between what comes and goes they would keep all of
-    /// malloc's pages.
+    /// Memory for further ones, many at a time. Slots stay for ever: each between what comes and goes,
+    /// they would keep all of malloc's pages.
     room: Vec<NonNull<Socket>>,
 }
 
@@ -204,12 +205,16 @@ impl All {
         if self.room.is_empty() {
             let count = ROOM / size_of::<Socket>();
             self.room.try_reserve(count).map_err(|_| Error::NoMemory)?;
-            let base = pages::map(ROOM).ok_or(Error::NoMemory)?.cast::<Socket>();
-            // SAFETY: inside the mapping. The first one is taken first.
+            let layout = Layout::array::<Socket>(count).map_err(|_| Error::NoMemory)?;
+            // malloc's, where tools that look for leaks look for what is in use.
+            // SAFETY: not of no bytes.
+            let base = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<Socket>());
+            let base = base.ok_or(Error::NoMemory)?;
+            // SAFETY: inside the allocation. The first one is taken first.
             self.room.extend((0..count).rev().map(|at| unsafe { base.add(at) }));
         }
         let place = self.room.pop().ok_or(Error::NoMemory)?;
-        // SAFETY: a page is aligned for anything, the place is large enough, ours, and never unmapped.
+        // SAFETY: the place is aligned and large enough, ours, and never freed.
         let socket: &'static Socket = unsafe {
             place.write(Socket::unused(index as u32));
             place.as_ref()
