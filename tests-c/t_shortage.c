@@ -31,13 +31,16 @@ static rlim_t in_use (int resource)
 static int run (const struct scenario *what, int resource, int some)
 {
     struct rlimit limit;
-    int status;
+    int status, begun[2];
+    char sign = 0;
     limited = resource;
+    CHECK (pipe (begun) == 0);
     CHECK (getrlimit ((__rlimit_resource_t) resource, &enough) == 0);
     signal (SIGUSR1, on_signal);
     pid_t child = fork ();
     if (child == 0) {
         prctl (PR_SET_PDEATHSIG, SIGKILL);
+        close (begun[0]);
         /* What a library says there is no verdict. */
         dup2 (2, 1);
         alarm (15);
@@ -48,9 +51,15 @@ static int run (const struct scenario *what, int resource, int some)
         limit = enough;
         limit.rlim_cur = in_use (resource) + (rlim_t) some * (resource == RLIMIT_AS ? 128 * 1024 : 1);
         CHECK (setrlimit ((__rlimit_resource_t) resource, &limit) == 0);
+        CHECK (write (begun[1], &sign, 1) == 1);
+        close (begun[1]);
         what->run ();
         _exit (0);
     }
+    close (begun[1]);
+    /* The shortage has begun when it ends. */
+    CHECK (read (begun[0], &sign, 1) == 1);
+    close (begun[0]);
     sleep_ms (30);
     CHECK (kill (child, SIGUSR1) == 0);
     CHECK (waitpid (child, &status, 0) == child);
