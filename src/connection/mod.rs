@@ -373,19 +373,19 @@ impl Connection {
         }
     }
 
-    /// Queues a PING. One that finds the peer taking nothing from us is left out: another waits
-    /// already, or what does will be an answer to it as well.
+    /// Queues a PING, unless one waits there already. It does so if the kernel takes nothing at the
+    /// moment, too: a peer that takes what there is for it, and is not asked, has nothing to say.
     pub fn push_ping(&mut self, now: Instant) {
         if !self.heartbeats {
             // Peers before ZMTP 3.0 would take it for a message.
             return;
         }
-        if self.tx.blocked() {
+        if self.tx.owes_ping() {
             return self.pulse.ping_sent(now, self.heard);
         }
         let mut body = Vec::with_capacity(8);
         command::append_ping(&mut body, self.pulse.ttl(), &[]);
-        match self.push_command(&body) {
+        match Msg::copy_from(&body).and_then(|body| self.tx.push_ping(body)) {
             Ok(()) => self.pulse.ping_sent(now, self.heard),
             // Without memory for it there is nothing to be answered.
             Err(_) => self.pulse.postpone_ping(now),
@@ -396,10 +396,6 @@ impl Connection {
     /// application already: then it has not been silent.
     pub fn has_unread(&self) -> bool {
         net::unread(self.fd.as_fd()).is_ok_and(|bytes| bytes > 0)
-    }
-
-    fn push_command(&mut self, body: &[u8]) -> Result<()> {
-        self.tx.push_command(Msg::copy_from(body)?)
     }
 
     /// Acts on a command of the peer; a subscription comes back as the message patterns expect.

@@ -334,6 +334,28 @@ fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() 
 }
 
 #[test]
+fn a_ping_goes_out_behind_what_the_kernel_does_not_take_once() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let mut connection = connection(own, false);
+    connection.heartbeats = true;
+    while !connection.tx.blocked() {
+        connection.tx.push(&mut Msg::copy_from(&[b'x'; 10_000]).unwrap()).unwrap();
+        connection.flush().unwrap();
+    }
+    (0..3).for_each(|_| connection.push_ping(clock::now()));
+    peer.set_nonblocking(true).unwrap();
+    let mut all = Vec::new();
+    while !connection.flush().unwrap() {
+        let _ = peer.read_to_end(&mut all);
+    }
+    connection.push_ping(clock::now());
+    connection.flush().unwrap();
+    let _ = peer.read_to_end(&mut all);
+    // Of three that found the kernel full one; it had gone before the last.
+    assert_eq!(all.windows(5).filter(|bytes| bytes == b"\x04PING").count(), 2);
+}
+
+#[test]
 fn of_messages_read_ahead_only_the_newest_need_be_kept() {
     let (mut peer, own) = UnixStream::pair().unwrap();
     let mut reader = connection(own, false);
@@ -452,7 +474,7 @@ fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
             writer.tx.push(&mut msg).unwrap();
         }
         if number % 7 == 0 {
-            writer.push_command(b"\x04PING\0\0").unwrap();
+            writer.tx.push_command(Msg::copy_from(b"\x04PING\0\0").unwrap()).unwrap();
         }
         let empty = !writer.tx.blocked() && writer.flush().unwrap();
         if !empty && writer.tx.borrowed() {

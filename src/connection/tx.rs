@@ -61,6 +61,8 @@ pub struct TxQueue {
     mid_message: bool,
     /// Bytes up to the end of the last answer to the peer; 0 if none is left.
     answers: usize,
+    /// The same of the last PING of ours.
+    pings: usize,
     blocked: bool,
     paused: bool,
     /// What comes next has to wait behind others, or for this queue to be shorter.
@@ -86,6 +88,7 @@ impl TxQueue {
             messages: 0,
             mid_message: false,
             answers: 0,
+            pings: 0,
             blocked: false,
             paused: false,
             detour: false,
@@ -384,6 +387,21 @@ impl TxQueue {
         Ok(())
     }
 
+    /// Appends a PING, see [`TxQueue::owes_ping`].
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; nothing has happened then.
+    pub fn push_ping(&mut self, body: Msg) -> Result<()> {
+        self.push_command(body)?;
+        self.pings = self.bytes;
+        Ok(())
+    }
+
+    /// Whether the kernel has not taken the last PING as a whole.
+    pub fn owes_ping(&self) -> bool {
+        self.pings > 0
+    }
+
     /// Whether the kernel has not taken the last answer as a whole.
     #[inline]
     pub fn owes_answer(&self) -> bool {
@@ -540,6 +558,7 @@ impl TxQueue {
     fn advance(&mut self, mut sent: usize) {
         self.bytes -= sent;
         self.answers = self.answers.saturating_sub(sent);
+        self.pings = self.pings.saturating_sub(sent);
         while sent > 0 {
             let chunk = &mut self.chunks[self.done];
             let step = sent.min(chunk.len() - chunk.sent);
