@@ -69,6 +69,11 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Fuzz targets, and what drives them, are tests.
+fn is_fuzzing(file: &Path) -> bool {
+    module_of(file) == "fuzz" || file.ends_with("fuzz.rs")
+}
+
 /// The code of a file: no comments, and nothing from the module of its tests on.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
@@ -155,6 +160,76 @@ fn atomics_come_through_sync() {
         let found = own.iter().any(|path| code.contains(path));
         assert!(!found, "atomics that loom cannot replace in {}", file.display());
     }
+}
+
+/// What reaches the world past `sys` and `sync`, where a made-up one can take its place
+/// (docs/design/simulation.md).
+const WORLD: [&str; 13] = [
+    "Instant::now",
+    "SystemTime",
+    ".elapsed()",
+    "_rdtsc",
+    "std::thread::spawn",
+    "std::thread::Builder",
+    "std::thread::sleep",
+    "std::thread::yield_now",
+    "hint::spin_loop",
+    "parking_lot",
+    "RandomState",
+    "std::os::fd::OwnedFd",
+    "std::fs::",
+];
+
+/// Functions of the C library that touch nothing but the texts it has.
+const PURE: [&str; 1] = ["libc::strerror"];
+
+/// Calls of functions of the C library: names in small letters before a parenthesis.
+fn calls_of_c(code: &str) -> Vec<String> {
+    let calls = code.split("libc::").skip(1).map(|rest| (identifier(rest), rest));
+    calls
+        .filter(|(name, rest)| {
+            rest[name.len()..].starts_with('(') && name.starts_with(|c: char| c.is_lowercase())
+        })
+        .map(|(name, _)| format!("libc::{name}"))
+        .filter(|call| !PURE.contains(&call.as_str()))
+        .collect()
+}
+
+/// What is named of `std::sync`, alone or in braces, but for shared pointers.
+fn std_sync(code: &str) -> Vec<String> {
+    let rests = code.split("std::sync::").skip(1).map(|rest| match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap_or_default().to_owned(),
+        None => identifier(rest),
+    });
+    let names = rests.flat_map(|l| l.split(',').map(|n| n.trim().to_owned()).collect::<Vec<_>>());
+    names.filter(|name| !["Arc", "Weak", ""].contains(&name.as_str())).collect()
+}
+
+#[test]
+fn the_world_is_reached_through_sys_and_sync() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for file in files.iter().filter(|file| !["sys", "sync"].contains(&module_of(file).as_str())) {
+        // Models are loom's; what drives the fuzz targets is a test.
+        if file.ends_with("models.rs") || is_fuzzing(file) {
+            continue;
+        }
+        let code = code(file);
+        let found: Vec<_> = WORLD.iter().filter(|name| code.contains(**name)).collect();
+        assert!(
+            found.is_empty(),
+            "{found:?} in {}: not what `sys` and `sync` have",
+            file.display()
+        );
+        let locks = std_sync(&code);
+        assert!(locks.is_empty(), "{locks:?} of std in {}: see `sync`", file.display());
+        let calls = calls_of_c(&code);
+        assert!(calls.is_empty(), "{calls:?} in {}: `sys` makes system calls", file.display());
+    }
+    let code = "libc::read(1); libc::EINTR; libc::c_int; libc::strerror(1)";
+    assert_eq!(calls_of_c(code), ["libc::read"]);
+    let code = "use std::sync::{Arc, Mutex};\nuse std::sync::Arc; std::sync::Once::new()";
+    assert_eq!(std_sync(code), ["Mutex", "Once"]);
 }
 
 /// Whether a line declares something that a forked child would have from its parent, locked for ever
@@ -263,9 +338,7 @@ fn cancellation_points(code: &str) -> Vec<String> {
 fn nobody_is_cancelled_in_the_middle() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
-    // Fuzz targets, and what drives them, are tests.
-    let is_test = |file: &&PathBuf| module_of(file) == "fuzz" || file.ends_with("fuzz.rs");
-    for file in files.iter().filter(|file| !is_test(file)) {
+    for file in files.iter().filter(|file| !is_fuzzing(file)) {
         let code = code(file);
         // Tests begin in several ways.
         let found = cancellation_points(code.split("mod tests").next().unwrap_or_default());

@@ -7,6 +7,7 @@ use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::socket::Socket;
+use crate::sync::heap;
 use libc::iovec;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -444,7 +445,7 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
             let more = msg.more();
             // SAFETY: `parts` is below the number of vectors; the new block is large enough.
             unsafe {
-                let block = libc::malloc(msg.len().max(1));
+                let block = heap::malloc(msg.len().max(1));
                 if block.is_null() {
                     return Err(Error::NoMemory);
                 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sys::cancel::foreign_call;
+use crate::sys::clock;
 use crate::util::timers::Timers;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
@@ -59,7 +60,7 @@ impl Handle {
     }
 
     fn now(&self) -> Duration {
-        self.epoch.elapsed()
+        clock::since(self.epoch)
     }
 }
 
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn zmq_timers_new() -> *mut c_void {
     guard(|| {
         let handle = Handle {
             tag: AtomicU32::new(LIVE),
-            epoch: Instant::now(),
+            epoch: clock::now(),
             state: Mutex::new(State::default()),
         };
         Ok(Box::into_raw(Box::new(handle)).cast())

@@ -7,10 +7,9 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI32, Ordering};
 use crate::sys::cancel::Cancel;
 use crate::sys::poll::poll_with;
-use crate::sys::thread;
+use crate::sys::{application, clock, thread};
 use crate::util::{capabilities, keys, strerror, z85};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -194,13 +193,13 @@ pub unsafe extern "C" fn zmq_atomic_counter_destroy(counter_p: *mut *mut c_void)
 
 /// Microseconds since `start`.
 fn microseconds(start: &Instant) -> c_ulong {
-    c_ulong::try_from(start.elapsed().as_micros()).unwrap_or(c_ulong::MAX)
+    c_ulong::try_from(clock::since(*start).as_micros()).unwrap_or(c_ulong::MAX)
 }
 
 /// Starts a stopwatch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_stopwatch_start() -> *mut c_void {
-    Box::into_raw(Box::new(Instant::now())).cast()
+    Box::into_raw(Box::new(clock::now())).cast()
 }
 
 /// The microseconds since the stopwatch was started.
@@ -230,69 +229,23 @@ pub unsafe extern "C-unwind" fn zmq_sleep(seconds: c_int) {
     guard(|| poll_with(&mut [], Some(time), None, Cancel::Acts).map(drop));
 }
 
-/// What a new thread has to do.
-struct Start {
-    function: unsafe extern "C-unwind" fn(*mut c_void),
-    argument: *mut c_void,
-}
-
-/// The first function of a thread. Nothing here needs dropping once `function` runs, because it
-/// may end the thread with `pthread_exit`, which unwinds this frame.
-unsafe extern "C-unwind" fn run_thread(start: *mut c_void) -> *mut c_void {
-    // SAFETY: `zmq_threadstart` hands over a boxed Start, and C a function for its argument.
-    unsafe {
-        let Start { function, argument } = *Box::from_raw(start.cast::<Start>());
-        libc::pthread_setname_np(libc::pthread_self(), c"ZMQapp".as_ptr());
-        function(argument);
-    }
-    ptr::null_mut()
-}
-
-/// Makes a thread that runs `start`, with every signal blocked as in libzmq's threads.
-unsafe fn spawn(start: *mut Start) -> Result<libc::pthread_t> {
-    let mut thread = MaybeUninit::uninit();
-    let mut all = MaybeUninit::uninit();
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: run_thread has the ABI pthread_create calls; that it may be unwound by pthread_exit
-    // is what its own type says and libc's cannot. The other arguments are local and outlive
-    // their calls. A new thread inherits the mask of its creator.
-    unsafe {
-        let run = std::mem::transmute::<
-            unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void,
-            extern "C" fn(*mut c_void) -> *mut c_void,
-        >(run_thread);
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        let rc = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, start.cast());
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        if rc == 0 { Ok(thread.assume_init()) } else { Err(Error::from_errno(rc)) }
-    }
-}
-
 /// Starts a thread. Returns a handle for `zmq_threadclose`, null if there can be no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_threadstart(func: zmq_thread_fn_ptr, arg: *mut c_void) -> *mut c_void {
     guard(|| {
         let function = func.ok_or(Error::Fault)?;
-        let start = Box::into_raw(Box::new(Start { function, argument: arg }));
-        // SAFETY: `start` is a boxed Start that the thread takes over.
-        match unsafe { spawn(start) } {
-            Ok(thread) => Ok(Box::into_raw(Box::new(thread)).cast()),
-            Err(error) => {
-                // SAFETY: no thread took it over.
-                drop(unsafe { Box::from_raw(start) });
-                Err(error)
-            }
-        }
+        // SAFETY: C gives a function that a thread may call with this argument.
+        let thread = unsafe { application::start(function, arg) }?;
+        Ok(Box::into_raw(Box::new(thread)).cast())
     })
 }
 
 /// Waits for the end of a thread and frees its handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_threadclose(thread: *mut c_void) {
-    let handle = thread.cast::<libc::pthread_t>();
+    let handle = thread.cast::<application::Thread>();
     // SAFETY: C gives what `zmq_threadstart` returned, for the last time.
-    let id = guard(|| unsafe { reference(handle) }.copied());
+    let id = guard(|| unsafe { reference(handle) }.map(application::Thread::id));
     if id != 0 {
         // SAFETY: joined once. This thread may end here, and the handle stays then.
         unsafe { thread::join(id) };

@@ -9,6 +9,7 @@
 //! Unix domain sockets hand over what is written at once: nothing can be lost there.
 
 use crate::error::{Error, Result};
+use crate::sys::clock;
 use crate::sys::net;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -53,7 +54,7 @@ impl Farewell {
             return None;
         }
         net::shut_down_writing(fd).ok()?;
-        let moved = Instant::now();
+        let moved = clock::now();
         Some(Farewell { owed, moved, talking, next_look: SOON, over: false })
     }
 
@@ -65,7 +66,7 @@ impl Farewell {
         let input = discard(fd);
         let owed = net::unacknowledged(fd).unwrap_or(0);
         self.talking |= input.as_ref().is_ok_and(|dropped| dropped.bytes > 0);
-        let now = Instant::now();
+        let now = clock::now();
         if owed < self.owed {
             (self.owed, self.moved) = (owed, now);
         }

@@ -16,6 +16,7 @@ pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
@@ -412,7 +413,7 @@ impl Connection {
         }
         if let Command::Ping { ttl, context } = parsed {
             let ttl = Duration::from_millis(u64::from(ttl) * 100);
-            self.pulse.ping_came(ttl, Instant::now(), self.heard);
+            self.pulse.ping_came(ttl, clock::now(), self.heard);
             self.answer(context)?;
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.

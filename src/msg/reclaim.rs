@@ -251,7 +251,7 @@ impl Reclaimer {
                 break unsafe { ptr::addr_of_mut!((*foreign).retired) };
             }
             // No memory: the keeper, which is awake, gives places back.
-            crate::sys::clock::pause(PAUSE);
+            crate::sync::pause::sleep(PAUSE);
         };
         self.push(node);
     }
@@ -284,7 +284,7 @@ impl Reclaimer {
     #[inline]
     pub fn keep_pace(&self) {
         if self.waiting.load(Ordering::Relaxed) > FAR_BEHIND {
-            crate::sys::clock::pause(PAUSE);
+            crate::sync::pause::sleep(PAUSE);
         }
     }
 

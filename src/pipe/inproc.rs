@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use crate::sync::once::OnceLock;
+use std::sync::Arc;
 
 /// News for a socket from the other end of one of its inproc pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

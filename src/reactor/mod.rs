@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::msg::{Keeper, Reclaimer, Taken};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sync::pause;
 use crate::sys::cancel::Cancel;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
@@ -177,7 +178,7 @@ impl IoThread {
             stop: AtomicBool::new(false),
             blind: AtomicBool::new(false),
             calls: AtomicU32::new(0),
-            timers: Mutex::new(Timers::new(Instant::now())),
+            timers: Mutex::new(Timers::new(clock::now())),
             watched: Mutex::new(Vec::new()),
             pace: AtomicU8::new(OFF),
             resolver,
@@ -239,7 +240,7 @@ impl IoThread {
     /// deadline for each `key` and `token`: setting it again moves it. One that is due may come
     /// all the same, so handlers ignore what they no longer want.
     pub fn set_timer(&self, deadline: Instant, key: Key, token: u64) {
-        if self.shared.timers.lock().set(Instant::now(), deadline, key, token) {
+        if self.shared.timers.lock().set(clock::now(), deadline, key, token) {
             self.wake();
         }
     }
@@ -340,8 +341,8 @@ impl Keeper for Shared {
 impl Shared {
     fn run(&self) {
         let mut events = [NO_EVENT; 256];
-        let mut rounds = Rounds::new(Instant::now());
-        let mut reclaiming = Reclaiming::new(Instant::now());
+        let mut rounds = Rounds::new(clock::now());
+        let mut reclaiming = Reclaiming::new(clock::now());
         let mut tidy = Tidy::default();
         // How much there is before anything happens.
         tidy::tidy(memory::resident, memory::trim);
@@ -355,7 +356,7 @@ impl Shared {
                 let those = events[..count].iter().filter(|event| is_late(event.u64) == late);
                 those.for_each(|event| self.dispatch(*event));
             }
-            let now = Instant::now();
+            let now = clock::now();
             self.run_timers(now);
             if count > 0 {
                 tidy.note(now);
@@ -405,7 +406,7 @@ impl Shared {
             && futex::wait(&self.calls, calls, time, Cancel::Waits)
                 .is_err_and(|e| e != Error::Interrupted)
         {
-            clock::pause(time.unwrap_or(TICK_LATER).min(TICK_LATER));
+            pause::sleep(time.unwrap_or(TICK_LATER).min(TICK_LATER));
         }
     }
 
@@ -428,7 +429,7 @@ impl Shared {
         let timer = self.timers.lock().sleep_until();
         let memory = reclaiming.due(self.reclaimer);
         let at = [round, timer, memory, other].into_iter().flatten().min();
-        at.map(|at| at.saturating_duration_since(Instant::now()))
+        at.map(|at| at.saturating_duration_since(clock::now()))
     }
 
     fn dispatch(&self, event: Event) {
@@ -472,7 +473,7 @@ impl Shared {
             soon |= tick == Some(Tick::Soon);
             matches!(tick, Some(Tick::Soon | Tick::Later))
         });
-        let took = rounds.ended(began, Instant::now());
+        let took = rounds.ended(began, clock::now());
         self.lag.store(3 * took.as_micros() as u64, Ordering::Relaxed);
         rounds.calm = if soon { 0 } else { rounds.calm + 1 };
         let mut all = self.watched.lock();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::sync::mutex::Mutex;
-use crate::sys::{epoll, helpers, random};
+use crate::sys::{clock, epoll, helpers, random};
 use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
 use crate::util::reserve;
 use std::os::fd::{AsFd, AsRawFd};
@@ -76,7 +76,7 @@ fn watch(step: Step) -> u32 {
 /// The earlier of a deadline and one that is `milliseconds` away, unless that is 0.
 fn sooner(deadline: Option<Instant>, milliseconds: i32) -> Option<Instant> {
     let Ok(wait @ 1..) = u64::try_from(milliseconds) else { return deadline };
-    let at = Instant::now() + Duration::from_millis(wait);
+    let at = clock::now() + Duration::from_millis(wait);
     Some(deadline.map_or(at, |deadline| deadline.min(at)))
 }
 
@@ -113,7 +113,7 @@ impl Core {
             let found = first.resolve(&options);
             if let (Some(answer), Some(io)) = (asked.upgrade(), io.upgrade()) {
                 *answer.lock() = Some(found);
-                io.set_timer(Instant::now(), key, token);
+                io.set_timer(clock::now(), key, token);
             }
         })
     }
@@ -210,7 +210,7 @@ impl Core {
     pub(super) fn connecting_overdue(&mut self, number: u32) {
         let Some(connecter) = self.connecter(number) else { return };
         // Deadlines of earlier attempts come up, too.
-        let due = connecter.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let due = connecter.deadline.is_some_and(|deadline| deadline <= clock::now());
         if due && connecter.connecting.is_some() {
             self.connecting_failed(number, Error::Os(libc::ETIMEDOUT));
         }
@@ -323,7 +323,7 @@ impl Core {
             wait = wait.min(most.max(interval));
         }
         self.report(event::CONNECT_RETRIED, i64::from(wait), &name);
-        let at = Instant::now() + Duration::from_millis(wait as u64);
+        let at = clock::now() + Duration::from_millis(wait as u64);
         self.set_timer(at, Timer::Reconnect, number, serial);
     }
 

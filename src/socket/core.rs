@@ -17,6 +17,7 @@ use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable, Rest};
 use crate::reactor::{IoThread, Key};
 use crate::sync::atomic::Ordering;
+use crate::sys::clock;
 use crate::sys::clock::{TICKS_PER_US, ticks};
 use crate::sys::epoll::{self, Epoll, NO_EVENT};
 use crate::sys::eventfd::EventFd;
@@ -570,7 +571,7 @@ impl Core {
         {
             self.attended = true;
             if let Some(at) = self.left_at.take() {
-                let briefly = at.elapsed() < BRIEFLY;
+                let briefly = clock::since(at) < BRIEFLY;
                 self.patience = if briefly { (self.patience * 4).min(PATIENCE) } else { AWAY };
             }
         }

@@ -13,6 +13,7 @@ use crate::msg::{Metadata, Msg};
 use crate::pattern::{Pattern, PipeId};
 use crate::reactor::{self, Handler, Tick};
 use crate::sync::atomic::Ordering;
+use crate::sys::clock;
 use crate::sys::epoll;
 use crate::sys::fd::OwnedFd;
 use crate::transport::Stream;
@@ -144,14 +145,14 @@ impl Core {
         let Some(pipe) = self.pipes.get(id) else { return };
         let (serial, limited) = (pipe.serial, std::mem::replace(&mut pipe.limited, true));
         if linger > 0 && !limited {
-            self.set_timer(Instant::now() + milliseconds(linger), Timer::PipeLinger, id, serial);
+            self.set_timer(clock::now() + milliseconds(linger), Timer::PipeLinger, id, serial);
         }
     }
 
     /// Has the farewell of a pipe looked after again.
     pub(super) fn set_farewell_timer(&mut self, id: PipeId, after: Duration) {
         if let Some(serial) = self.pipes.get(id).map(|pipe| pipe.serial) {
-            self.set_timer(Instant::now() + after, Timer::Farewell, id, serial);
+            self.set_timer(clock::now() + after, Timer::Farewell, id, serial);
         }
     }
 
@@ -159,7 +160,7 @@ impl Core {
     pub(super) fn set_socket_linger(&mut self) {
         let linger = self.options.linger;
         if linger > 0 {
-            self.set_timer(Instant::now() + milliseconds(linger), Timer::SocketLinger, 0, 0);
+            self.set_timer(clock::now() + milliseconds(linger), Timer::SocketLinger, 0, 0);
         }
     }
 
@@ -284,7 +285,7 @@ impl Core {
             self.retry_later(endpoint);
             return;
         };
-        connection.begin_heartbeats(heartbeat::settings(&options), Instant::now());
+        connection.begin_heartbeats(heartbeat::settings(&options), clock::now());
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
         }
@@ -480,7 +481,7 @@ impl Core {
             self.seen_at = None;
             return if moved { Tick::Later } else { Tick::Done };
         }
-        let now = Instant::now();
+        let now = clock::now();
         if self.activity() != self.seen_activity || self.seen_at.is_none() {
             self.seen_activity = self.activity();
             self.seen_at = Some(now);

@@ -14,6 +14,7 @@ use crate::pattern::{Pattern, PipeId};
 use crate::pipe::inproc::{self, InprocEnd};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
+use crate::sys::clock;
 use crate::sys::epoll;
 use crate::transport::{AcceptError, Address, BindError, Listener, Route, Stream};
 use crate::types::SocketType;
@@ -22,7 +23,7 @@ use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a listener rests when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -505,7 +506,7 @@ impl Core {
                 if let Ok(io) = self.io() {
                     let _ = io.modify(fd, 0, self.key, driver::listener(number));
                 }
-                let at = Instant::now() + ACCEPT_PAUSE;
+                let at = clock::now() + ACCEPT_PAUSE;
                 self.set_timer(at, Timer::Accept, number, serial);
             }
             Err(failed) => {
@@ -565,7 +566,7 @@ impl Core {
         }
         if options.handshake_ivl > 0 {
             let wait = Duration::from_millis(options.handshake_ivl as u64);
-            self.set_timer(Instant::now() + wait, Timer::Handshake, number, serial);
+            self.set_timer(clock::now() + wait, Timer::Handshake, number, serial);
         }
         self.drive_opening(number);
     }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::pipe::PipeEvent;
+use crate::sys::clock;
 use crate::sys::epoll;
 use std::time::Instant;
 
@@ -58,7 +59,7 @@ impl Core {
 
     /// Time for a PING, or something should have been heard by now.
     pub(super) fn heartbeat_due(&mut self, id: PipeId, serial: u32) {
-        let now = Instant::now();
+        let now = clock::now();
         let Some(connection) = self.live_connection(id, serial) else { return };
         connection.pulse.timer_fired();
         if connection.says_farewell() {

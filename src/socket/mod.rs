@@ -32,8 +32,10 @@ use crate::reactor::{Handler, Key, MAX_INDEX};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sync::once::{PoisonError, RwLock, RwLockReadGuard};
+use crate::sync::pause;
 use crate::sync::{BiasedMutex, PerProcess, Signal};
-use crate::sys::{clock, thread};
+use crate::sys::thread;
 use crate::types::SocketType;
 use crate::util::reserve;
 pub use core::Core;
@@ -43,7 +45,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Marks a slot that is a socket of the application now.
@@ -230,7 +232,7 @@ static SLOTS: PerProcess<Slots> =
 /// Lets a thread have the lock of a socket that waits for it. A lock is taken by who comes first, and
 /// one that has to be woken comes late.
 fn give_way() {
-    clock::pause(Duration::from_micros(50));
+    pause::sleep(Duration::from_micros(50));
 }
 
 /// Finds a slot for the reactor.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sys;
 use crate::sys::cancel::Cancel;
+use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{PollFd, poll, poll_with};
 use crate::sys::signals::Held;
@@ -141,7 +142,7 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
     if found > 0 || timeout == 0 {
         return Ok(found);
     }
-    let deadline = u64::try_from(timeout).ok().map(|t| Instant::now() + Duration::from_millis(t));
+    let deadline = u64::try_from(timeout).ok().map(|t| clock::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
     let mut signals = None;
     if sockets && let Some(Some(mut look)) = with_spin(|spin| spin.begin(false)) {
@@ -153,7 +154,7 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
                 with_spin(|spin| spin.end(&look, true, false));
                 return Ok(found);
             }
-            if !go_on || deadline.is_some_and(|d| Instant::now() >= d) {
+            if !go_on || deadline.is_some_and(|d| clock::now() >= d) {
                 break;
             }
         }
@@ -395,7 +396,7 @@ fn sleep_observing(
                 }
             }
         }
-        let mut left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let mut left = deadline.map(|d| d.saturating_duration_since(clock::now()));
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
@@ -420,7 +421,7 @@ fn sleep_observing(
             return Ok(None);
         }
         // Whatever made it return: there may be no end of what is no news to the caller.
-        if deadline.is_some_and(|d| Instant::now() >= d) {
+        if deadline.is_some_and(|d| clock::now() >= d) {
             // What came in the last moment counts.
             return check(items, set, false, false).map(Some);
         }

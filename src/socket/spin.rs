@@ -12,6 +12,7 @@
 
 use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
+use crate::sync::pause;
 use crate::sync::statics::AtomicU64;
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use crate::sys::signals::Held;
@@ -245,7 +246,7 @@ impl Looking {
                 if news() {
                     return true;
                 }
-                std::hint::spin_loop();
+                pause::spin_loop();
             }
         }
         false
@@ -256,7 +257,7 @@ impl Looking {
         self.yielded = true;
         self.signals.get_or_insert_with(Held::begin);
         let before = ticks();
-        std::thread::yield_now();
+        pause::yield_now();
         let after = ticks();
         let took = after.wrapping_sub(before);
         if took > SLICE {

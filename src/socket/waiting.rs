@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sync::signal::Leader;
 use crate::sys::cancel::Cancel;
+use crate::sys::clock;
 use crate::sys::poll::{PollFd, poll_with};
 use crate::sys::signals::Held;
 use std::os::fd::AsRawFd;
@@ -45,7 +46,7 @@ impl Deadline {
         let Ok(milliseconds) = u64::try_from(self.milliseconds) else {
             return Ok(None);
         };
-        let now = Instant::now();
+        let now = clock::now();
         let at = *self.at.get_or_insert(now + Duration::from_millis(milliseconds));
         let left = at.saturating_duration_since(now);
         if left.is_zero() { Err(Error::Again) } else { Ok(Some(left)) }
@@ -122,7 +123,7 @@ impl Waiter {
             return self.another_turn(core);
         }
         drop(core);
-        let began = Instant::now();
+        let began = clock::now();
         // A short wait is for what is done already, and not the caller's to hear of.
         let cancel = if self.brief { Cancel::Waits } else { Cancel::Acts };
         let slept = match &set {
@@ -136,7 +137,7 @@ impl Waiter {
                 let_in.and_then(|()| sleeper.sleep(timeout, cancel).map(drop))
             }
         };
-        self.rested = began.elapsed() > LONG_WAIT;
+        self.rested = clock::since(began) > LONG_WAIT;
         drop((sleeper, kick));
         slept?;
         let mut core = self.socket.enter_again(self.generation)?;
@@ -237,11 +238,11 @@ impl Socket {
     /// Waits until the kernel has taken all that the only connection has for it, but not for long.
     fn catch_up(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<Guard> {
         let patience = if spin::is_crowded() { CATCH_UP_IN_CROWD } else { CATCH_UP };
-        let until = Instant::now() + patience;
+        let until = clock::now() + patience;
         let mut looking = core.spin_out.begin(false);
         while core.pipes.only_connection_is_blocked() {
             core.ensure_watched();
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 break;
             }

@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::options::{self, SocketOptions};
 use crate::security::zap;
+use crate::sys::clock;
 use crate::sys::epoll;
 use crate::types::SocketType;
 use crate::wire::{HandshakeError, ZapReply, ZapRequest};
-use std::time::Instant;
 
 const REQUEST_ID: &[u8] = b"1";
 
@@ -80,7 +80,7 @@ impl Core {
         let key = self.key;
         let token = timer_token(Timer::Zap, number, serial);
         let socket = Socket::open_internal(&self.context, SocketType::Dealer)?;
-        socket.set_hook(Some(Box::new(move || io.set_timer(Instant::now(), key, token))));
+        socket.set_hook(Some(Box::new(move || io.set_timer(clock::now(), key, token))));
         let sent = socket.connect(zap::ENDPOINT).and_then(|()| {
             let last = frames.len() - 1;
             frames.iter().enumerate().try_for_each(|(at, frame)| {

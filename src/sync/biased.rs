@@ -13,6 +13,8 @@ use super::atomic::{AtomicU32, AtomicUsize, Ordering};
 use super::model::Mutex;
 #[cfg(not(loom))]
 use super::mutex::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+use super::pause;
 use crate::sys::thread;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -277,9 +279,9 @@ fn pause(looks: u32) {
     }
     #[cfg(not(loom))]
     match looks {
-        0..64 => std::hint::spin_loop(),
-        64..256 => std::thread::yield_now(),
-        _ => crate::sys::clock::pause(Duration::from_micros(50)),
+        0..64 => pause::spin_loop(),
+        64..256 => pause::yield_now(),
+        _ => pause::sleep(Duration::from_micros(50)),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod biased;
 #[cfg(loom)]
 pub mod model;
 pub mod mutex;
+pub mod pause;
 pub mod per_process;
 pub mod signal;
 
@@ -34,6 +35,11 @@ pub use model::atomic;
 /// that has a model may depend on them.
 pub mod statics {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+}
+
+/// Locks of std whose waiters may be many, and values that are written once.
+pub mod once {
+    pub use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.

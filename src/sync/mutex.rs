@@ -6,6 +6,7 @@
 //!
 //! What has a model uses [`super::Mutex`], which is loom's in the models.
 
+use super::pause;
 use super::statics::{AtomicU32, Ordering};
 #[cfg(not(loom))]
 use crate::sys::{cancel::Cancel, futex};
@@ -101,7 +102,7 @@ impl<T> Mutex<T> {
                 FREE if self.take() => return,
                 // Others sleep already: it takes longer.
                 AWAITED => break,
-                _ => std::hint::spin_loop(),
+                _ => pause::spin_loop(),
             }
         }
         while self.state.swap(AWAITED, Ordering::Acquire) != FREE {
@@ -110,7 +111,7 @@ impl<T> Mutex<T> {
             if futex::wait(&self.state, AWAITED, None, Cancel::Waits).is_ok() {
                 continue;
             }
-            std::thread::yield_now();
+            pause::yield_now();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! descriptors both have is none of its business. So everything that is there once for the process,
 //! and is more than a number, stands in a [`PerProcess`], and a child never uses its parent's.
 
+use super::pause;
 use super::statics::{AtomicU64, Ordering};
 use crate::sys::thread::process_generation;
 use std::cell::UnsafeCell;
@@ -60,7 +61,7 @@ impl<T> PerProcess<T> {
             }
             if owner == process | MAKING {
                 // Another thread of this process is at it.
-                std::thread::yield_now();
+                pause::yield_now();
                 owner = self.owner.load(Ordering::Acquire);
                 continue;
             }

@@ -4,7 +4,7 @@ use super::cancel::Shielded;
 use super::raw;
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{AtomicBool, AtomicU32};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
 pub const TICKS_PER_US: u64 = 1000;
@@ -21,6 +21,18 @@ pub fn ticks() -> u64 {
     {
         kernel_time()
     }
+}
+
+/// The time that timeouts and intervals are measured with.
+#[inline]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time that has passed since then.
+#[inline]
+pub fn since(then: Instant) -> Duration {
+    now().saturating_duration_since(then)
 }
 
 /// Finds out how fast the processor counts, which takes some 20 us once. Without it [`ticks`] is right

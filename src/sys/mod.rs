@@ -1,5 +1,6 @@
 //! The operating system: thin, safe wrappers that return [`Error`](crate::error::Error).
 
+pub mod application;
 pub mod cancel;
 pub mod clock;
 pub mod epoll;

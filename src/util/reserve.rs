@@ -17,6 +17,7 @@
 //! Rust program chooses its own.
 
 use crate::error::{Error, Result};
+use crate::sync::heap;
 use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -154,8 +155,8 @@ impl Reserve {
         }
         // SAFETY: freed at once; `black_box` keeps the two from being left out.
         let there = unsafe {
-            let block = std::hint::black_box(libc::malloc(PROBE));
-            libc::free(block);
+            let block = std::hint::black_box(heap::malloc(PROBE));
+            heap::free(block);
             !block.is_null()
         };
         if !there {

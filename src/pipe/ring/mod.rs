@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::pause;
 use crate::sync::{Arc, Mutex, asymmetric};
 use crate::sys::clock::{TICKS_PER_US, processors, ticks};
 use block::{Block, Head, Walk};
@@ -843,7 +844,7 @@ impl Shared {
         while consumer.at.position == consumer.visible && ticks() < until {
             // Not too eager: each look takes the counter's cache line from the writer.
             for _ in 0..4 {
-                std::hint::spin_loop();
+                pause::spin_loop();
             }
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
@@ -864,7 +865,7 @@ impl Shared {
             && !self.writer_asleep.load(Ordering::Relaxed)
         {
             for _ in 0..16 {
-                std::hint::spin_loop();
+                pause::spin_loop();
             }
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
