@@ -8,6 +8,7 @@
 #   make test                  everything there is to check
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
+#   make sim                   runs the library in made-up worlds: SEEDS=n many, or SEED=n alone
 #   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
 #   make faults                every system call and every malloc fails, every resource runs out, in turn (some minutes): of that, `make test` does a part
 #   make bench                 measures against the system's libzmq: bench/README.md
@@ -73,7 +74,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom fuzz faults \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom sim fuzz faults \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -119,7 +120,7 @@ header:
 demo: stage
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom test-install test-c test-checked test-instructions
+test: test-packages test-rust loom sim test-install test-c test-checked test-instructions
 
 test-packages:
 	tools/setup-test-packages.sh
@@ -131,6 +132,14 @@ test-rust:
 # In a directory of its own: the flag is another one for every crate.
 loom:
 	RUSTFLAGS="$$RUSTFLAGS --cfg loom" $(CARGO) test --target-dir $(BUILD)/loom --profile loom --lib -- models
+
+# A seed decides all of a made-up world (docs/design/simulation.md). In a directory of its own, as above.
+# SEED=n runs one again, ALOUD=1 prints all that happens in it, FIRST=n begins elsewhere, SCENARIO=name chooses a kind,
+# KEEP_GOING=1 does not stop at the first that fails, TWICE=1 runs each twice.
+SEEDS ?= 300
+export SEED SEEDS FIRST SCENARIO ALOUD KEEP_GOING TWICE
+sim:
+	RUSTFLAGS="$$RUSTFLAGS --cfg sim" $(CARGO) test --target-dir $(BUILD)/sim --profile sim --test sim
 
 # Not part of `make test`, which feeds the same functions for some seconds.
 fuzz: stage

@@ -20,7 +20,7 @@ pub use per_process::PerProcess;
 pub use signal::Signal;
 
 /// Atomics and fences.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, sim)))]
 pub mod atomic {
     pub use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -31,15 +31,27 @@ pub mod atomic {
 #[cfg(loom)]
 pub use model::atomic;
 
+#[cfg(sim)]
+pub use crate::sys::sim::atomic;
+
 /// Atomics in statics. They are never loom's, which belong to one run of one model, so nothing
 /// that has a model may depend on them.
 pub mod statics {
+    #[cfg(sim)]
+    pub use crate::sys::sim::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering,
+    };
+    #[cfg(not(sim))]
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 }
 
 /// Locks of std whose waiters may be many, and values that are written once.
 pub mod once {
-    pub use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+    #[cfg(sim)]
+    pub use crate::sys::sim::lock::RwLock;
+    #[cfg(not(sim))]
+    pub use std::sync::RwLock;
+    pub use std::sync::{OnceLock, PoisonError, RwLockReadGuard};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.

@@ -1,5 +1,7 @@
 //! Threads of the application's own, which it has through libzmq's utilities.
 
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::{Error, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

@@ -70,7 +70,7 @@ pub unsafe fn point() {
     unsafe { pthread_testcancel() };
 }
 
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu"))]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu", not(sim)))]
 mod caught {
     use super::{Error, Result};
     use std::ffi::{c_int, c_void};
@@ -212,7 +212,7 @@ mod caught {
 }
 
 /// Without a way to catch it, cancellation waits until the call is over.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu")))]
+#[cfg(any(sim, not(all(target_arch = "x86_64", target_pointer_width = "64", target_env = "gnu"))))]
 mod caught {
     use super::{Result, Shielded, made};
 

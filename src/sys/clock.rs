@@ -1,9 +1,14 @@
 //! Cheap time stamps for decisions that may be a little wrong, and the number of processors.
 
 use super::cancel::Shielded;
+#[cfg(not(sim))]
 use super::raw;
+#[cfg(sim)]
+use super::sim::libc;
 use crate::sync::atomic::Ordering;
-use crate::sync::statics::{AtomicBool, AtomicU32};
+#[cfg(not(sim))]
+use crate::sync::statics::AtomicBool;
+use crate::sync::statics::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
@@ -13,11 +18,11 @@ pub const TICKS_PER_US: u64 = 1000;
 /// what a program can rely on (timeouts, intervals): processors' counters may differ a little.
 #[inline]
 pub fn ticks() -> u64 {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(sim)))]
     {
         counter::now()
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), sim))]
     {
         kernel_time()
     }
@@ -26,6 +31,9 @@ pub fn ticks() -> u64 {
 /// The time that timeouts and intervals are measured with.
 #[inline]
 pub fn now() -> Instant {
+    #[cfg(sim)]
+    return super::sim::world::instant();
+    #[cfg(not(sim))]
     Instant::now()
 }
 
@@ -40,7 +48,7 @@ pub fn since(then: Instant) -> Duration {
 /// may be none.
 pub fn calibrate() {
     processors();
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(sim)))]
     {
         static CALIBRATED: AtomicBool = AtomicBool::new(false);
         // Two threads that do it at the same time find out the same, and neither waits: in a forked
@@ -60,7 +68,7 @@ fn kernel_time() -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(sim)))]
 mod counter {
     use super::kernel_time;
     use crate::sync::atomic::Ordering;
@@ -121,6 +129,7 @@ mod counter {
 }
 
 /// Sleeps, or less if a signal comes. (std's is a cancellation point.)
+#[cfg(not(sim))]
 pub fn pause(time: Duration) {
     raw::nanosleep(libc::timespec {
         tv_sec: time.as_secs().min(1 << 30) as libc::time_t,
@@ -138,7 +147,10 @@ pub fn processors() -> usize {
     }
     // It reads files.
     let _here = Shielded::begin();
+    #[cfg(not(sim))]
     let count = std::thread::available_parallelism().map_or(1, |n| n.get());
+    #[cfg(sim)]
+    let count = super::sim::world::processors();
     COUNT.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
     count
 }

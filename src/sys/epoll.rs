@@ -5,9 +5,11 @@ use super::net::close_on_exec;
 use super::newer::{NO_DESCRIPTOR, Newer};
 use super::poll::milliseconds;
 use super::raw;
+#[cfg(sim)]
+use super::sim::libc;
+use super::unnamed;
 use crate::error::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
-use std::ptr;
 use std::time::Duration;
 
 /// Bytes to read, or the end of the stream.
@@ -115,10 +117,7 @@ fn wait_exactly(fd: RawFd, list: *mut Event, room: i32, time: Duration) -> Resul
         tv_nsec: time.subsec_nanos() as libc::c_long,
     };
     // SAFETY: `list` has room for `room` events; `spec` lives during the call.
-    let count = unsafe {
-        let mask = ptr::null::<libc::sigset_t>();
-        libc::syscall(libc::SYS_epoll_pwait2, fd, list, room, &spec, mask, 0usize)
-    };
+    let count = unsafe { unnamed::epoll_pwait2(fd, list, room, &spec) };
     if count < 0 { Err(Error::last()) } else { Ok(count as usize) }
 }
 

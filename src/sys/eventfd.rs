@@ -4,6 +4,8 @@ use super::fd::OwnedFd;
 use super::net::make_nonblocking;
 use super::newer::{NO_DESCRIPTOR, Newer};
 use super::raw;
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 

@@ -1,6 +1,8 @@
 //! futex(2): sleeping on a word of memory until another thread changes it.
 
 use super::cancel::{self, Cancel};
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::{Error, Result};
 use crate::sync::atomic::AtomicU32;
 use std::ptr;
@@ -36,6 +38,10 @@ pub fn wait(
     };
     let (word, spec) = (word.as_ptr(), &spec);
     let slept = cancel::sleep(cancel, || {
+        #[cfg(sim)]
+        // SAFETY: the word and the time live during the call.
+        return unsafe { libc::futex(word, libc::FUTEX_WAIT, expected, spec) } as isize;
+        #[cfg(not(sim))]
         // SAFETY: the word and the time live during the call.
         unsafe {
             libc::syscall(
@@ -67,6 +73,12 @@ pub fn wake_one(word: &AtomicU32) {
 }
 
 fn wake(word: &AtomicU32, most: i32) {
+    #[cfg(sim)]
+    // SAFETY: as below.
+    unsafe {
+        libc::futex(word.as_ptr(), libc::FUTEX_WAKE, most as u32, ptr::null())
+    };
+    #[cfg(not(sim))]
     // SAFETY: no memory but the address of the word is used.
     unsafe {
         libc::syscall(

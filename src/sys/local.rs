@@ -3,6 +3,8 @@
 //! std's need memory when a thread first has one, to register how to drop it, and the C library ends
 //! the process if there is none. Here there is simply no value then.
 
+#[cfg(sim)]
+use super::sim::libc;
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
 use std::alloc::{Layout, alloc};

@@ -1,5 +1,6 @@
 //! membarrier(2): a memory barrier on every processor that runs a thread of this process.
 
+use super::unnamed;
 use std::ptr;
 
 /// `MEMBARRIER_CMD_PRIVATE_EXPEDITED` of `linux/membarrier.h`.
@@ -24,7 +25,7 @@ pub fn everywhere() {
 
 fn call(command: libc::c_int) -> bool {
     // SAFETY: takes numbers only and touches no memory of ours.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    unsafe { unnamed::membarrier(command) == 0 }
 }
 
 /// Takes a page away that was there a moment ago: on x86 the kernel has to interrupt every

@@ -20,9 +20,16 @@ pub mod pages;
 pub mod poll;
 pub mod prefetch;
 pub mod random;
+#[cfg(not(sim))]
 mod raw;
 pub mod signals;
+#[cfg(sim)]
+pub mod sim;
 pub mod thread;
+#[cfg(not(sim))]
+mod unnamed;
+#[cfg(sim)]
+use sim::{libc as unnamed, raw};
 
 #[cfg(loom)]
 pub use crate::sync::model::{eventfd, futex};

@@ -2,6 +2,8 @@
 //!
 //! Every descriptor made here is non-blocking and close-on-exec. No call here raises SIGPIPE.
 
+#[cfg(sim)]
+use super::sim::libc;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::io::IoSlice;
 use std::mem::{MaybeUninit, size_of, zeroed};
@@ -331,7 +333,7 @@ pub fn take_error(fd: BorrowedFd<'_>) -> Result<()> {
 pub fn make_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     let raw = fd.as_raw_fd();
     // SAFETY: no pointers are involved.
-    let flags = check(unsafe { libc::fcntl(raw, libc::F_GETFL) })?;
+    let flags = check(unsafe { libc::fcntl(raw, libc::F_GETFL, 0) })?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
     close_on_exec(fd)

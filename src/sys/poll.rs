@@ -4,6 +4,8 @@ use super::cancel::{self, Cancel};
 use super::newer::Newer;
 use super::raw;
 use super::signals;
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::{Error, Result};
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
 //! Random numbers: secret ones, and those that need not be.
 
-use super::clock;
 use super::fd::OwnedFd;
-use super::raw;
+use super::{clock, raw, unnamed};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::AtomicU64;
@@ -46,9 +45,8 @@ fn spread(value: u64) -> u64 {
 
 fn system_call(out: &mut [u8], flags: libc::c_uint) -> Result<()> {
     fill_by(out, |rest| {
-        // SAFETY: as many writable bytes as the length says. Not by the C library's name, which
-        // programs linked statically may not have.
-        unsafe { libc::syscall(libc::SYS_getrandom, rest.as_mut_ptr(), rest.len(), flags) as isize }
+        // SAFETY: as many writable bytes as the length says.
+        unsafe { unnamed::getrandom(rest.as_mut_ptr(), rest.len(), flags) }
     })
 }
 

@@ -7,6 +7,8 @@
 
 use super::cancel::Cancel;
 use super::poll;
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::Result;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
 use super::cancel::Shielded;
+#[cfg(sim)]
+use super::sim::libc;
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{AtomicBool, AtomicU64};

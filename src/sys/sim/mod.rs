@@ -1,0 +1,24 @@
+//! A made-up world: a kernel, a clock and a scheduler that one number, the seed, decides.
+//!
+//! With `--cfg sim` the whole library is built against it (docs/design/simulation.md). `libc` here
+//! has the functions of the C library that `sys` calls, made of the model; `atomic` has std's atomics,
+//! at which the scheduler may let another thread go on. A thread that the world does not know, and
+//! every thread before [`world::begin`], goes on unhindered.
+
+pub mod atomic;
+mod choice;
+mod files;
+pub mod kernel;
+pub mod libc;
+pub mod lock;
+mod options;
+pub(in crate::sys) mod raw;
+mod sockets;
+mod streams;
+mod threads;
+mod trace;
+pub mod world;
+
+pub use choice::Choice;
+pub use threads::{Spawned, end_values as finish, spawn};
+pub use world::{World, begin, end, now, place, relax, sleep, yields};

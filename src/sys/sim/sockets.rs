@@ -1,0 +1,274 @@
+//! Sockets: their names, listening, connecting and accepting.
+
+use super::files::File;
+use super::kernel::{Errno, Kernel};
+use super::streams::Flight;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a socket is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    New,
+    Listening,
+    Connecting,
+    Connected,
+    /// By a reset, or by the other end of a Unix domain socket.
+    Dead,
+}
+
+/// A socket. It may have no descriptor yet, as long as nobody has accepted it.
+#[derive(Debug)]
+pub(super) struct Sock {
+    pub(super) fd: Option<i32>,
+    pub(super) family: i32,
+    pub(super) stage: Stage,
+    pub(super) peer: u64,
+    /// What has come and is not read.
+    pub(super) input: VecDeque<u8>,
+    /// How much can.
+    pub(super) room: usize,
+    /// Bytes sent that have not arrived.
+    pub(super) on_way: usize,
+    /// When the last thing sent arrives.
+    pub(super) arrives: u64,
+    /// Nothing more will come.
+    pub(super) ended: bool,
+    /// Nothing more will be sent.
+    pub(super) shut: bool,
+    pub(super) error: Errno,
+    /// Somebody wants to know when there is room again.
+    pub(super) wants_room: bool,
+    pub(super) low_water: usize,
+    pub(super) aborts: bool,
+    /// Names as the system calls have them.
+    pub(super) local: Vec<u8>,
+    pub(super) remote: Vec<u8>,
+    pub(super) backlog: usize,
+    pub(super) waiting: VecDeque<u64>,
+    pub(super) options: BTreeMap<(i32, i32), i32>,
+}
+
+/// What two names must have in common to mean the same: the port, or the path.
+fn place(name: &[u8]) -> &[u8] {
+    let inet = [::libc::AF_INET, ::libc::AF_INET6].map(|family| family as u8);
+    match name {
+        [family, _, rest @ ..] if inet.contains(family) => rest.get(..2).unwrap_or_default(),
+        [_, _, rest @ ..] => rest.strip_suffix(&[0]).unwrap_or(rest),
+        _ => &[],
+    }
+}
+
+impl Sock {
+    pub(super) fn is_unix(&self) -> bool {
+        self.family == ::libc::AF_UNIX
+    }
+
+    fn is_at(&self, name: &[u8]) -> bool {
+        let unix = name.first() == Some(&(::libc::AF_UNIX as u8));
+        self.is_unix() == unix && !self.local.is_empty() && place(&self.local) == place(name)
+    }
+}
+
+impl Kernel {
+    fn new_sock(&mut self, family: i32) -> u64 {
+        self.last_sock += 1;
+        let room = self.choice.of(&self.rooms);
+        let sock = Sock {
+            fd: None,
+            family,
+            stage: Stage::New,
+            peer: 0,
+            input: VecDeque::new(),
+            room,
+            on_way: 0,
+            arrives: 0,
+            ended: false,
+            shut: false,
+            error: 0,
+            wants_room: false,
+            low_water: 1,
+            aborts: false,
+            local: Vec::new(),
+            remote: Vec::new(),
+            backlog: 0,
+            waiting: VecDeque::new(),
+            options: BTreeMap::new(),
+        };
+        self.socks.insert(self.last_sock, sock);
+        self.last_sock
+    }
+
+    /// The socket behind a descriptor.
+    pub(super) fn sock_id(&self, fd: i32) -> Result<u64, Errno> {
+        match self.files.get(&fd) {
+            Some(File::Socket(id)) => Ok(*id),
+            Some(_) => Err(::libc::ENOTSOCK),
+            None => Err(::libc::EBADF),
+        }
+    }
+
+    pub(super) fn sock(&mut self, fd: i32) -> Result<&mut Sock, Errno> {
+        let id = self.sock_id(fd)?;
+        self.socks.get_mut(&id).ok_or(::libc::EBADF)
+    }
+
+    /// socket(2).
+    pub fn socket(&mut self, family: i32) -> Result<i32, Errno> {
+        let id = self.new_sock(family);
+        let made = self.new_fd(File::Socket(id));
+        match made {
+            Ok(fd) => self.socks.get_mut(&id).into_iter().for_each(|sock| sock.fd = Some(fd)),
+            Err(_) => drop(self.socks.remove(&id)),
+        }
+        made
+    }
+
+    /// bind(2).
+    pub fn bind(&mut self, fd: i32, name: &[u8]) -> Result<(), Errno> {
+        let id = self.sock_id(fd)?;
+        let mut name = name.to_vec();
+        let unix = self.sock(fd)?.is_unix();
+        let path = place(&name).to_vec();
+        let is_file = unix && path.first().is_some_and(|first| *first != 0);
+        if !unix && path == [0, 0] {
+            self.next_port += 1;
+            name[2..4].copy_from_slice(&self.next_port.to_be_bytes());
+        } else {
+            let used = |(other, sock): (&u64, &Sock)| {
+                *other != id && sock.stage == Stage::Listening && sock.is_at(&name)
+            };
+            if is_file && !self.paths.insert(path) || !is_file && self.socks.iter().any(used) {
+                return Err(::libc::EADDRINUSE);
+            }
+        }
+        self.sock(fd)?.local = name;
+        Ok(())
+    }
+
+    /// unlink(2).
+    pub fn unlink(&mut self, path: &[u8]) -> Result<(), Errno> {
+        if self.paths.remove(path) { Ok(()) } else { Err(::libc::ENOENT) }
+    }
+
+    /// listen(2).
+    pub fn listen(&mut self, fd: i32, backlog: usize) -> Result<(), Errno> {
+        let sock = self.sock(fd)?;
+        (sock.stage, sock.backlog) = (Stage::Listening, backlog);
+        Ok(())
+    }
+
+    fn listener(&self, name: &[u8]) -> Option<u64> {
+        let path = place(name);
+        let is_file = self.socks.values().any(|sock| sock.is_unix() && sock.is_at(name))
+            && path.first().is_some_and(|first| *first != 0);
+        if is_file && !self.paths.contains(path) {
+            return None;
+        }
+        let mut listening = self.socks.iter().filter(|(_, sock)| sock.stage == Stage::Listening);
+        listening.find(|(_, sock)| sock.is_at(name)).map(|(id, _)| *id)
+    }
+
+    /// connect(2).
+    pub fn connect(&mut self, fd: i32, name: &[u8]) -> Result<(), Errno> {
+        let id = self.sock_id(fd)?;
+        let sock = self.sock(fd)?;
+        match sock.stage {
+            Stage::New => sock.remote = name.to_vec(),
+            Stage::Connecting => return Err(::libc::EALREADY),
+            _ => return Err(::libc::EISCONN),
+        }
+        if sock.is_unix() {
+            let listener = self.listener(name).ok_or(::libc::ECONNREFUSED)?;
+            if self.is_crowded(listener) {
+                return Err(::libc::EAGAIN);
+            }
+            self.join_up(id, listener);
+            return Ok(());
+        }
+        sock.stage = Stage::Connecting;
+        let mut local = name.to_vec();
+        self.next_port += 1;
+        local[2..4].copy_from_slice(&self.next_port.to_be_bytes());
+        if self.sock(fd)?.local.is_empty() {
+            self.sock(fd)?.local = local;
+        }
+        self.send_off(id, Flight::Knock(id));
+        Err(::libc::EINPROGRESS)
+    }
+
+    fn is_crowded(&self, listener: u64) -> bool {
+        self.socks.get(&listener).is_some_and(|sock| sock.waiting.len() > sock.backlog)
+    }
+
+    /// A connection attempt gets to where it goes to.
+    pub(super) fn knock(&mut self, id: u64) {
+        let Some(sock) = self.socks.get(&id) else { return };
+        match self.listener(&sock.remote) {
+            None => {
+                self.fail(id, ::libc::ECONNREFUSED);
+            }
+            Some(listener) if self.is_crowded(listener) => {
+                // TCP asks again.
+                self.send_off_later(id, 1_000_000_000, Flight::Knock(id));
+            }
+            Some(listener) => {
+                self.join_up(id, listener);
+                self.tell(id, ::libc::EPOLLOUT as u32);
+            }
+        }
+    }
+
+    /// Two ends of a connection, of which the other waits to be accepted.
+    fn join_up(&mut self, id: u64, listener: u64) {
+        let Some((family, local)) = self.socks.get(&listener).map(|l| (l.family, l.local.clone()))
+        else {
+            return;
+        };
+        let far = self.new_sock(family);
+        let Some(near) = self.socks.get_mut(&id) else { return };
+        (near.stage, near.peer) = (Stage::Connected, far);
+        let remote = near.local.clone();
+        if let Some(far) = self.socks.get_mut(&far) {
+            (far.stage, far.peer, far.local, far.remote) = (Stage::Connected, id, local, remote);
+        }
+        if let Some(listener) = self.socks.get_mut(&listener) {
+            listener.waiting.push_back(far);
+        }
+        self.tell(listener, ::libc::EPOLLIN as u32);
+    }
+
+    /// accept(2): the descriptor, and the name of the peer.
+    pub fn accept(&mut self, fd: i32) -> Result<(i32, Vec<u8>), Errno> {
+        let sock = self.sock(fd)?;
+        if sock.stage != Stage::Listening {
+            return Err(::libc::EINVAL);
+        }
+        let id = *sock.waiting.front().ok_or(::libc::EAGAIN)?;
+        let new = self.new_fd(File::Socket(id))?;
+        self.sock(fd)?.waiting.pop_front();
+        let sock = self.socks.get_mut(&id).ok_or(::libc::ECONNABORTED)?;
+        sock.fd = Some(new);
+        Ok((new, sock.remote.clone()))
+    }
+
+    /// getsockname(2).
+    pub fn local_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
+        let sock = self.sock(fd)?;
+        if sock.local.is_empty() {
+            return Ok((sock.family as u16).to_ne_bytes().to_vec());
+        }
+        Ok(sock.local.clone())
+    }
+
+    /// getpeername(2).
+    pub fn remote_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
+        let sock = self.sock(fd)?;
+        match sock.stage {
+            Stage::Connected | Stage::Dead if sock.remote.is_empty() => {
+                Ok((sock.family as u16).to_ne_bytes().to_vec())
+            }
+            Stage::Connected => Ok(sock.remote.clone()),
+            _ => Err(::libc::ENOTCONN),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The C functions as scenarios call them.
+
+use std::ffi::{CString, c_int, c_void};
+
+use zmq::capi::{context, poll, socket, types};
+use zmq::sys::sim::{Choice, world};
+
+pub(crate) use zmq::capi::constants::*;
+
+/// The context has ended (zmq.h).
+pub(crate) const ETERM: i32 = 156_384_765;
+
+/// `errno` of this thread.
+pub(crate) fn errno() -> i32 {
+    // SAFETY: the running thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Ends the world with what is wrong, if it is.
+pub(crate) fn check(right: bool, text: impl FnOnce() -> String) {
+    if !right {
+        world::wrong(&text());
+    }
+}
+
+/// A context that threads share.
+#[derive(Clone, Copy)]
+pub(crate) struct Context(*mut c_void);
+
+// SAFETY: contexts may be used from any thread.
+unsafe impl Send for Context {}
+
+impl Context {
+    pub(crate) fn new() -> Context {
+        // SAFETY: no arguments.
+        Context(unsafe { context::zmq_ctx_new() })
+    }
+
+    /// Ends it, which waits for all sockets.
+    pub(crate) fn term(self) {
+        // SAFETY: a live context.
+        let rc = unsafe { context::zmq_ctx_term(self.0) };
+        check(rc == 0, || format!("zmq_ctx_term: {}", errno()));
+    }
+
+    pub(crate) fn shutdown(self) {
+        // SAFETY: a live context.
+        unsafe { context::zmq_ctx_shutdown(self.0) };
+    }
+
+    pub(crate) fn socket(self, kind: c_int) -> Socket {
+        self.try_socket(kind).unwrap_or_else(|| world::wrong(&format!("zmq_socket: {}", errno())))
+    }
+
+    pub(crate) fn try_socket(self, kind: c_int) -> Option<Socket> {
+        // SAFETY: a live context.
+        let socket = unsafe { context::zmq_socket(self.0, kind) };
+        (!socket.is_null()).then_some(Socket(socket))
+    }
+}
+
+/// A socket that threads share.
+#[derive(Clone, Copy)]
+pub(crate) struct Socket(pub(crate) *mut c_void);
+
+// SAFETY: the library's sockets may be used from any thread.
+unsafe impl Send for Socket {}
+
+impl Socket {
+    pub(crate) fn close(self) {
+        // SAFETY: a socket.
+        let rc = unsafe { socket::zmq_close(self.0) };
+        check(rc == 0, || format!("zmq_close: {}", errno()));
+    }
+
+    pub(crate) fn try_set(self, option: c_int, value: c_int) -> bool {
+        // SAFETY: a socket and a number.
+        unsafe { socket::zmq_setsockopt(self.0, option, (&raw const value).cast(), 4) == 0 }
+    }
+
+    pub(crate) fn set(self, option: c_int, value: c_int) {
+        check(self.try_set(option, value), || format!("zmq_setsockopt {option}: {}", errno()));
+    }
+
+    pub(crate) fn subscribe(self, topic: &[u8]) {
+        let (data, length) = (topic.as_ptr().cast(), topic.len());
+        // SAFETY: as long as told.
+        let rc = unsafe { socket::zmq_setsockopt(self.0, ZMQ_SUBSCRIBE, data, length) };
+        check(rc == 0, || format!("ZMQ_SUBSCRIBE: {}", errno()));
+    }
+
+    pub(crate) fn try_bind(self, endpoint: &str) -> bool {
+        let text = CString::new(endpoint).unwrap();
+        // SAFETY: a socket and a text.
+        unsafe { socket::zmq_bind(self.0, text.as_ptr()) == 0 }
+    }
+
+    pub(crate) fn bind(self, endpoint: &str) {
+        check(self.try_bind(endpoint), || format!("zmq_bind {endpoint}: {}", errno()));
+    }
+
+    pub(crate) fn try_connect(self, endpoint: &str) -> bool {
+        let text = CString::new(endpoint).unwrap();
+        // SAFETY: a socket and a text.
+        unsafe { socket::zmq_connect(self.0, text.as_ptr()) == 0 }
+    }
+
+    pub(crate) fn connect(self, endpoint: &str) {
+        check(self.try_connect(endpoint), || format!("zmq_connect {endpoint}: {}", errno()));
+    }
+
+    /// Sends a part; the error if it is not accepted.
+    pub(crate) fn send(self, data: &[u8], flags: c_int) -> Result<(), i32> {
+        // SAFETY: as long as told.
+        let rc = unsafe { socket::zmq_send(self.0, data.as_ptr().cast(), data.len(), flags) };
+        if rc < 0 { Err(errno()) } else { Ok(()) }
+    }
+
+    /// Receives a part.
+    pub(crate) fn recv(self, flags: c_int) -> Result<Vec<u8>, i32> {
+        let mut data = vec![0; 1 << 18];
+        // SAFETY: as long as told.
+        let rc = unsafe { socket::zmq_recv(self.0, data.as_mut_ptr().cast(), data.len(), flags) };
+        let length = usize::try_from(rc).map_err(|_| errno())?;
+        check(length <= data.len(), || format!("a message of {length} bytes"));
+        data.truncate(length);
+        Ok(data)
+    }
+
+    pub(crate) fn more(self) -> bool {
+        let mut more: c_int = 0;
+        let mut size = size_of::<c_int>();
+        let (place, size) = ((&raw mut more).cast(), &raw mut size);
+        // SAFETY: room for a number.
+        unsafe { socket::zmq_getsockopt(self.0, ZMQ_RCVMORE, place, size) };
+        more != 0
+    }
+
+    /// All parts of a message.
+    pub(crate) fn recv_all(self, flags: c_int) -> Result<Vec<Vec<u8>>, i32> {
+        let mut parts = vec![self.recv(flags)?];
+        while self.more() {
+            // What has begun is here.
+            match self.recv(ZMQ_DONTWAIT) {
+                Ok(part) => parts.push(part),
+                Err(error) => world::wrong(&format!("the rest of a message: {error}")),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Waits for an event for so many milliseconds.
+    pub(crate) fn poll(self, events: i16, milliseconds: i64) -> Result<bool, i32> {
+        let mut item = types::zmq_pollitem_t { socket: self.0, fd: 0, events, revents: 0 };
+        // SAFETY: one item.
+        let rc = unsafe { poll::zmq_poll(&raw mut item, 1, milliseconds) };
+        if rc < 0 { Err(errno()) } else { Ok(item.revents & events != 0) }
+    }
+}
+
+/// Waits until it is true; if nothing moves for a minute it never will be.
+pub(crate) fn wait_until(what: &str, progress: impl Fn() -> u64, done: impl Fn() -> bool) {
+    let (mut seen, mut still) = (progress(), 0);
+    while !done() {
+        world::sleep(std::time::Duration::from_millis(20));
+        let now = progress();
+        still = if now == seen { still + 1 } else { 0 };
+        seen = now;
+        check(still < 3000, || format!("{what}: nothing moves any more"));
+    }
+}
+
+/// Nothing is asked of the kernel for two seconds, once it has become quiet.
+pub(crate) fn check_idle() {
+    let calls = || world::with(|world, _| world.calls).unwrap();
+    world::sleep(std::time::Duration::from_secs(3));
+    let before = calls();
+    world::sleep(std::time::Duration::from_secs(2));
+    // The sleep is one itself.
+    let made = calls() - before - 1;
+    check(made == 0, || format!("{made} calls in two idle seconds"));
+}
+
+/// A pause that may be none.
+pub(crate) fn pause(choice: &mut Choice, longest: u64) {
+    if choice.once_in(3) {
+        world::sleep(std::time::Duration::from_nanos(choice.any_size(longest)));
+    }
+}
+
+/// An endpoint of one of the transports.
+pub(crate) fn endpoint(choice: &mut Choice, number: u64) -> String {
+    match choice.below(4) {
+        0 | 1 => format!("inproc://{number}"),
+        2 => format!("tcp://127.0.0.1:{}", 5000 + number),
+        _ => format!("ipc:///made-up/{number}"),
+    }
+}

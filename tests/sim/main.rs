@@ -1,0 +1,27 @@
+//! Runs the library in made-up worlds, one for each seed (docs/design/simulation.md).
+//!
+//! `SEEDS=n` many beginning with `FIRST`, or `SEED=n` alone with all that it says; `SCENARIO=name` for
+//! one kind only, `TWICE=1` compares two runs of each seed. Without `--cfg sim` there is nothing to run.
+
+#![allow(clippy::unwrap_used, reason = "a run that cannot go on panics")]
+
+#[cfg(sim)]
+mod api;
+#[cfg(sim)]
+mod churn;
+#[cfg(sim)]
+mod flow;
+#[cfg(sim)]
+mod questions;
+#[cfg(sim)]
+mod run;
+#[cfg(sim)]
+mod waiters;
+
+#[cfg(sim)]
+fn main() {
+    run::main();
+}
+
+#[cfg(not(sim))]
+fn main() {}

@@ -1,0 +1,91 @@
+//! Questions and answers: everybody gets the answer to what was asked.
+
+use crate::api::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use zmq::sys::sim::{self, Choice};
+
+fn ask(mut choice: Choice, socket: Socket, kind: i32, rounds: u64, longest: u64, done: &AtomicU64) {
+    for round in 0..rounds {
+        pause(&mut choice, longest);
+        let mut question = round.to_le_bytes().to_vec();
+        question.resize(8 + choice.any_size(3000) as usize, choice.below(256) as u8);
+        let asked = if kind == ZMQ_DEALER {
+            socket.send(b"", ZMQ_SNDMORE).and_then(|()| socket.send(&question, 0))
+        } else {
+            socket.send(&question, 0)
+        };
+        check(asked.is_ok(), || format!("zmq_send: {asked:?}"));
+        if choice.once_in(3) {
+            let there = socket.poll(ZMQ_POLLIN as i16, -1);
+            check(there == Ok(true), || format!("zmq_poll: {there:?}"));
+        }
+        let mut parts = socket.recv_all(0).unwrap_or_default();
+        if kind == ZMQ_DEALER {
+            check(!parts.is_empty() && parts.remove(0).is_empty(), || "no delimiter".to_owned());
+        }
+        check(parts == [question], || format!("another answer in round {round}"));
+        done.fetch_add(1, Ordering::SeqCst);
+    }
+    socket.close();
+}
+
+fn answer(mut choice: Choice, socket: Socket, longest: u64) {
+    loop {
+        if choice.once_in(3) {
+            let _ = socket.poll(ZMQ_POLLIN as i16, choice.of(&[-1, 1, 1000]));
+        }
+        match socket.recv_all(if choice.once_in(3) { ZMQ_DONTWAIT } else { 0 }) {
+            Ok(parts) => {
+                pause(&mut choice, longest);
+                for (at, part) in parts.iter().enumerate() {
+                    let flags = if at + 1 < parts.len() { ZMQ_SNDMORE } else { 0 };
+                    let sent = socket.send(part, flags);
+                    check(sent.is_ok(), || format!("an answer: {sent:?}"));
+                }
+            }
+            Err(libc::EAGAIN) => {
+                sim::sleep(std::time::Duration::from_micros(choice.any_size(2000)));
+            }
+            Err(error) => {
+                check(error == ETERM, || format!("zmq_recv: {error}"));
+                return socket.close();
+            }
+        }
+    }
+}
+
+pub(crate) fn run(choice: &mut Choice) {
+    let context = Context::new();
+    let server = context.socket(choice.of(&[ZMQ_REP, ZMQ_ROUTER]));
+    let endpoint = endpoint(choice, 1);
+    eprintln!("questions: {endpoint}");
+    let longest = choice.of(&[1, 1000, 100_000, 20_000_000]);
+    let rounds = choice.of(&[1, 5, 40]);
+    let clients = choice.between(1, 4);
+    let late = choice.once_in(3);
+    if !late {
+        server.bind(&endpoint);
+    }
+    let done = Arc::new(AtomicU64::new(0));
+    let mut askers = Vec::new();
+    for _ in 0..clients {
+        let kind = choice.of(&[ZMQ_REQ, ZMQ_DEALER]);
+        let socket = context.socket(kind);
+        socket.connect(&endpoint);
+        let (own, done) = (Choice::new(choice.number()), done.clone());
+        let body = move || ask(own, socket, kind, rounds, longest, &done);
+        askers.push(sim::spawn("asks", body));
+    }
+    pause(choice, longest);
+    if late {
+        server.bind(&endpoint);
+    }
+    let own = Choice::new(choice.number());
+    let server = sim::spawn("answers", move || answer(own, server, longest));
+    let progress = || done.load(Ordering::SeqCst);
+    wait_until("answers", progress, || progress() == clients * rounds);
+    askers.into_iter().for_each(sim::Spawned::join);
+    context.term();
+    server.join();
+}
