@@ -12,6 +12,10 @@ mod churn;
 #[cfg(sim)]
 mod flow;
 #[cfg(sim)]
+mod guests;
+#[cfg(sim)]
+mod pulse;
+#[cfg(sim)]
 mod questions;
 #[cfg(sim)]
 mod run;

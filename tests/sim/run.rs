@@ -1,17 +1,19 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, flow, questions, waiters};
+use crate::{churn, flow, guests, pulse, questions, waiters};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 4] = [
+const SCENARIOS: [(&str, Scenario); 6] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
     ("churn", churn::run),
+    ("guests", guests::run),
+    ("pulse", pulse::run),
 ];
 
 /// Real seconds that a seed may take.

@@ -37,6 +37,8 @@ pub struct Kernel {
     pub(super) rooms: [usize; 3],
     pub(super) now: u64,
     pub(super) directories: u64,
+    /// How many connections were ever made.
+    pub connections: u64,
 }
 
 impl Kernel {
@@ -62,6 +64,7 @@ impl Kernel {
             choice: Choice::new(choice.number()),
             now: 0,
             directories: 0,
+            connections: 0,
         }
     }
 

@@ -224,6 +224,7 @@ impl Kernel {
         else {
             return;
         };
+        self.connections += 1;
         let far = self.new_sock(family);
         let Some(near) = self.socks.get_mut(&id) else { return };
         (near.stage, near.peer) = (Stage::Connected, far);

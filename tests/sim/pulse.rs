@@ -1,0 +1,95 @@
+//! Heartbeats: nobody who lives is taken for dead, whatever the program does with its sockets.
+
+use crate::api::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use zmq::sys::sim::{self, Choice, world};
+
+/// What a program does with a socket while time goes by.
+fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
+    let habit = choice.below(6);
+    world::note("habit", habit as i64, 0);
+    let mut buffer = 0;
+    while world::age() < until {
+        match habit {
+            // It is away for long.
+            0 => sim::sleep(Duration::from_millis(choice.below(400))),
+            // It looks now and then.
+            1 => {
+                let _ = socket.poll(ZMQ_POLLIN as i16, 0);
+                sim::sleep(Duration::from_micros(choice.any_size(30_000)));
+            }
+            // It sends now and then.
+            2 => {
+                let sent = socket.send(&vec![1; choice.any_size(3000) as usize], ZMQ_DONTWAIT);
+                buffer += i32::from(sent.is_ok());
+                sim::sleep(Duration::from_micros(choice.any_size(60_000)));
+            }
+            // It waits for what may not come.
+            3 => {
+                socket.set(ZMQ_RCVTIMEO, choice.below(200) as i32);
+                if socket.recv(0).is_ok() {
+                    received.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            4 => {
+                let there = socket.poll(ZMQ_POLLIN as i16, choice.below(200) as i64);
+                if there == Ok(true) {
+                    sim::sleep(Duration::from_micros(choice.any_size(100_000)));
+                }
+            }
+            // It receives a little, and goes away.
+            _ => {
+                if socket.recv(ZMQ_DONTWAIT).is_ok() {
+                    received.fetch_add(1, Ordering::SeqCst);
+                }
+                sim::sleep(Duration::from_micros(choice.any_size(100_000)));
+            }
+        }
+    }
+    let _ = buffer;
+}
+
+pub(crate) fn run(choice: &mut Choice) {
+    let context = Context::new();
+    let endpoint = if choice.once_in(2) { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
+    eprintln!("pulse: {endpoint}");
+    let received = Arc::new(AtomicU64::new(0));
+    let make = |choice: &mut Choice| {
+        let socket = context.socket(ZMQ_DEALER);
+        socket.set(ZMQ_LINGER, 0);
+        // Who reads no further, because the program does not receive, hears no PING.
+        socket.set(ZMQ_RCVHWM, 0);
+        if choice.once_in(4) {
+            return socket;
+        }
+        let times = [[20, 50, 200], [100, 150, 1000], [0, 300, 1000]];
+        let [interval, timeout, ttl] = times.map(|times| choice.of(&times));
+        eprintln!("heartbeats {interval} {timeout} {ttl}");
+        socket.set(ZMQ_HEARTBEAT_IVL, interval);
+        socket.set(ZMQ_HEARTBEAT_TIMEOUT, timeout);
+        socket.set(ZMQ_HEARTBEAT_TTL, ttl);
+        socket
+    };
+    let host = make(choice);
+    host.bind(endpoint);
+    let mut sockets = vec![host];
+    for _ in 0..choice.between(1, 2) {
+        let guest = make(choice);
+        guest.connect(endpoint);
+        sockets.push(guest);
+    }
+    let until = choice.of(&[1, 3]) * 1_000_000_000;
+    let mut threads = Vec::new();
+    for &socket in &sockets {
+        let (own, received) = (Choice::new(choice.number()), received.clone());
+        let body = move || lives(own, socket, until, &received);
+        threads.push(sim::spawn("lives", body));
+    }
+    threads.into_iter().for_each(sim::Spawned::join);
+    let made = world::with(|world, _| world.kernel.connections).unwrap();
+    check(made + 1 == sockets.len() as u64, || format!("{made} connections were made"));
+    sockets.into_iter().for_each(Socket::close);
+    context.term();
+}
