@@ -9,6 +9,7 @@
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make sim                   runs the library in made-up worlds: SEEDS=n many, or SEED=n alone
+#   make sim-faults            takes mends out of copies of it, each of which a made-up world must find (minutes)
 #   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
 #   make faults                every system call and every malloc fails, every resource runs out, in turn (some minutes): of that, `make test` does a part
 #   make bench                 measures against the system's libzmq: bench/README.md
@@ -74,7 +75,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom sim fuzz faults \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom sim sim-faults fuzz faults \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -140,6 +141,9 @@ SEEDS ?= 300
 export SEED SEEDS FIRST SCENARIO ALOUD KEEP_GOING TWICE
 sim:
 	RUSTFLAGS="$$RUSTFLAGS --cfg sim" $(CARGO) test --target-dir $(BUILD)/sim --profile sim --test sim
+
+sim-faults:
+	tests/sim/faults/run.sh $(BUILD)/sim-faults
 
 # Not part of `make test`, which feeds the same functions for some seconds.
 fuzz: stage

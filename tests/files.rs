@@ -13,8 +13,8 @@ use std::process::Command;
 const LARGEST: u64 = 1 << 20;
 
 /// Endings of file names.
-const KINDS: [&str; 13] =
-    ["rs", "c", "h", "cpp", "hpp", "py", "sh", "md", "txt", "toml", "lock", "in", "svg"];
+const KINDS: [&str; 14] =
+    ["rs", "c", "h", "cpp", "hpp", "py", "sh", "md", "txt", "toml", "lock", "in", "svg", "patch"];
 
 /// Files whose names have no ending.
 const NAMES: [&str; 5] = [".gitignore", "LICENSE-APACHE", "LICENSE-MIT", "Makefile", "run"];

@@ -93,12 +93,13 @@ fn talking(choice: &mut Choice) {
     let context = Context::new();
     let endpoint = format!("inproc://{}", choice.below(3));
     eprintln!("guests leave, {endpoint}");
-    let host = context.socket(choice.of(&[ZMQ_PUSH, ZMQ_DEALER]));
+    let kinds = choice.of(&[(ZMQ_PUSH, ZMQ_PULL), (ZMQ_DEALER, ZMQ_DEALER)]);
+    let host = context.socket(kinds.0);
     let early = choice.once_in(2);
     if early {
         host.bind(&endpoint);
     }
-    let kind = choice.of(&[ZMQ_PULL, ZMQ_DEALER]);
+    let kind = kinds.1;
     let mut threads = Vec::new();
     for _ in 0..choice.between(1, 3) {
         let (mut own, endpoint) = (Choice::new(choice.number()), endpoint.clone());
@@ -107,6 +108,9 @@ fn talking(choice: &mut Choice) {
                 let guest = context.socket(kind);
                 guest.connect(&endpoint);
                 pause(&mut own, 100_000);
+                if kind == ZMQ_DEALER && own.once_in(2) {
+                    let _ = guest.send(b"farewell", ZMQ_DONTWAIT);
+                }
                 guest.close();
             }
         }));

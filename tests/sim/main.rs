@@ -10,6 +10,8 @@ mod api;
 #[cfg(sim)]
 mod churn;
 #[cfg(sim)]
+mod cuts;
+#[cfg(sim)]
 mod flow;
 #[cfg(sim)]
 mod guests;

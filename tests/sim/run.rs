@@ -1,19 +1,20 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, flow, guests, pulse, questions, waiters};
+use crate::{churn, cuts, flow, guests, pulse, questions, waiters};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 6] = [
+const SCENARIOS: [(&str, Scenario); 7] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
     ("churn", churn::run),
     ("guests", guests::run),
     ("pulse", pulse::run),
+    ("cuts", cuts::run),
 ];
 
 /// Real seconds that a seed may take.

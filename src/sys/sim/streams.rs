@@ -262,6 +262,22 @@ impl Kernel {
         self.socks.remove(&id);
     }
 
+    /// Somebody between them cuts one of the connections over TCP: both ends get a reset.
+    pub fn cut(&mut self) {
+        let tcp = |sock: &Sock| sock.stage == Stage::Connected && !sock.is_unix();
+        let ids: Vec<u64> =
+            self.socks.iter().filter(|(_, sock)| tcp(sock)).map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let id = self.choice.of(&ids);
+        let peer = self.socks.get(&id).map_or(0, |sock| sock.peer);
+        for end in [id, peer] {
+            self.lose_some(end);
+            self.fail(end, ::libc::ECONNRESET);
+        }
+    }
+
     /// A reset throws away what has not left yet.
     fn lose_some(&mut self, id: u64) {
         let sent = |flight: &Flight| matches!(flight, Flight::Bytes { from, .. } if *from == id);
