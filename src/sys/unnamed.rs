@@ -6,6 +6,7 @@ use std::ptr;
 ///
 /// # Safety
 /// None needed: it takes numbers only and touches no memory of ours.
+#[cfg(not(loom))]
 pub(super) unsafe fn membarrier(command: libc::c_int) -> libc::c_int {
     // SAFETY: no pointers.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) as libc::c_int }
