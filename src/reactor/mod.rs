@@ -344,8 +344,7 @@ impl Shared {
         let mut rounds = Rounds::new(clock::now());
         let mut reclaiming = Reclaiming::new(clock::now());
         let mut tidy = Tidy::default();
-        // How much there is before anything happens.
-        tidy::tidy(memory::resident, memory::trim);
+        tidy::begin(memory::resident);
         let process = thread::process_generation();
         // What a handler calls may fork, and so may what gives memory back. The child's copy of this
         // thread, its only one, must not drive the parent's connections, nor give the memory back again.

@@ -62,6 +62,16 @@ impl Known {
         Known { least: AtomicU64::new(0), failures, skip }
     }
 
+    /// Takes note of how much there is before anything happens. What grew since the first such look is
+    /// seen in the next pause; whoever makes a context now is busy.
+    fn begin(&self, resident: impl Fn() -> Option<u64>) {
+        let Some(now) = resident() else { return };
+        let least = self.least.load(Relaxed);
+        if least == 0 || now < least {
+            self.least.store(now, Relaxed);
+        }
+    }
+
     /// Looks, and gives back what is worth it. Of several threads that do so at a time one may look in
     /// vain; the next look is right.
     fn tidy(&self, resident: impl Fn() -> Option<u64>, trim: impl FnOnce()) {
@@ -90,6 +100,11 @@ impl Known {
 }
 
 static KNOWN: Known = Known::new();
+
+/// A thread begins that will look. `resident` as below.
+pub(super) fn begin(resident: impl Fn() -> Option<u64>) {
+    KNOWN.begin(resident);
+}
 
 /// Looks, and gives back what is worth it. `resident` says how many bytes the process has in memory.
 pub(super) fn tidy(resident: impl Fn() -> Option<u64>, trim: impl FnOnce()) {
@@ -135,8 +150,9 @@ mod tests {
             known.tidy(|| Some(resident.get()), trim);
             trims.get()
         };
-        // The first look only finds out what there is.
+        // The first look only finds out what there is, and so do those of further threads.
         assert_eq!(look(50, 0), 0);
+        known.begin(|| Some(70 * mb));
         assert_eq!(look(56, 0), 0);
         assert_eq!(look(58, 51), 1);
         assert_eq!(look(58, 51), 2);
