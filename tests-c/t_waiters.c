@@ -273,6 +273,73 @@ GROUP (what_another_thread_has_read)
     }
 }
 
+/* All threads to come share a processor with this one. */
+static void share_a_processor (void)
+{
+    cpu_set_t set;
+    int cpu;
+    OK (sched_getaffinity (0, sizeof set, &set));
+    for (cpu = 0; !CPU_ISSET (cpu, &set); cpu++)
+        ;
+    CPU_ZERO (&set);
+    CPU_SET (cpu, &set);
+    OK (sched_setaffinity (0, sizeof set, &set));
+}
+
+enum { AT_EVENTS, FOR_INPUT, FOR_ROOM, LOOKS };
+
+/* A look of another thread, which receives nothing. */
+static void look (int how)
+{
+    zmq_pollitem_t item = {us, 0, how == FOR_INPUT ? ZMQ_POLLIN : ZMQ_POLLOUT, 0};
+    if (how == AT_EVENTS)
+        get_int (us, ZMQ_EVENTS);
+    else
+        OK (zmq_poll (&item, 1, 0));
+}
+
+/* The kernel has woken a thread that sleeps on the socket, and before it comes to look (whoever is woken in SCHED_BATCH
+ * takes nobody's processor away) another one has looked and taken what there was to see: it tells the first. */
+static void another_looks (int call, int peers)
+{
+    struct sched_param none = {0};
+    share_a_processor ();
+    for (int t = 0; t < 2; t++) {
+        char ep[EP_SIZE];
+        size_t size = sizeof ep;
+        void *second = NULL;
+        open_pair (transports[t]);
+        if (peers == 2) {
+            OK (zmq_getsockopt (us, ZMQ_LAST_ENDPOINT, ep, &size));
+            second = sock (ctx, ZMQ_DEALER);
+            OK (zmq_connect (second, ep));
+            SEND (second, "hi", 0);
+            RECV (us, "hi");
+        }
+        for (int round = 0; round < 8 * LOOKS; round++) {
+            call_t a;
+            int64_t sent;
+            begin (&a, us, call, LONG);
+            OK (sched_setscheduler (a.tid, SCHED_BATCH, &none));
+            sent = now_ms ();
+            SEND (peer, "news", 0);
+            look (round % LOOKS);
+            ends (&a, sent, PROMPTLY);
+            IS (a.rc, call == POLL_ ? 1 : 4);
+            if (call == POLL_)
+                RECV (us, "news");
+        }
+        if (second)
+            OK (zmq_close (second));
+        close_pair ();
+    }
+}
+
+GROUP (receiver_while_another_looks) { another_looks (RECEIVE, 1); }
+GROUP (receiver_while_another_looks_at_two_peers) { another_looks (RECEIVE, 2); }
+GROUP (poller_while_another_looks) { another_looks (POLL_, 1); }
+GROUP (poller_while_another_looks_at_two_peers) { another_looks (POLL_, 2); }
+
 /* All of them end with the context, and with the socket. */
 GROUP (all_end_with_what_they_wait_for)
 {
@@ -347,4 +414,6 @@ MAIN (ENTRY (receiver_after_receivers_timeout), ENTRY (receiver_after_senders_ti
       ENTRY (poller_after_receivers_timeout), ENTRY (poller_after_senders_timeout), ENTRY (receiver_after_receivers_signal),
       ENTRY (receiver_after_senders_signal), ENTRY (poller_after_receivers_signal), ENTRY (receiver_beside_a_blocked_sender),
       ENTRY (poller_beside_a_blocked_sender), ENTRY (sender_behind_a_receiver), ENTRY (as_many_receivers_as_messages),
-      ENTRY (what_another_thread_has_read), ENTRY (all_end_with_what_they_wait_for), ENTRY (closed_while_a_poll_begins))
+      ENTRY (what_another_thread_has_read), ENTRY (receiver_while_another_looks),
+      ENTRY (receiver_while_another_looks_at_two_peers), ENTRY (poller_while_another_looks),
+      ENTRY (poller_while_another_looks_at_two_peers), ENTRY (all_end_with_what_they_wait_for), ENTRY (closed_while_a_poll_begins))

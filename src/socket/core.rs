@@ -3,6 +3,7 @@
 use super::batching::{self, Batching, Facts, Outbox};
 use super::directory::Directory;
 use super::monitor::Monitor;
+use super::options::POLL_IN;
 use super::spin::{Learnt, Spin};
 use super::turn;
 use super::zap::Question;
@@ -400,6 +401,12 @@ impl Core {
             }
         }
         self.pump();
+    }
+
+    /// After a look that took nothing out: what it found may have been read from the kernel, which does
+    /// not wake those for it any more that sleep on the set. The caller is one of them if it `sleeps`.
+    pub(super) fn tell_of_input(&mut self, ready: i16, sleeps: bool) {
+        self.changed |= ready & POLL_IN != 0 && self.socket.signal.sleepers() > u32::from(sleeps);
     }
 
     /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.

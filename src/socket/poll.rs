@@ -454,6 +454,7 @@ impl Socket {
                 }
             }
             ready = core.ready(events);
+            core.tell_of_input(ready, will_sleep);
         }
         Ok(self.end_of_check(core, events, ready))
     }
@@ -470,11 +471,12 @@ impl Socket {
     }
 
     /// Whether there is something to receive, the kernel having reported the socket's set.
-    pub(super) fn check_reported(&'static self) -> Result<Looked> {
+    pub(super) fn check_reported(&'static self, will_sleep: bool) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
         core.look(true);
         let mut ready = core.ready(POLL_IN);
+        core.tell_of_input(ready, will_sleep);
         if ready == 0 {
             // What is left in the set would be reported again and again.
             core.poll_set();

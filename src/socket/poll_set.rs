@@ -142,7 +142,7 @@ impl PollSet {
                 return Ok(None);
             }
         }
-        Ok(self.ask(items)?.map(|more| found + more))
+        Ok(self.ask(items, will_sleep)?.map(|more| found + more))
     }
 
     /// Notes what a look at a socket said. False if the set cannot watch it.
@@ -162,7 +162,7 @@ impl PollSet {
 
     /// Asks the kernel about all sockets, and looks at those that have something. `None`: the set is none
     /// any more, somebody has closed its descriptor.
-    fn ask(&mut self, items: &mut [Item]) -> Result<Option<usize>> {
+    fn ask(&mut self, items: &mut [Item], will_sleep: bool) -> Result<Option<usize>> {
         let mut found = 0;
         let mut events = [NO_EVENT; TOGETHER];
         // Those reported go behind the others, so this comes round to every one of them.
@@ -172,7 +172,7 @@ impl PollSet {
                 Err(Error::Interrupted) => 0,
                 Err(_) => return Ok(None),
             };
-            found += self.look_at(items, &events[..count])?;
+            found += self.look_at(items, &events[..count], will_sleep)?;
             if count < events.len() {
                 break;
             }
@@ -180,7 +180,7 @@ impl PollSet {
         Ok(Some(found))
     }
 
-    fn look_at(&mut self, items: &mut [Item], events: &[Event]) -> Result<usize> {
+    fn look_at(&mut self, items: &mut [Item], events: &[Event], will_sleep: bool) -> Result<usize> {
         let mut found = 0;
         for event in events {
             let Some(entry) = self.sockets.get_mut(event.u64 as usize) else { continue };
@@ -189,7 +189,7 @@ impl PollSet {
                 continue;
             }
             entry.empty_at = None;
-            let looked = entry.socket.check_reported()?;
+            let looked = entry.socket.check_reported(will_sleep)?;
             item.ready = looked.ready;
             entry.empty_at = (looked.ready == 0).then_some(looked.touched);
             found += usize::from(item.ready != 0);
