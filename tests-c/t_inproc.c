@@ -328,7 +328,51 @@ GROUP (router_first_of_two_names)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Another limit counts what is on its way, and not what was read before it, of which the reader had not told. */
+static void *send_one (void *s)
+{
+    SEND (s, "after", 0);
+    return NULL;
+}
+
+GROUP (limits_lowered_between_messages)
+{
+    for (int waits = 0; waits < 2; waits++) {
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        pthread_t sender;
+        char buf[8];
+        int got;
+        set_int (in, ZMQ_RCVHWM, 10);
+        set_int (out, ZMQ_SNDHWM, 10);
+        OK (zmq_bind (in, "inproc://limits"));
+        OK (zmq_connect (out, "inproc://limits"));
+        for (int i = 0; i < 9; i++) {
+            SEND (out, "m", 0);
+            RECV (in, "m");
+        }
+        set_int (in, ZMQ_RCVHWM, 1);
+        set_int (out, ZMQ_SNDHWM, 1);
+        if (waits) {
+            /* It finds no room and sleeps before the reader looks; with libzmq there is room. */
+            OK (pthread_create (&sender, NULL, send_one, out));
+            sleep_ms (50);
+        }
+        got = zmq_recv (in, buf, sizeof buf, ZMQ_DONTWAIT);
+        if (!waits)
+            IS (zmq_send (out, "after", 5, ZMQ_DONTWAIT), 5);
+        set_int (in, ZMQ_RCVTIMEO, 3000);
+        if (got == -1)
+            RECV (in, "after");
+        if (waits)
+            OK (pthread_join (sender, NULL));
+        OK (zmq_close (in));
+        OK (zmq_close (out));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 MAIN (ENTRY (gone_before_they_were_noticed), ENTRY (nobody_binds), ENTRY (binder_never_looks), ENTRY (sent_before_bind),
       ENTRY (subscriber_came_and_went), ENTRY (router_forgets_who_has_gone), ENTRY (pair_takes_a_successor),
       ENTRY (pair_never_met_the_first), ENTRY (connected_elsewhere), ENTRY (router_connected_first),
-      ENTRY (router_names_the_peer), ENTRY (router_first_of_two_names))
+      ENTRY (router_names_the_peer), ENTRY (router_first_of_two_names),
+      ENTRY (limits_lowered_between_messages))
