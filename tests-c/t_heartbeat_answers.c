@@ -344,28 +344,30 @@ GROUP (a_program_that_sends_all_the_time)
     pair_end (&pair);
 }
 
-typedef struct { int message, ping; } writer_t;
+typedef struct { int message, ping, pause; } writer_t;
 
 static void *writer (void *arg)
 {
     writer_t *to = (writer_t *) arg;
-    sleep_ms (10);
+    sleep_ms (to->pause);
     CHECK (raw_write (to->message, "\0\5hello", 7));
     ping (to->ping);
     return NULL;
 }
 
-/* A receiver that slept gets a message, and goes away with it. The same look has shown it another peer's PING. */
+/* A receiver that slept, for long or not, gets a message, and goes away with it. The same look has shown it another peer's
+ * PING. */
 GROUP (a_receiver_that_goes_away)
 {
     void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PULL);
     char ep[EP_SIZE];
     bind_any (s, "tcp", ep);
-    writer_t to = {raw_peer (ep, "PUSH", NULL), raw_peer (ep, "PUSH", NULL)};
+    writer_t to = {raw_peer (ep, "PUSH", NULL), raw_peer (ep, "PUSH", NULL), 0};
     ping (to.ping);
     CHECK (pong (to.ping, NEVER));
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < 33; i++) {
         pthread_t thread;
+        to.pause = i % 11;
         OK (pthread_create (&thread, NULL, writer, &to));
         RECV (s, "hello");
         CHECK (pong (to.ping, NEVER));

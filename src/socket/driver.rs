@@ -506,3 +506,49 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket() -> &'static Socket {
+        Box::leak(Box::new(Socket::unused(0)))
+    }
+
+    /// Makes the calling thread the owner of the lock, which then takes its turns without anybody's help.
+    fn turns(socket: &Socket) {
+        (0..100).for_each(|_| drop(socket.core.lock()));
+    }
+
+    #[test]
+    fn ticks_pass_by_an_application_that_is_here_only_so_often() {
+        let socket = socket();
+        let inside = socket.core.lock();
+        for _ in 0..3 {
+            assert!((0..PASS_BY).all(|_| socket.is_looked_after()));
+            assert!(!socket.is_looked_after());
+        }
+        assert!((0..PASS_BY / 2).all(|_| socket.is_looked_after()));
+        drop(inside);
+        turns(socket);
+        socket.is_looked_after();
+        // It has gone, and its next stay counts anew.
+        assert!(!socket.is_looked_after());
+        let _inside = socket.core.lock();
+        assert!((0..PASS_BY).all(|_| socket.is_looked_after()));
+    }
+
+    #[test]
+    fn ticks_do_not_pass_by_what_is_held_back() {
+        let socket = socket();
+        for holds_back in [false, true] {
+            socket.holds_back.store(holds_back, Ordering::Relaxed);
+            socket.passed_by.store(0, Ordering::Relaxed);
+            turns(socket);
+            // It has been here since the last tick, and is outside now.
+            assert_eq!(socket.is_looked_after(), !holds_back);
+            let _inside = socket.core.lock();
+            assert!(socket.is_looked_after());
+        }
+    }
+}
