@@ -63,6 +63,31 @@ GROUP (receives_until_there_is_no_more)
     }
 }
 
+/* What the library has read while the program was away makes the descriptor readable, although the kernel has nothing of it
+ * any more when the program comes to wait. */
+GROUP (read_while_the_program_was_away)
+{
+    for (int t = 0; t < 3; t++) {
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        connect_to (in, out, transports[t]);
+        struct pollfd fd = {get_int (in, ZMQ_FD), POLLIN, 0};
+        SEND (out, "first", 0);
+        RECV (in, "first");
+        for (int round = 0; round < 10; round++) {
+            FAILS (zmq_recv (in, NULL, 0, ZMQ_DONTWAIT), EAGAIN);
+            FAILS (zmq_recv (in, NULL, 0, ZMQ_DONTWAIT), EAGAIN);
+            sleep_ms (15);
+            SEND (out, "news", 0);
+            sleep_ms (15);
+            IS (poll (&fd, 1, 1000), 1);
+            RECV (in, "news");
+        }
+        zmq_close (out);
+        zmq_close (in);
+        zmq_ctx_term (ctx);
+    }
+}
+
 static void *receive_slowly (void *s)
 {
     for (int i = 0; i < COUNT; i++) {
@@ -208,4 +233,5 @@ GROUP (quiet_although_there_is_more)
     }
 }
 
-MAIN (ENTRY (levels_of_nested_sets), ENTRY (nested_four_deep), ENTRY (quiet_although_there_is_more), ENTRY (receives_until_there_is_no_more), ENTRY (sends_until_there_is_no_room))
+MAIN (ENTRY (levels_of_nested_sets), ENTRY (nested_four_deep), ENTRY (quiet_although_there_is_more), ENTRY (receives_until_there_is_no_more),
+      ENTRY (read_while_the_program_was_away), ENTRY (sends_until_there_is_no_room))

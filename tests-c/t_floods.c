@@ -417,6 +417,50 @@ GROUP (ping_behind_unknown_commands)
     a_ping_behind_is_answered (ZMQ_ROUTER, &to_router);
 }
 
+typedef struct { int fd, pause; char *bytes; size_t size; } late_t;
+
+static void *send_late (void *arg)
+{
+    late_t *late = (late_t *) arg;
+    sleep_ms (late->pause);
+    CHECK (raw_write (late->fd, late->bytes, late->size));
+    return NULL;
+}
+
+/* A receiver that slept gets the message in front of a flood, and does not call again: the PING behind it is answered. */
+GROUP (ping_behind_what_a_receiver_left)
+{
+    enum { TIMES = 8000 };
+    struct timeval patience = {3, 0};
+    unsigned char pong[7];
+    serve (ZMQ_PULL);
+    set_int (server, ZMQ_RCVTIMEO, 5000);
+    char *bytes = repeated (&to_router, TIMES);
+    size_t size = to_router.size * TIMES;
+    late_t late = {raw_peer (ep, "PUSH"), 0, malloc (size + 16), size + 16};
+    CHECK (late.bytes);
+    setsockopt (late.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (int round = 0; round < 11; round++) {
+        /* Behind a turn's worth of it, and more behind that. */
+        size_t first = round % 2 ? size / 2 : 0;
+        pthread_t thread;
+        memcpy (late.bytes, bytes, first);
+        memcpy (late.bytes + first, "\0\5hello", 7);
+        memcpy (late.bytes + first + 7, bytes, size - first);
+        memcpy (late.bytes + size + 7, "\4\7\4PING\0\0", 9);
+        late.pause = 10 - round;
+        OK (pthread_create (&thread, NULL, send_late, &late));
+        RECV (server, "hello");
+        CHECK (raw_read (late.fd, pong, 7));
+        CHECK (!memcmp (pong, "\4\5\4PONG", 7));
+        OK (pthread_join (thread, NULL));
+    }
+    free (bytes);
+    free (late.bytes);
+    close (late.fd);
+    finish ();
+}
+
 /* ---- the beginning of a message ------------------------------------------------------------------------------------ */
 
 static double cpu_ms (void)
@@ -451,4 +495,4 @@ MAIN (ENTRY (the_rest_does_not_come), ENTRY (unknown_commands), ENTRY (requests_
       ENTRY (other_sockets_than_a_push), ENTRY (other_sockets_than_a_router), ENTRY (other_peers_of_a_router),
       ENTRY (other_peers_of_a_sub), ENTRY (behind_unknown_commands), ENTRY (behind_requests_without_delimiter),
       ENTRY (behind_topics_nobody_wants), ENTRY (ping_behind_subscriptions), ENTRY (ping_behind_messages_for_a_push),
-      ENTRY (ping_behind_unknown_commands))
+      ENTRY (ping_behind_unknown_commands), ENTRY (ping_behind_what_a_receiver_left))
