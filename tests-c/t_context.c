@@ -82,6 +82,40 @@ GROUP (blocked_calls_end_with_eterm)
         }
 }
 
+static void *shut_down (void *ctx)
+{
+    sleep_ms (30);
+    OK (zmq_ctx_shutdown (ctx));
+    return NULL;
+}
+
+/* So does a thread that never has to wait: it sends and receives within the process. */
+GROUP (busy_calls_end_with_eterm)
+{
+    for (int round = 0; round < 3; round++) {
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        pthread_t thread;
+        char byte = 'm';
+        int rc = 0;
+        OK (zmq_bind (in, "inproc://busy"));
+        OK (zmq_connect (out, "inproc://busy"));
+        OK (pthread_create (&thread, NULL, shut_down, ctx));
+        for (int64_t until = now_ms () + 3000; rc != -1;) {
+            CHECK (now_ms () < until);
+            for (int i = 0; i < 100 && rc != -1; i++) {
+                rc = zmq_send (out, &byte, 1, 0);
+                if (rc != -1)
+                    rc = zmq_recv (in, &byte, 1, 0);
+            }
+        }
+        IS (errno, ETERM);
+        OK (pthread_join (thread, NULL));
+        OK (zmq_close (in));
+        OK (zmq_close (out));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 /* Whoever is about to wait when the context stops does not wait. */
 typedef struct
 {
@@ -410,7 +444,8 @@ GROUP (exec_inherits_nothing)
     OK (zmq_ctx_term (ctx));
 }
 
-MAIN (ENTRY (term_waits_for_open_sockets), ENTRY (blocked_calls_end_with_eterm), ENTRY (shutdown_meets_a_beginning_wait), ENTRY (shutdown_twice),
+MAIN (ENTRY (term_waits_for_open_sockets), ENTRY (blocked_calls_end_with_eterm), ENTRY (busy_calls_end_with_eterm),
+      ENTRY (shutdown_meets_a_beginning_wait), ENTRY (shutdown_twice),
       ENTRY (shutdown_before_any_socket), ENTRY (term_unused), ENTRY (term_interrupted_then_again), ENTRY (max_sockets),
       ENTRY (no_io_threads), ENTRY (several_io_threads), ENTRY (sockets_move_between_threads),
       ENTRY (descriptors_come_back), ENTRY (threads_come_and_go), ENTRY (fork_with_context), ENTRY (fork_and_exit),

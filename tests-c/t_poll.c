@@ -108,6 +108,16 @@ GROUP (urgent_data)
     zmq_pollitem_t item = {NULL, s, ZMQ_POLLPRI, 0};
     IS (zmq_poll (&item, 1, 2000), 1);
     IS (item.revents, ZMQ_POLLPRI);
+    /* Of what there is, that which was asked for. */
+    CHECK (send (c, "?", 1, 0) == 1);
+    for (short events = 0; events < 16; events++) {
+        short there = events & (ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLPRI);
+        item.events = ZMQ_POLLIN;
+        IS (zmq_poll (&item, 1, 2000), 1);
+        item.events = events;
+        IS (zmq_poll (&item, 1, 0), there != 0);
+        IS (item.revents, there);
+    }
     close (s);
     close (c);
     close (l);

@@ -458,8 +458,9 @@ fn send_again(mut writer: Connection, theirs: UnixStream, waiting: &mut Waiting)
     }
 }
 
-/// What the peer has received whole, and what the queue gives back after the connection is lost.
-fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
+/// What the peer has received whole, and what the queue gives back after the connection is lost that was
+/// given so many messages at once.
+fn lose(encrypted: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let mut writer = connection(ours, encrypted);
     for number in 0..300 {
@@ -476,12 +477,19 @@ fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
         if number % 7 == 0 {
             writer.tx.push_command(Msg::copy_from(b"\x04PING\0\0").unwrap()).unwrap();
         }
-        let empty = !writer.tx.blocked() && writer.flush().unwrap();
+        let flushes = number % together == together - 1 && !writer.tx.blocked();
+        let empty = flushes && writer.flush().unwrap();
         if !empty && writer.tx.borrowed() {
             writer.tx.make_owned();
         }
     }
     assert!(writer.tx.blocked());
+    // A message that never ended is not sent again, nor does it take others with it.
+    for number in 0..3 {
+        let mut begun = Msg::copy_from(&body(number, len)).unwrap();
+        begun.set_more(true);
+        writer.tx.push(&mut begun).unwrap();
+    }
     let mut waiting = Waiting::default();
     writer.tx.give_back(&mut waiting);
     drop(writer);
@@ -502,10 +510,11 @@ fn lose(encrypted: bool, len: usize) -> (usize, Vec<Msg>) {
 
 #[test]
 fn what_was_not_sent_as_a_whole_is_sent_again() {
-    for encrypted in [false, true] {
+    let cases = [false, true].into_iter().flat_map(|encrypted| [(encrypted, 1), (encrypted, 50)]);
+    for (encrypted, together) in cases {
         for len in [3, 50, 900, 8190, 30_000] {
             let len = if len < 8000 { len + 4000 } else { len };
-            let (whole, unsent) = lose(encrypted, len);
+            let (whole, unsent) = lose(encrypted, len, together);
             assert!(whole > 0 && whole < 300, "{whole} of {len} bytes");
             // A message of two parts comes back as a whole.
             let first = if whole % 5 == 2 { whole - 1 } else { whole };
