@@ -33,3 +33,26 @@ fn buffers_are_used_again_and_given_back_when_it_is_quiet() {
     queue.shrink();
     assert!(!queue.is_grown());
 }
+
+#[test]
+fn of_encoded_frames_only_what_the_kernel_has_not_taken_is_counted() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut frames = Vec::new();
+    (0..4).for_each(|_| frame::append_frame(&mut frames, Flags::NONE, b"hello"));
+    let frame = frames.len() / 4;
+    for sent in [0, 1, frame, 2 * frame + 3, 4 * frame - 1] {
+        let mut queue = TxQueue::new(Framing::V2, false);
+        queue.push_encoded(&frames, 4, sent).unwrap();
+        assert_eq!((queue.messages(), queue.bytes()), (4 - sent / frame, 4 * frame - sent));
+        // A second time behind it.
+        queue.push_encoded(&frames, 4, 0).unwrap();
+        assert_eq!((queue.messages(), queue.bytes()), (8 - sent / frame, 8 * frame - sent));
+        assert!(queue.flush(ours.as_fd()).unwrap());
+        assert_eq!((queue.messages(), queue.bytes()), (0, 0));
+        let mut got = vec![0; 8 * frame];
+        let rest = 8 * frame - sent;
+        theirs.read_exact(&mut got[..rest]).unwrap();
+        assert_eq!(got[..rest], [&frames[sent..], &frames].concat());
+    }
+}

@@ -227,3 +227,27 @@ fn a_connection_lost_gives_back_no_more_than_a_window() {
         assert_eq!(wire.unsent(), 100_000);
     }
 }
+
+#[test]
+fn a_burst_that_does_not_wait_meets_the_limit_although_the_kernel_takes_all() {
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let mut wire = Wire::new(3, 0, false);
+    wire.connection = Some(connection(ours, Way::Plain));
+    // Where the thread had to leave the processor meanwhile it may have begun anew.
+    for _ in 0..1000 {
+        wire.settle();
+        let began = wire.settled;
+        for _ in 0..3 {
+            assert!(wire.put_bytes(b"m", true));
+            assert!(wire.flush(false).unwrap());
+        }
+        let refused = !wire.put_bytes(b"m", true);
+        if ticks().wrapping_sub(began) < SETTLE {
+            assert!(refused);
+            // Whoever may wait need not.
+            assert!(wire.put_bytes(b"m", false));
+            return;
+        }
+        assert!(wire.flush(false).unwrap());
+    }
+}
