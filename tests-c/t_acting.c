@@ -526,7 +526,33 @@ GROUP (properties_of_connections)
     check_properties ("inproc", "");
 }
 
+/* A peer that leaves while the ZAP handler thinks is not kept until that has an answer. */
+GROUP (gone_before_the_zap_handler_answers)
+{
+    static const unsigned char greeting[64] = {0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
+    static const unsigned char ready[] = "\4\32\5READY\13Socket-Type\0\0\0\4PUSH";
+    unsigned char theirs[64];
+    void *ctx = ctx_new (), *handler = sock (ctx, ZMQ_REP), *s = sock (ctx, ZMQ_PULL);
+    char ep[EP_SIZE];
+    OK (zmq_bind (handler, "inproc://zeromq.zap.01"));
+    OK (zmq_setsockopt (s, ZMQ_ZAP_DOMAIN, "here", 4));
+    bind_any (s, "tcp", ep);
+    void *monitor = pair_socket (ctx, s, "left", ZMQ_EVENT_DISCONNECTED);
+    int fd = raw_connect (ep);
+    CHECK (raw_write (fd, greeting, sizeof greeting) && raw_read (fd, theirs, sizeof theirs));
+    CHECK (raw_write (fd, ready, sizeof ready - 1));
+    /* The question is there, and nobody answers it. */
+    CHECK (readable (handler, 5000));
+    close (fd);
+    IS (event_within (monitor, 5000), ZMQ_EVENT_DISCONNECTED);
+    OK (zmq_close (monitor));
+    OK (zmq_close (s));
+    OK (zmq_close (handler));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (later_security_is_for_later_binds), ENTRY (later_names_are_for_later_connects),
       ENTRY (later_limits_are_for_later_binds), ENTRY (tcp_accept_filter), ENTRY (ipc_filters),
-      ENTRY (max_message_size_at_its_edge), ENTRY (max_message_size_of_encrypted_messages), ENTRY (handshake_interval), ENTRY (connect_timeout),
+      ENTRY (max_message_size_at_its_edge), ENTRY (max_message_size_of_encrypted_messages), ENTRY (handshake_interval),
+      ENTRY (gone_before_the_zap_handler_answers), ENTRY (connect_timeout),
       ENTRY (affinity), ENTRY (thread_options), ENTRY (properties_of_connections), ENTRY (properties_after_plain_receives))
