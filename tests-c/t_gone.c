@@ -173,5 +173,54 @@ GROUP (both_ways_after_unbind)
         }
 }
 
+/* What poll has promised is there after zmq_unbind, too, also a long message, which has a place of its own. */
+GROUP (polled_before_unbind)
+{
+    static const size_t sizes[] = {1, 8192, 70000, 1000000};
+    static char body[1000000];
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 4; k++) {
+            char ep[EP_SIZE];
+            void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+            bind_to (in, transports[i], ep);
+            OK (zmq_connect (out, ep));
+            IS (zmq_send (out, body, sizes[k], 0), sizes[k]);
+            CHECK (readable (in, 5000));
+            CHECK (get_int (in, ZMQ_EVENTS) & ZMQ_POLLIN);
+            OK (zmq_unbind (in, ep));
+            CHECK (get_int (in, ZMQ_EVENTS) & ZMQ_POLLIN);
+            IS (zmq_recv (in, body, sizeof body, ZMQ_DONTWAIT), sizes[k]);
+            OK (zmq_close (in));
+            OK (zmq_close (out));
+            OK (zmq_ctx_term (ctx));
+        }
+}
+
+/* zmq_setsockopt(3), ZMQ_CONFLATE: "keep only one message in its inbound/outbound queue, this message being the last
+ * message received", also when an older one was looked at. */
+GROUP (conflate_after_a_look)
+{
+    for (int i = 0; i < 3; i++) {
+        char ep[EP_SIZE], got;
+        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+        set_int (in, ZMQ_CONFLATE, 1);
+        set_int (out, ZMQ_CONFLATE, i == 2);
+        set_int (in, ZMQ_RCVTIMEO, 5000);
+        bind_to (in, transports[i], ep);
+        OK (zmq_connect (out, ep));
+        SEND (out, "3", 0);
+        CHECK (readable (in, 5000));
+        SEND (out, "4", 0);
+        sleep_ms (100);
+        CHECK (readable (in, 5000));
+        IS (zmq_recv (in, &got, 1, 0), 1);
+        IS (got, '4');
+        FAILS (zmq_recv (in, &got, 1, ZMQ_DONTWAIT), EAGAIN);
+        OK (zmq_close (in));
+        OK (zmq_close (out));
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 MAIN (ENTRY (router_answers_who_has_gone), ENTRY (messages_keep_the_properties_of_their_peer),
-      ENTRY (drained_after_the_endpoint_is_gone), ENTRY (both_ways_after_unbind))
+      ENTRY (drained_after_the_endpoint_is_gone), ENTRY (both_ways_after_unbind), ENTRY (polled_before_unbind), ENTRY (conflate_after_a_look))

@@ -498,7 +498,8 @@ impl PipeTable {
         }
         self.disarm_fan();
         let pipe = self.get(id).filter(|pipe| !pipe.lingering)?;
-        if !pipe.wire()?.holds_data() {
+        // What ZMQ_EVENTS or zmq_poll has looked at has been taken from the connection already.
+        if pipe.next.is_none() && !pipe.wire()?.holds_data() {
             return None;
         }
         let was_dirty = self.clean(id);

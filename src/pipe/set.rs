@@ -21,12 +21,17 @@ impl PipeSet for PipeTable {
         if here {
             return true;
         }
-        let msg = self.pull(id, true);
-        let found = msg.is_some();
-        if let Some(pipe) = self.get(id) {
-            pipe.next = msg;
+        let Some(msg) = self.pull(id, true) else { return false };
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
+        match &mut pipe.kind {
+            // A newer one that comes before it is read takes its place.
+            Kind::Wire(wire) if wire.conflates() => {
+                wire.inject(msg);
+                pipe.note_holding(true, &mut self.holding);
+            }
+            _ => pipe.next = Some(msg),
         }
-        found
+        true
     }
 
     #[inline]
