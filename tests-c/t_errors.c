@@ -250,8 +250,10 @@ GROUP (address_in_use)
 GROUP (unbind_disconnect_unknown)
 {
     void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PAIR);
-    static const char *const known[] = {"tcp://127.0.0.1:5555", "ipc:///tmp/zt-unknown", "inproc://unknown"};
-    for (int i = 0; i < 3; i++) {
+    char too_long[EP_SIZE];
+    snprintf (too_long, sizeof too_long, "ipc://%0150d", 0);
+    const char *const known[] = {"tcp://127.0.0.1:5555", "ipc:///tmp/zt-unknown", "inproc://unknown", too_long, "ipc://@"};
+    for (int i = 0; i < 5; i++) {
         FAILS (zmq_unbind (s, known[i]), ENOENT);
         FAILS (zmq_disconnect (s, known[i]), ENOENT);
     }

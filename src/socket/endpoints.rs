@@ -334,7 +334,11 @@ impl Core {
     }
 
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
-        let address = Address::parse_for(name, self.socket_type)?;
+        let address = Address::parse_for(name, self.socket_type).map_err(|error| {
+            // Well formed, and nobody's.
+            let nobodys = error == Error::NameTooLong || name == "ipc://@";
+            if nobodys { Error::NotFound } else { error }
+        })?;
         let mut found = self.endpoints.named(name).to_vec();
         if found.is_empty() {
             // `tcp://*:5555` and the like mean what a bind would make of them.
