@@ -7,6 +7,7 @@
 #   make demo                  shows the library at work
 #   make test                  everything there is to check
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
+#   make differential          random scripts of calls on ours and on the system's library: SEED=, COUNT=
 #   make loom                  of that, the models of what threads share (a quarter of a minute)
 #   make sim                   runs the library in made-up worlds: SEEDS=n many, or SEED=n alone
 #   make sim-faults            takes mends out of copies of it, each of which a made-up world must find (minutes)
@@ -75,7 +76,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c test-checked test-install test-instructions loom sim sim-faults fuzz faults \
+.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build
@@ -159,6 +160,13 @@ stage: build
 
 test-c: stage
 	tests-c/run.sh $(STAGE)
+
+# Other scripts than `make test-c` runs, and more of them; a seed that fails is said, and SEED=... COUNT=1 runs it again.
+differential: SEED ?= $(shell date +%s)
+differential: COUNT ?= 20000
+differential: stage
+	TESTS_C_ONLY=differential TESTS_C_PROGRAMS=t_utils SEED=$(SEED) COUNT=$(COUNT) SCRIPT_SECONDS=$$(( 300 + $(COUNT) / 10 )) \
+		tests-c/run.sh $(STAGE)
 
 # Debug assertions say what must hold at each moment; here they are run by everything the C tests do.
 CHECKED := $(abspath $(BUILD))/checked

@@ -3,9 +3,9 @@
 #
 # Builds every program once, with pkg-config against PREFIX, and runs the same binaries against PREFIX and against the
 # system's libzmq, which must agree but for known-differences.txt; then the exchange between processes with different
-# libraries (interop), the demo programs, programs on CZMQ and cppzmq (foreign), and pyzmq's tests. Last line:
-# `N passed, N failed`; exit code 0 if none failed.
-# TESTS_C_ONLY="unit interop demo foreign pyzmq" selects runners; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
+# libraries (interop), scripts of calls made from a seed (differential), the demo programs, programs on CZMQ and cppzmq
+# (foreign), and pyzmq's tests. Last line: `N passed, N failed`; exit code 0 if none failed.
+# TESTS_C_ONLY="unit interop differential demo foreign pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
 # TESTS_C_ONLY=ours runs the programs of `unit` with ours only, and TESTS_C_OURS=DIR names another libzmq.so.5 of ours for it.
 START=$SECONDS
 PREFIX=$(cd "${1:?usage: run.sh PREFIX [SYSTEM_LIBDIR]}" && pwd) || exit 2
@@ -15,7 +15,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 make_work
 OURS=${TESTS_C_OURS:-$(libdir_of "$PREFIX")} || exit 2
 SYSTEM=$(only_libzmq "$SYSTEM_GIVEN") || exit 2
-ONLY=${TESTS_C_ONLY:-unit interop demo foreign pyzmq}
+ONLY=${TESTS_C_ONLY:-unit interop differential demo foreign pyzmq}
 total_passed=0
 total_failed=0
 wants() { [[ " $ONLY " == *" $1 "* ]]; }
@@ -36,9 +36,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop interop_security | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security differential | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop interop_security; do
+for p in $programs interop interop_security differential; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -119,7 +119,7 @@ between() { # PROGRAM NUMBER_OF_CASES
 script() { # NAME FILTER COMMAND...
     local name=$1 filter=$2 out=$WORK/$1.out ok bad
     shift 2
-    timeout -k 5 300 "$@" >"$out" 2>&1
+    timeout -k 5 "${SCRIPT_SECONDS:-300}" "$@" >"$out" 2>&1
     grep -aE "$filter" "$out"
     if read -r ok bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$out"); then
         account "$name" "$ok" "$bad"
@@ -134,6 +134,9 @@ wants ours && ours
 wants unit && unit
 # 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
 wants interop && { between interop 48; between interop_security 292; }
+# Half a minute on two cores; the same scripts each time, so that what fails is what was changed.
+wants differential && script differential '^(FAIL|explained|seeds|    )' "$WORK/bin/differential" compare \
+    "$OURS" "$SYSTEM" "$HERE/differential-explained.txt" "${SEED:-1}" "${COUNT:-2000}"
 wants demo && script demo '^FAIL' "$HERE/demo.sh" "$PREFIX" "$SYSTEM_GIVEN"
 # Where there is no other libzmq, the rest of the demo still runs, and says how to get one.
 mkdir -p "$WORK/no-libzmq"
