@@ -32,6 +32,8 @@ GROUP (router_answers_who_has_gone)
         set_int (r, ZMQ_ROUTER_MANDATORY, 1);
         set_int (r, ZMQ_RCVTIMEO, 5000);
         set_int (r, ZMQ_SNDTIMEO, 5000);
+        /* What is sent in a row may leave together, a little later. */
+        set_int (d, ZMQ_LINGER, 5000);
         bind_to (r, transports[i], ep);
         OK (zmq_connect (d, ep));
         for (int k = 0; k < 3; k++)

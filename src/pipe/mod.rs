@@ -812,6 +812,16 @@ impl PipeTable {
         true
     }
 
+    /// A pipe's connection is lost, which whoever sends may learn before whoever reads: reads what came
+    /// before that, up to the receive high-water mark, although nothing has told of it yet.
+    pub fn read_last(&mut self, id: PipeId) {
+        let connection = self.get(id).filter(|pipe| !pipe.lingering).and_then(Pipe::connection);
+        if connection.is_some_and(|connection| !connection.rx.ended()) {
+            self.expect_bytes(id, false);
+            self.gather(id);
+        }
+    }
+
     /// Reads ahead of the application, up to the receive high-water mark.
     pub fn gather(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };

@@ -616,6 +616,7 @@ impl Core {
 
     /// A connection died, see [`PipeEvent::Lost`].
     pub(super) fn connection_lost(&mut self, id: PipeId, error: Error) {
+        self.pipes.read_last(id);
         let Some(pipe) = self.pipes.get(id) else { return };
         let endpoint = pipe.endpoint;
         let lingering = pipe.is_lingering();
