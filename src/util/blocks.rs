@@ -65,7 +65,9 @@ fn store() -> &'static Mutex<Store> {
         } else {
             // SAFETY: free, so whole, and nobody in this process uses it. What it consists of has one
             // owner as before: the parent's is not dropped.
-            unsafe { std::ptr::read(parents.inherited()) }
+            let inherited = unsafe { std::ptr::read(parents.inherited()) };
+            // None of the child's sockets has traffic yet.
+            Store { busy: 0, ..inherited }
         };
         Mutex::new(store)
     })
