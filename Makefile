@@ -8,7 +8,7 @@
 #   make test                  everything there is to check
 #   make test-checked          of that, the C tests with a library that checks its invariants as it goes
 #   make differential          random scripts of calls on ours and on the system's library: SEED=, COUNT=
-#   make loom                  of that, the models of what threads share (a quarter of a minute)
+#   make loom                  of that, the models of what threads share (two minutes)
 #   make sim                   runs the library in made-up worlds: SEEDS=n many, or SEED=n alone
 #   make sim-faults            takes mends out of copies of it, each of which a made-up world must find (minutes)
 #   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
