@@ -162,10 +162,10 @@ pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, count: usize) -> Result<&
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
 }
 
-/// The bytes of a buffer of C's, see [`slice`].
+/// The bytes of a buffer of C's, see [`slice()`].
 ///
 /// # Safety
-/// As for [`slice`].
+/// As for [`slice()`].
 #[inline]
 pub(crate) unsafe fn bytes<'a>(buffer: *const c_void, len: usize) -> Result<&'a [u8]> {
     // SAFETY: passed on.

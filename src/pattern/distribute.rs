@@ -80,7 +80,7 @@ impl Distribute {
     /// Writes a frame to the chosen pipes. A long body, or one of a message in parts, is shared.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] if a borrowed body cannot be copied, or a lent one shared; nothing was
+    /// [`NoMemory`](crate::error::Error::NoMemory) if a borrowed body cannot be copied, or a lent one shared; nothing was
     /// written then. A pipe among several that has no memory for the frame is as good as full.
     #[inline]
     pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {

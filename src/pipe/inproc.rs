@@ -1,4 +1,4 @@
-//! Pipes between two sockets of one context: a [`ring`](super::ring) in each direction.
+//! Pipes between two sockets of one context: a [`ring`] in each direction.
 //!
 //! Each end belongs to its socket and is used under that socket's lock. The other socket's lock is
 //! never taken: what it must know goes through its [`Mailbox`].

@@ -23,7 +23,7 @@ pub struct Buffer {
 enum Source {
     /// malloc(3).
     Heap,
-    /// [`blocks`](crate::util::blocks): half of one and more.
+    /// [`blocks`]: half of one and more.
     Block,
     /// The system: more than a block.
     Pages,
