@@ -27,6 +27,7 @@ use fan::Fan;
 use groups::Groups;
 use inproc::InprocEnd;
 use parts::Parts;
+use reported::{Listed, Reported};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +116,7 @@ pub struct Pipe {
     /// In `PipeTable::grown`.
     grown: bool,
     /// In `PipeTable::reported`.
-    reported: bool,
+    reported: Option<Listed>,
     /// The peer is gone for good; the pipe ends when what it sent has been read.
     ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
@@ -149,7 +150,7 @@ impl Pipe {
             awaited: false,
             holds: false,
             grown: false,
-            reported: false,
+            reported: None,
             ending: false,
             lingering: false,
             attached: false,
@@ -234,7 +235,7 @@ pub struct PipeTable {
     urgent: Vec<PipeId>,
     /// Pipes whose connection may have bytes that nobody has read, among others. The kernel does not
     /// report them again: whoever stops looking, or sleeps without having read, reads ahead there.
-    reported: Vec<PipeId>,
+    reported: Reported,
     /// A peer has sent a PING: some connection waits for answers no longer than it likes.
     pinged: bool,
     /// What several connections are to send alike.
@@ -294,7 +295,7 @@ impl PipeTable {
             unread: Unread::default(),
             dirty: Vec::new(),
             urgent: Vec::new(),
-            reported: Vec::new(),
+            reported: Reported::new(),
             pinged: false,
             fan: Fan::default(),
             grown: Vec::new(),
@@ -382,6 +383,7 @@ impl PipeTable {
     pub fn remove(&mut self, id: PipeId) {
         self.drop_connection(id);
         self.clean(id);
+        self.forget_reported(id);
         if let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::take) {
             self.holding -= usize::from(pipe.holds);
             self.inprocs -= usize::from(matches!(pipe.kind, Kind::Inproc(_)));
@@ -395,7 +397,6 @@ impl PipeTable {
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();
-            self.reported = Vec::new();
             self.pool.clear();
             self.fan.trim();
         }
@@ -792,7 +793,7 @@ impl PipeTable {
         }
         let Some(connection) = pipe.connection() else { return };
         connection.rx.set_ready(hang_up);
-        let listed = pipe.reported;
+        let listed = pipe.reported.is_some();
         if std::mem::take(&mut pipe.wants_read) {
             self.events.push_back(PipeEvent::Readable(id));
         }
