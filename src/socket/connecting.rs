@@ -9,7 +9,7 @@ use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::sync::mutex::Mutex;
 use crate::sys::{clock, epoll, helpers, random};
-use crate::transport::{Connecting, Route, SocketAddrAny, Step, Stream};
+use crate::transport::{Connecting, Route, Step, Stream, Way};
 use crate::util::reserve;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const CONN_REFUSED: i32 = 1;
 pub(super) const HANDSHAKE_FAILED: i32 = 2;
 
 /// What a name means, once that is known.
-type Answer = Mutex<Option<Result<Vec<SocketAddrAny>>>>;
+type Answer = Mutex<Option<Result<Vec<Way>>>>;
 
 /// A peer we connect to, again and again.
 pub(super) struct Connecter {
@@ -34,7 +34,7 @@ pub(super) struct Connecter {
     /// The answer to the look-up under way. Whoever looks it up does so only as long as this is here.
     looked_up: Option<Arc<Answer>>,
     /// Addresses left to try in this round.
-    candidates: std::vec::IntoIter<SocketAddrAny>,
+    candidates: std::vec::IntoIter<Way>,
     pub(super) connecting: Option<Connecting>,
     /// When `connecting` has taken too long.
     deadline: Option<Instant>,
@@ -129,7 +129,7 @@ impl Core {
     }
 
     /// The addresses of a name are known, or that there are none.
-    fn connect_to(&mut self, number: u32, found: Result<Vec<SocketAddrAny>>) {
+    fn connect_to(&mut self, number: u32, found: Result<Vec<Way>>) {
         match (self.connecter(number), found) {
             (Some(connecter), Ok(addresses)) => {
                 connecter.candidates = addresses.into_iter();

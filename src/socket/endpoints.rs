@@ -16,7 +16,7 @@ use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire};
 use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::clock;
 use crate::sys::epoll;
-use crate::transport::{AcceptError, Address, BindError, Listener, Route, Stream};
+use crate::transport::{AcceptError, Address, AddressError, Listener, Route, Stream};
 use crate::types::SocketType;
 use crate::util::reserve;
 use crate::wire::mechanism::Mechanism;
@@ -177,16 +177,20 @@ impl Core {
     fn bind(&mut self, given: &str) -> Result<()> {
         let address = Address::parse_for(given, self.socket_type).inspect_err(|error| {
             // Of what is wrong with an address monitors are told this only.
-            if *error == Error::NameTooLong || given == "ipc://@" {
-                self.report_failed_bind(given, (*error).into());
+            if let AddressError::Nobodys(error) = error {
+                self.report_failed_bind(given, *error);
             }
         })?;
-        if let Address::Inproc(name) = &address {
-            return self.bind_inproc(given, name);
+        if address.is_within_process() {
+            return self.bind_inproc(given, address.text());
         }
         let io = self.check_affinity()?;
         let listener = Listener::bind(&address, &self.options).map_err(|failed| {
-            self.report_failed_bind(given, failed);
+            if let Some(fd) = failed.closed {
+                let name = if address.names_what_fails() { given } else { "" };
+                self.report(event::CLOSED, i64::from(fd), name);
+            }
+            self.report_failed_bind(given, failed.error);
             failed.error
         })?;
         let fd = listener.as_fd().as_raw_fd();
@@ -201,15 +205,10 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the monitor in libzmq's words: the address without its transport, and before that the
-    /// end of a socket that has a name only with ipc.
-    fn report_failed_bind(&mut self, given: &str, failed: BindError) {
-        let (transport, address) = given.split_once("://").unwrap_or(("", given));
-        if let Some(fd) = failed.closed {
-            let name = if transport == "ipc" { given } else { "" };
-            self.report(event::CLOSED, i64::from(fd), name);
-        }
-        self.report(event::BIND_FAILED, i64::from(failed.error.errno()), address);
+    /// Tells the monitor in libzmq's words: the address without its transport.
+    fn report_failed_bind(&mut self, given: &str, error: Error) {
+        let address = given.split_once("://").map_or(given, |(_, address)| address);
+        self.report(event::BIND_FAILED, i64::from(error.errno()), address);
     }
 
     fn bind_inproc(&mut self, given: &str, name: &str) -> Result<()> {
@@ -233,8 +232,8 @@ impl Core {
     fn connect(&mut self, given: &str) -> Result<()> {
         use SocketType::{Dealer, Pub, Req, Sub};
         let address = Address::parse_for(given, self.socket_type)?;
-        if let Address::Inproc(name) = &address {
-            return self.connect_inproc(given, name);
+        if address.is_within_process() {
+            return self.connect_inproc(given, address.text());
         }
         let single = matches!(self.socket_type, Dealer | Sub | Pub | Req);
         if single && !self.endpoints.named(given).is_empty() {
@@ -334,10 +333,9 @@ impl Core {
     }
 
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
-        let address = Address::parse_for(name, self.socket_type).map_err(|error| {
-            // Well formed, and nobody's.
-            let nobodys = error == Error::NameTooLong || name == "ipc://@";
-            if nobodys { Error::NotFound } else { error }
+        let address = Address::parse_for(name, self.socket_type).map_err(|error| match error {
+            AddressError::Nobodys(_) => Error::NotFound,
+            AddressError::Malformed(error) => error,
         })?;
         let mut found = self.endpoints.named(name).to_vec();
         if found.is_empty() {

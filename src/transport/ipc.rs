@@ -1,48 +1,86 @@
-//! Addresses of zmq_ipc(7): a path, `@name` in the abstract namespace, or `*`.
+//! zmq_ipc(7): Unix domain sockets. An address is a path, `@name` in the abstract namespace, or `*`.
 
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
+use super::listener::BindResult;
+use super::{AddressError, Listener, Transport, Way};
 use crate::error::{Error, Result};
-use crate::sys::net::{self, MAX_UNIX_PATH, UnixName};
+use crate::options::SocketOptions;
+use crate::sys::net::{self, MAX_UNIX_PATH, SockAddr, UnixName};
 
-/// The part of an ipc endpoint behind `ipc://`, as given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IpcAddress {
-    text: String,
+/// The row of the table.
+pub(super) static TRANSPORT: Transport = Transport {
+    scheme: "ipc",
+    check,
+    names_what_fails: true,
+    listen,
+    admit: |fd, _, options| passes_filters(fd, options),
+    resolve: |text, _| Ok(vec![Way { target: SockAddr::unix(&name(text))?, source: None }]),
+    endpoint: |address| address.to_unix().map(|name| endpoint(&name)),
+    peer_address,
+    ..Transport::PLAIN
+};
+
+fn check(text: &str) -> std::result::Result<(), AddressError> {
+    if text == "@" {
+        return Err(AddressError::Nobodys(Error::Invalid));
+    }
+    if text.len() > MAX_UNIX_PATH {
+        return Err(AddressError::Nobodys(Error::NameTooLong));
+    }
+    Ok(())
 }
 
-impl IpcAddress {
-    pub(super) fn new(text: &str) -> Result<IpcAddress> {
-        if text == "@" {
-            return Err(Error::Invalid);
-        }
-        if text.len() > MAX_UNIX_PATH {
-            return Err(Error::NameTooLong);
-        }
-        Ok(IpcAddress { text: text.to_owned() })
+/// The socket's name as the system knows it.
+fn name(text: &str) -> UnixName {
+    match text.strip_prefix('@') {
+        Some(name) => UnixName::Abstract(name.as_bytes().to_vec()),
+        None => UnixName::Path(text.as_bytes().to_vec()),
     }
+}
 
-    /// The address as given.
-    pub fn as_str(&self) -> &str {
-        &self.text
+fn listen(text: &str, options: &SocketOptions) -> BindResult {
+    let directory = match text {
+        "*" => Some(TemporaryDirectory::new()?),
+        _ => None,
+    };
+    let name = directory.as_ref().map_or_else(|| name(text), TemporaryDirectory::socket);
+    let address = SockAddr::unix(&name)?;
+    if let UnixName::Path(path) = &name {
+        // "Any existing binding to the same endpoint shall be overridden" (zmq_ipc(7)). If
+        // there is nothing or something that cannot be removed, bind will tell.
+        let _ = net::unlink(path);
     }
+    Listener::listen(&TRANSPORT, &address, options, directory, |_| Ok(()))
+}
 
-    /// For `bind`: make up a path.
-    pub(super) fn is_wildcard(&self) -> bool {
-        self.text == "*"
+/// ZMQ_IPC_FILTER_UID, _GID and _PID: one that matches is enough. A group also matches users
+/// that are listed in it, whatever group their process runs as.
+fn passes_filters(fd: BorrowedFd<'_>, options: &SocketOptions) -> bool {
+    let uids = &options.ipc_uid_accept_filters;
+    let gids = &options.ipc_gid_accept_filters;
+    let pids = &options.ipc_pid_accept_filters;
+    if uids.is_empty() && gids.is_empty() && pids.is_empty() {
+        return true;
     }
+    let Ok(peer) = net::peer_credentials(fd) else { return false };
+    uids.contains(&peer.uid)
+        || gids.contains(&peer.gid)
+        || pids.contains(&peer.pid)
+        || gids.iter().any(|gid| net::user_is_member(peer.uid, *gid))
+}
 
-    /// The socket's name as the system knows it.
-    pub(super) fn name(&self) -> UnixName {
-        match self.text.strip_prefix('@') {
-            Some(name) => UnixName::Abstract(name.as_bytes().to_vec()),
-            None => UnixName::Path(self.text.as_bytes().to_vec()),
-        }
+/// `localhost:uid:gid:pid`.
+fn peer_address(fd: BorrowedFd<'_>, _peer: &SockAddr) -> String {
+    match net::peer_credentials(fd) {
+        Ok(peer) => format!("localhost:{}:{}:{}", peer.uid, peer.gid, peer.pid),
+        Err(_) => String::new(),
     }
 }
 
 /// The endpoint of a Unix domain socket.
-pub(super) fn endpoint(name: &UnixName) -> String {
+fn endpoint(name: &UnixName) -> String {
     match name {
         UnixName::Path(path) => format!("ipc://{}", String::from_utf8_lossy(path)),
         UnixName::Abstract(name) => format!("ipc://@{}", String::from_utf8_lossy(name)),

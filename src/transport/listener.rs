@@ -1,26 +1,25 @@
 //! Waiting for peers.
 
 use std::mem::ManuallyDrop;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 use crate::sync::PerProcess;
 use crate::sync::mutex::Mutex;
 use crate::sys::fd::OwnedFd;
 
-use super::ipc::{IpcAddress, TemporaryDirectory};
-use super::stream::endpoint;
-use super::{Address, Stream, TcpAddress, tune};
+use super::ipc::TemporaryDirectory;
+use super::{Address, Stream, Transport, transport_of};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
-use crate::sys::net::{self, SockAddr, UnixName};
+use crate::sys::net::{self, SockAddr};
 
-/// A listening socket of tcp or ipc. Dropping it closes it; the file of an ipc socket stays, as
+/// A listening socket of the system. Dropping it closes it; the file of an ipc socket stays, as
 /// in libzmq: another process may have bound that path meanwhile. Only what `ipc://*` made up
 /// is removed.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    transport: &'static Transport,
     endpoint: String,
     /// Whether every connection that is accepted has `endpoint` as its local address.
     specific: bool,
@@ -71,60 +70,50 @@ impl From<Error> for BindError {
     }
 }
 
-type BindResult = std::result::Result<Listener, BindError>;
+pub(super) type BindResult = std::result::Result<Listener, BindError>;
 
 impl Listener {
-    /// Starts to listen at a tcp or ipc address. Never asks a name service.
+    /// Starts to listen at an address of the system. Never asks a name service.
     ///
     /// Errors are those of zmq_bind(3). With ZMQ_USE_FD the caller's descriptor, which must be
-    /// listening already, becomes the listener's and the address only tells the transport.
+    /// listening already, becomes the listener's; its own address tells the transport.
     pub fn bind(address: &Address, options: &SocketOptions) -> BindResult {
-        match address {
-            _ if options.use_fd != -1 => {
-                Ok(Listener::new(Socket::Adopted(AdoptedFd::new(options.use_fd)?), None)?)
-            }
-            Address::Tcp(tcp) => Listener::bind_tcp(tcp, options),
-            Address::Ipc(ipc) => Listener::bind_ipc(ipc, options),
-            Address::Inproc(_) => Err(Error::Invalid.into()),
+        if options.use_fd == -1 {
+            return (address.transport.listen)(&address.text, options);
         }
+        let socket = Socket::Adopted(AdoptedFd::new(options.use_fd)?);
+        let at = net::local_address(socket.as_fd())?;
+        let transport = transport_of(&at).unwrap_or(address.transport);
+        Ok(Listener::new(transport, socket, &at, None))
     }
 
-    fn bind_tcp(tcp: &TcpAddress, options: &SocketOptions) -> BindResult {
-        match listen_tcp(tcp.resolve_bind(options.ipv6)?, options) {
-            // IPv6 is wished for but the system has none.
-            Err(BindError { error: Error::Os(libc::EAFNOSUPPORT), .. }) if options.ipv6 => {
-                listen_tcp(tcp.resolve_bind(false)?, options)
-            }
-            result => result,
-        }
-    }
-
-    fn bind_ipc(ipc: &IpcAddress, options: &SocketOptions) -> BindResult {
-        let directory = match ipc.is_wildcard() {
-            true => Some(TemporaryDirectory::new()?),
-            false => None,
-        };
-        let name = directory.as_ref().map_or_else(|| ipc.name(), TemporaryDirectory::socket);
-        let address = SockAddr::unix(&name)?;
-        if let UnixName::Path(path) = &name {
-            // "Any existing binding to the same endpoint shall be overridden" (zmq_ipc(7)). If
-            // there is nothing or something that cannot be removed, bind will tell.
-            let _ = net::unlink(path);
-        }
-        let fd = net::stream_socket(&address)?;
-        net::bind(fd.as_fd(), &address)
+    /// A new socket that listens at this address of the system, once it is prepared. With it goes
+    /// the directory that was made for it.
+    pub(super) fn listen(
+        transport: &'static Transport,
+        at: &SockAddr,
+        options: &SocketOptions,
+        directory: Option<TemporaryDirectory>,
+        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    ) -> BindResult {
+        let fd = net::stream_socket(at)?;
+        prepare(fd.as_fd())
+            .and_then(|()| net::bind(fd.as_fd(), at))
             .and_then(|()| net::listen(fd.as_fd(), options.backlog))
             .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
-        Ok(Listener::new(Socket::Made(fd), directory)?)
+        let at = net::local_address(fd.as_fd())?;
+        Ok(Listener::new(transport, Socket::Made(fd), &at, directory))
     }
 
-    fn new(socket: Socket, directory: Option<TemporaryDirectory>) -> Result<Listener> {
-        let address = net::local_address(socket.as_fd())?;
-        let specific = match address.to_inet() {
-            Some(inet) => inet.is_ipv4() && !inet.ip().is_unspecified(),
-            None => true,
-        };
-        Ok(Listener { socket, endpoint: endpoint(&address), specific, _directory: directory })
+    fn new(
+        transport: &'static Transport,
+        socket: Socket,
+        at: &SockAddr,
+        directory: Option<TemporaryDirectory>,
+    ) -> Listener {
+        let endpoint = (transport.endpoint)(at).unwrap_or_default();
+        let specific = (transport.is_specific)(at);
+        Listener { socket, transport, endpoint, specific, _directory: directory }
     }
 
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards.
@@ -148,23 +137,11 @@ impl Listener {
             Err(Error::Again) => return Ok(None),
             Err(error) => return Err(classify(error)),
         };
-        let inet = peer.to_inet();
-        let welcome = match inet {
-            Some(address) => passes_tcp_filters(address, options),
-            None => passes_ipc_filters(fd.as_fd(), options),
-        };
-        if !welcome {
-            // No connection of ours: nothing of it stays on the port.
-            if inet.is_some() {
-                net::abort_on_close(fd.as_fd(), true);
-            }
+        if !(self.transport.admit)(fd.as_fd(), &peer, options) {
             return Err(AcceptError::Refused);
         }
-        if inet.is_some() {
-            tune::accepted(fd.as_fd(), options);
-        }
         let local = self.specific.then(|| self.endpoint.clone());
-        Ok(Some(Stream::new(fd, Some(peer), local)))
+        Ok(Some(Stream::new(fd, self.transport, Some(peer), local)))
     }
 }
 
@@ -183,17 +160,6 @@ impl AsFd for Socket {
     }
 }
 
-fn listen_tcp(at: SocketAddr, options: &SocketOptions) -> BindResult {
-    let address = SockAddr::from(at);
-    let fd = net::stream_socket(&address)?;
-    tune::prepare(fd.as_fd(), at.is_ipv6(), options)
-        .and_then(|()| net::set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1))
-        .and_then(|()| net::bind(fd.as_fd(), &address))
-        .and_then(|()| net::listen(fd.as_fd(), options.backlog))
-        .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
-    Ok(Listener::new(Socket::Made(fd), None)?)
-}
-
 pub(super) fn classify(error: Error) -> AcceptError {
     match error {
         Error::TooManyFiles
@@ -202,28 +168,6 @@ pub(super) fn classify(error: Error) -> AcceptError {
         | Error::Os(libc::ENOBUFS) => AcceptError::Exhausted(error),
         _ => AcceptError::Failed(error),
     }
-}
-
-/// ZMQ_TCP_ACCEPT_FILTER: no filters let everybody in.
-fn passes_tcp_filters(peer: SocketAddr, options: &SocketOptions) -> bool {
-    let filters = &options.tcp_accept_filters;
-    filters.is_empty() || filters.iter().any(|filter| filter.contains(peer.ip()))
-}
-
-/// ZMQ_IPC_FILTER_UID, _GID and _PID: one that matches is enough. A group also matches users
-/// that are listed in it, whatever group their process runs as.
-fn passes_ipc_filters(fd: BorrowedFd<'_>, options: &SocketOptions) -> bool {
-    let uids = &options.ipc_uid_accept_filters;
-    let gids = &options.ipc_gid_accept_filters;
-    let pids = &options.ipc_pid_accept_filters;
-    if uids.is_empty() && gids.is_empty() && pids.is_empty() {
-        return true;
-    }
-    let Ok(peer) = net::peer_credentials(fd) else { return false };
-    uids.contains(&peer.uid)
-        || gids.contains(&peer.gid)
-        || pids.contains(&peer.pid)
-        || gids.iter().any(|gid| net::user_is_member(peer.uid, *gid))
 }
 
 /// Descriptors that came through ZMQ_USE_FD and are ours now. A second bind with the same one

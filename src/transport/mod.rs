@@ -1,5 +1,6 @@
 //! Transports: what an endpoint means, who listens there and how to get there.
 //!
+//! Each has a file and a row of [`TABLE`]: whoever wants to know something about one asks its row.
 //! Nothing here knows ZMTP. A [`Listener`] hands out [`Stream`]s, a [`Route`] leads to one;
 //! after that a stream is a descriptor for [`crate::sys::net::recv`] and its kin. The only call
 //! that may block is [`Address::resolve`], and only if [`Address::needs_dns`].
@@ -7,8 +8,11 @@
 mod connect;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod inproc;
 mod ipc;
 mod listener;
+mod missing;
+mod row;
 mod socks;
 mod stream;
 mod tcp;
@@ -17,126 +21,154 @@ mod tests;
 mod tune;
 
 use std::fmt;
-use std::net::SocketAddr;
 
 pub use connect::{Connecting, Route, Step};
-pub use ipc::IpcAddress;
 pub use listener::{AcceptError, BindError, Listener};
+pub use row::{Transport, Way};
 pub use stream::Stream;
-pub use tcp::TcpAddress;
 
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
-use crate::sys::net::UnixName;
+use crate::sys::net::SockAddr;
 use crate::types::SocketType;
 
+/// Every transport, and those that we know we do not have.
+static TABLE: [&Transport; 7] = [
+    &tcp::TRANSPORT,
+    &ipc::TRANSPORT,
+    &inproc::TRANSPORT,
+    &missing::PGM,
+    &missing::EPGM,
+    &missing::NORM,
+    &missing::UDP,
+];
+
 /// A parsed endpoint, `transport://address`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// zmq_tcp(7).
-    Tcp(TcpAddress),
-    /// zmq_ipc(7).
-    Ipc(IpcAddress),
-    /// zmq_inproc(7): the name, not empty.
-    Inproc(String),
+#[derive(Clone)]
+pub struct Address {
+    transport: &'static Transport,
+    /// What stands behind `://`, not empty.
+    text: String,
 }
 
-/// One way to a peer, as [`Address::resolve`] found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SocketAddrAny {
-    /// TCP.
-    Inet {
-        /// Where to.
-        target: SocketAddr,
-        /// The address of ours to come from; port 0 is any.
-        source: Option<SocketAddr>,
-    },
-    /// Unix domain socket.
-    Unix(UnixName),
+/// Why an endpoint is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressError {
+    /// It is not written as one, or is of no transport for such a socket.
+    Malformed(Error),
+    /// It is well formed, but no socket can have this name: monitors are told of a bind to it, and
+    /// nothing is connected there.
+    Nobodys(Error),
 }
+
+impl From<Error> for AddressError {
+    fn from(error: Error) -> AddressError {
+        AddressError::Malformed(error)
+    }
+}
+
+impl From<AddressError> for Error {
+    fn from(error: AddressError) -> Error {
+        match error {
+            AddressError::Malformed(error) | AddressError::Nobodys(error) => error,
+        }
+    }
+}
+
+type Parsed = std::result::Result<Address, AddressError>;
 
 impl Address {
     /// Parses what `zmq_bind` and `zmq_connect` take, without looking anything up.
     ///
     /// `Invalid` without `://` or with nothing before or behind it, `UnknownProtocol` for
     /// transports this library does not have, `NameTooLong` for ipc names above 107 bytes.
-    pub fn parse(endpoint: &str) -> Result<Address> {
-        let (scheme, address) = split(endpoint)?;
-        match scheme {
-            "tcp" => Ok(Address::Tcp(TcpAddress::new(address))),
-            "ipc" => IpcAddress::new(address).map(Address::Ipc),
-            "inproc" => Ok(Address::Inproc(address.to_owned())),
-            _ => Err(Error::UnknownProtocol),
-        }
+    pub fn parse(endpoint: &str) -> Parsed {
+        Address::parse_if(endpoint, |_| true)
     }
 
     /// [`Address::parse`] for a socket of this type: before anything is said about a transport
     /// we do not have, types it could never carry are refused with `IncompatibleProtocol`
     /// (zmq_pgm(7), zmq_udp(7)).
-    pub fn parse_for(endpoint: &str, socket_type: SocketType) -> Result<Address> {
-        use SocketType::{Pub, Sub, XPub, XSub};
-        let (scheme, _) = split(endpoint)?;
-        let fits = match scheme {
-            "pgm" | "epgm" | "norm" => matches!(socket_type, Pub | Sub | XPub | XSub),
-            "udp" => false, // RADIO, DISH and DGRAM, none of them stable
-            _ => true,
+    pub fn parse_for(endpoint: &str, socket_type: SocketType) -> Parsed {
+        Address::parse_if(endpoint, |transport| (transport.carries)(socket_type))
+    }
+
+    fn parse_if(endpoint: &str, carries: impl FnOnce(&Transport) -> bool) -> Parsed {
+        let (scheme, text) = match endpoint.split_once("://") {
+            Some((scheme, text)) if !scheme.is_empty() && !text.is_empty() => (scheme, text),
+            _ => return Err(Error::Invalid.into()),
         };
-        if fits { Address::parse(endpoint) } else { Err(Error::IncompatibleProtocol) }
+        let named = TABLE.into_iter().find(|transport| transport.scheme == scheme);
+        let transport = named.ok_or(Error::UnknownProtocol)?;
+        if !carries(transport) {
+            return Err(Error::IncompatibleProtocol.into());
+        }
+        (transport.check)(text)?;
+        Ok(Address { transport, text: text.to_owned() })
+    }
+
+    /// What stands behind `://`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a name in the process: of the context, not of the system.
+    pub fn is_within_process(&self) -> bool {
+        self.transport.within_process
+    }
+
+    /// Whether monitors are told the end of a socket that could not be bound by this name.
+    pub fn names_what_fails(&self) -> bool {
+        self.transport.names_what_fails
     }
 
     /// What `zmq_connect` says at once about an address it will look up later.
     pub fn check_connect(&self) -> Result<()> {
-        match self {
-            Address::Tcp(tcp) => tcp.check_connect(),
-            Address::Ipc(_) | Address::Inproc(_) => Ok(()),
-        }
+        (self.transport.check_connect)(&self.text)
     }
 
-    /// What `ZMQ_LAST_ENDPOINT` says after a bind to this tcp address, if that needs no lookup and
-    /// names a port.
+    /// What `ZMQ_LAST_ENDPOINT` says after a bind to this address, if that needs no lookup and is
+    /// not what is written here.
     pub fn resolved_binding(&self, ipv6: bool) -> Option<String> {
-        let Address::Tcp(tcp) = self else { return None };
-        let at = tcp.resolve_bind(ipv6).ok().filter(|at| at.port() != 0)?;
-        Some(stream::endpoint(&crate::sys::net::SockAddr::from(at)))
+        let at = (self.transport.resolve_binding)(&self.text, ipv6)?;
+        (self.transport.endpoint)(&at)
     }
 
     /// Whether [`Address::resolve`] asks the name service, which may take long.
     pub fn needs_dns(&self) -> bool {
-        match self {
-            Address::Tcp(tcp) => tcp.needs_dns(),
-            Address::Ipc(_) | Address::Inproc(_) => false,
-        }
+        (self.transport.needs_dns)(&self.text)
     }
 
     /// Every way to connect there, the best first, at least one. **Blocks** if
     /// [`Address::needs_dns`]. `Invalid` for names and ports that mean nothing (now; asking
     /// again later is worthwhile) and for inproc.
-    pub fn resolve(&self, options: &SocketOptions) -> Result<Vec<SocketAddrAny>> {
-        match self {
-            Address::Tcp(tcp) => tcp.resolve_connect(options.ipv6),
-            Address::Ipc(ipc) => Ok(vec![SocketAddrAny::Unix(ipc.name())]),
-            Address::Inproc(_) => Err(Error::Invalid),
-        }
+    pub fn resolve(&self, options: &SocketOptions) -> Result<Vec<Way>> {
+        (self.transport.resolve)(&self.text, options)
     }
 }
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Address) -> bool {
+        self.transport.scheme == other.transport.scheme && self.text == other.text
+    }
+}
+
+impl Eq for Address {}
 
 impl fmt::Display for Address {
     /// The endpoint this was parsed from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(tcp) => write!(f, "tcp://{}", tcp.as_str()),
-            Address::Ipc(ipc) => write!(f, "ipc://{}", ipc.as_str()),
-            Address::Inproc(name) => write!(f, "inproc://{name}"),
-        }
+        write!(f, "{}://{}", self.transport.scheme, self.text)
     }
 }
 
-/// Transport and address of an endpoint, both not empty.
-fn split(endpoint: &str) -> Result<(&str, &str)> {
-    match endpoint.split_once("://") {
-        Some((scheme, address)) if !scheme.is_empty() && !address.is_empty() => {
-            Ok((scheme, address))
-        }
-        _ => Err(Error::Invalid),
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
+}
+
+/// Whose addresses look like this one of the system's.
+fn transport_of(address: &SockAddr) -> Option<&'static Transport> {
+    TABLE.into_iter().find(|transport| (transport.endpoint)(address).is_some())
 }

@@ -2,16 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::ipc;
+use super::Transport;
 use crate::error::Result;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
 
-/// A connection, of tcp or ipc: non-blocking and tuned. Read and write it with
+/// A connection through the system: non-blocking and tuned. Read and write it with
 /// [`net::recv`], [`net::send`] and [`net::send_vectored`].
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
+    transport: &'static Transport,
     /// The peer's address, if it is known.
     peer: Option<SockAddr>,
     /// Our end as an endpoint, if that is known.
@@ -20,8 +21,17 @@ pub struct Stream {
 
 impl Stream {
     /// What is not known of both ends the system is asked for.
-    pub(super) fn new(fd: OwnedFd, peer: Option<SockAddr>, local: Option<String>) -> Stream {
-        Stream { fd, peer, local }
+    pub(super) fn new(
+        fd: OwnedFd,
+        transport: &'static Transport,
+        peer: Option<SockAddr>,
+        local: Option<String>,
+    ) -> Stream {
+        Stream { fd, transport, peer, local }
+    }
+
+    fn endpoint(&self, address: &SockAddr) -> String {
+        (self.transport.endpoint)(address).unwrap_or_default()
     }
 
     fn peer(&self) -> Result<SockAddr> {
@@ -32,26 +42,23 @@ impl Stream {
     /// connection by this name.
     pub fn local_endpoint(&self) -> String {
         self.local.clone().unwrap_or_else(|| {
-            net::local_address(self.as_fd()).map(|address| endpoint(&address)).unwrap_or_default()
+            net::local_address(self.as_fd())
+                .map(|address| self.endpoint(&address))
+                .unwrap_or_default()
         })
     }
 
     /// The peer's end as an endpoint, empty if the connection is gone.
     pub fn remote_endpoint(&self) -> String {
-        self.peer().map(|address| endpoint(&address)).unwrap_or_default()
+        self.peer().map(|address| self.endpoint(&address)).unwrap_or_default()
     }
 
     /// The `Peer-Address` property (zmq_msg_gets(3)): the peer's IP address, or
     /// `localhost:uid:gid:pid` for ipc. Empty if the connection is gone.
     pub fn peer_address(&self) -> String {
-        let Ok(address) = self.peer() else { return String::new() };
-        if let Some(inet) = address.to_inet() {
-            return net::host_text(&inet);
-        }
-        match net::peer_credentials(self.as_fd()) {
-            Ok(peer) => format!("localhost:{}:{}:{}", peer.uid, peer.gid, peer.pid),
-            Err(_) => String::new(),
-        }
+        self.peer()
+            .map(|address| (self.transport.peer_address)(self.as_fd(), &address))
+            .unwrap_or_default()
     }
 
     /// Gives the descriptor away.
@@ -64,16 +71,4 @@ impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// An address as libzmq writes it in ZMQ_LAST_ENDPOINT.
-pub(super) fn endpoint(address: &SockAddr) -> String {
-    if let Some(inet) = address.to_inet() {
-        let host = net::host_text(&inet);
-        return match inet.is_ipv6() {
-            true => format!("tcp://[{host}]:{}", inet.port()),
-            false => format!("tcp://{host}:{}", inet.port()),
-        };
-    }
-    address.to_unix().map(|name| ipc::endpoint(&name)).unwrap_or_default()
 }

@@ -1,217 +1,157 @@
-//! Addresses of zmq_tcp(7): `host:port`, for connecting also `source:port;host:port`.
+//! zmq_tcp(7). An address is `host:port`, for connecting also `source:port;host:port`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+mod address;
 
-use super::SocketAddrAny;
-use super::socks::{Destination, Host};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::listener::{BindError, BindResult};
+use super::row::Started;
+use super::socks::Destination;
+use super::{Listener, Transport, Way, tune};
 use crate::error::{Error, Result};
-use crate::sys::net::{self, Lookup};
+use crate::options::SocketOptions;
+use crate::sys::net::{self, SockAddr};
+pub(super) use address::TcpAddress;
 
-/// The part of a tcp endpoint behind `tcp://`, as given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TcpAddress {
-    text: String,
-}
+/// The row of the table.
+pub(super) static TRANSPORT: Transport = Transport {
+    scheme: "tcp",
+    listen,
+    resolve_binding,
+    admit,
+    check_connect: |text| TcpAddress::new(text).check_connect(),
+    needs_dns: |text| TcpAddress::new(text).needs_dns(),
+    resolve: |text, options| TcpAddress::new(text).resolve_connect(options.ipv6),
+    through_proxy: Some(through_proxy),
+    start,
+    inspect,
+    // From now on what was sent counts, also when we close first.
+    made: |fd| net::abort_on_close(fd, false),
+    endpoint: |address| address.to_inet().map(endpoint),
+    is_specific,
+    peer_address: |_, peer| peer.to_inet().map(|peer| net::host_text(&peer)).unwrap_or_default(),
+    ..Transport::PLAIN
+};
 
-/// `host:port` taken apart.
-struct HostPort<'a> {
-    /// Without brackets and zone.
-    host: &'a str,
-    /// What stands behind the `%` of an IPv6 address.
-    zone: Option<&'a str>,
-    port: u16,
-}
-
-impl TcpAddress {
-    pub(super) fn new(text: &str) -> TcpAddress {
-        TcpAddress { text: text.to_owned() }
-    }
-
-    /// The address as given.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The syntax `zmq_connect` insists on, so that most mistakes are told at once: a letter,
-    /// digit, `[` or `:` first, then only characters that occur in names and addresses, and a
-    /// digit behind the last colon. All else (unknown names, port 0) shows when connecting.
-    pub fn check_connect(&self) -> Result<()> {
-        let mut characters = self.text.bytes();
-        let first = characters.next().ok_or(Error::Invalid)?;
-        if !first.is_ascii_alphanumeric() && !b"[:".contains(&first) {
-            return Err(Error::Invalid);
+fn listen(text: &str, options: &SocketOptions) -> BindResult {
+    let tcp = TcpAddress::new(text);
+    match listen_at(tcp.resolve_bind(options.ipv6)?, options) {
+        // IPv6 is wished for but the system has none.
+        Err(BindError { error: Error::Os(libc::EAFNOSUPPORT), .. }) if options.ipv6 => {
+            listen_at(tcp.resolve_bind(false)?, options)
         }
-        if !characters.all(|c| c.is_ascii_alphanumeric() || b"%*-.:;[]_".contains(&c)) {
-            return Err(Error::Invalid);
-        }
-        match self.text.rsplit_once(':') {
-            Some((_, port)) if port.starts_with(|c: char| c.is_ascii_digit()) => Ok(()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// Whether the peer is given by a name, not by numbers.
-    pub fn needs_dns(&self) -> bool {
-        let (_, target) = self.source_and_target();
-        match split(target, false) {
-            Ok(HostPort { host, .. }) => net::resolve(host, Lookup::Any, true).is_err(),
-            Err(_) => false,
-        }
-    }
-
-    /// The local address to listen at: `*`, a numeric address or the name of a network
-    /// interface, never a host name; the port may be `*` or 0. A source means nothing here, but has
-    /// to be one.
-    ///
-    /// `NoDevice`: not an address or interface of this kind, `Invalid`: no port.
-    pub fn resolve_bind(&self, ipv6: bool) -> Result<SocketAddr> {
-        let (source, target) = self.source_and_target();
-        if let Some(source) = source {
-            local(&split(source, true)?, ipv6)?;
-        }
-        local(&split(target, true)?, ipv6)
-    }
-
-    /// Where to connect to and from which address of ours. **Blocks** if
-    /// [`TcpAddress::needs_dns`]. `Invalid` if that means nothing.
-    ///
-    /// With `ipv6` IPv4 addresses come in their IPv6 form, as in libzmq: they need one kind of
-    /// socket only, and both sides see the peer's address in the same form.
-    pub fn resolve_connect(&self, ipv6: bool) -> Result<Vec<SocketAddrAny>> {
-        let (source, target) = self.source_and_target();
-        let source = match source {
-            Some(source) => Some(local(&split(source, true)?, ipv6).map_err(|_| Error::Invalid)?),
-            None => None,
-        };
-        let target = split(target, false)?;
-        let zone = target.zone_index()?;
-        let addresses = net::resolve(target.host, lookup(ipv6), false)
-            .map_err(|error| if error == Error::NotFound { Error::Invalid } else { error })?;
-        let mut routes = Vec::new();
-        for ip in addresses {
-            let route = SocketAddrAny::Inet { target: with_zone(ip, target.port, zone), source };
-            if !routes.contains(&route) {
-                routes.push(route); // a hosts file may list an address more than once
-            }
-        }
-        if routes.is_empty() { Err(Error::Invalid) } else { Ok(routes) }
-    }
-
-    /// The peer as a proxy is asked for it: numbers as numbers, names as they are. A zone means
-    /// nothing there.
-    pub(super) fn destination(&self) -> Result<Destination> {
-        let (_, target) = self.source_and_target();
-        let HostPort { host, port, .. } = split(target, false)?;
-        let numeric = net::resolve(host, Lookup::Any, true).ok();
-        let host = match numeric.and_then(|found| found.first().copied()) {
-            Some(address) => Host::Address(address),
-            None => Host::Name(host.to_owned()),
-        };
-        Destination::new(host, port)
-    }
-
-    /// This address, to be connected to from the source that `other` names unless it names one
-    /// itself.
-    pub(super) fn or_source_of(self, other: &TcpAddress) -> TcpAddress {
-        match (self.source_and_target(), other.source_and_target()) {
-            ((None, target), (Some(source), _)) => TcpAddress::new(&format!("{source};{target}")),
-            _ => self,
-        }
-    }
-
-    fn source_and_target(&self) -> (Option<&str>, &str) {
-        match self.text.rsplit_once(';') {
-            Some((source, target)) => (Some(source), target),
-            None => (None, &self.text),
-        }
+        result => result,
     }
 }
 
-impl HostPort<'_> {
-    /// The interface number the zone names (RFC 4007), 0 without zone.
-    fn zone_index(&self) -> Result<u32> {
-        match self.zone {
-            None => Ok(0),
-            Some(zone) => net::interface_index(zone)
-                .or_else(|| zone.parse().ok().filter(|index| *index != 0))
-                .ok_or(Error::Invalid),
-        }
-    }
+fn listen_at(at: SocketAddr, options: &SocketOptions) -> BindResult {
+    Listener::listen(&TRANSPORT, &at.into(), options, None, |fd| {
+        tune::prepare(fd, at.is_ipv6(), options)?;
+        net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)
+    })
 }
 
-/// Takes `host:port` apart. Ports may be left open (`*`, `0`) for local addresses only.
-fn split(text: &str, open_port: bool) -> Result<HostPort<'_>> {
-    let (host, port) = text.rsplit_once(':').ok_or(Error::Invalid)?;
-    let port = match port {
-        "*" | "0" if open_port => 0,
-        _ => parse_port(port)?,
+/// `tcp://*:5555` and the like, if they name a port.
+fn resolve_binding(text: &str, ipv6: bool) -> Option<SockAddr> {
+    let at = TcpAddress::new(text).resolve_bind(ipv6).ok()?;
+    (at.port() != 0).then(|| at.into())
+}
+
+fn admit(fd: BorrowedFd<'_>, peer: &SockAddr, options: &SocketOptions) -> bool {
+    let welcome = peer.to_inet().is_some_and(|peer| passes_filters(peer, options));
+    if welcome {
+        tune::accepted(fd, options);
+    } else {
+        // No connection of ours: nothing of it stays on the port.
+        net::abort_on_close(fd, true);
+    }
+    welcome
+}
+
+/// ZMQ_TCP_ACCEPT_FILTER: no filters let everybody in.
+fn passes_filters(peer: SocketAddr, options: &SocketOptions) -> bool {
+    let filters = &options.tcp_accept_filters;
+    filters.is_empty() || filters.iter().any(|filter| filter.contains(peer.ip()))
+}
+
+/// The proxy, reached from the source that the endpoint names.
+fn through_proxy(text: &str, options: &SocketOptions) -> Result<(String, Destination)> {
+    let peer = TcpAddress::new(text);
+    let proxy = String::from_utf8_lossy(&options.socks_proxy);
+    Ok((TcpAddress::new(&proxy).or_source_of(&peer), peer.destination()?))
+}
+
+fn start(to: &Way, options: &SocketOptions) -> Result<Started> {
+    let mut target = to.target.to_inet().ok_or(Error::Invalid)?;
+    let mut source = to.source.and_then(|source| source.to_inet());
+    let fd = match net::stream_socket(&to.target) {
+        // A system without IPv6 knows no IPv6 form of IPv4 addresses either.
+        Err(Error::Os(libc::EAFNOSUPPORT)) if unmapped(target) != target => {
+            (target, source) = (unmapped(target), source.map(unmapped));
+            net::stream_socket(&target.into())?
+        }
+        made => made?,
     };
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let (host, zone) = match host.split_once('%') {
-        Some((host, zone)) => (host, Some(zone)),
-        None => (host, None),
-    };
-    Ok(HostPort { host, zone, port })
+    let connected = connect(fd.as_fd(), target, source, options);
+    Ok((fd, connected))
 }
 
-/// A port the way libzmq reads it, which is atoi(3) cut to 16 bits: what follows the digits
-/// does not matter and -1 is 65535, but the result is not 0.
-fn parse_port(text: &str) -> Result<u16> {
-    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace());
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    let number: u32 = digits.get(..end).unwrap_or_default().parse().map_err(|_| Error::Invalid)?;
-    let number = if negative { number.wrapping_neg() } else { number };
-    match number as u16 {
-        0 => Err(Error::Invalid),
-        port => Ok(port),
+fn connect(
+    fd: BorrowedFd<'_>,
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+    options: &SocketOptions,
+) -> Result<bool> {
+    tune::prepare(fd, target.is_ipv6(), options)?;
+    tune::tcp(fd, options);
+    net::abort_on_close(fd, true);
+    if let Some(source) = source {
+        net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        if source.port() == 0 {
+            // The port is chosen when connecting, so that it need be unique per peer only
+            // (ip(7)). Older systems choose here.
+            let option = libc::IP_BIND_ADDRESS_NO_PORT;
+            let _ = net::set_option(fd, libc::IPPROTO_IP, option, 1);
+        }
+        net::bind(fd, &SockAddr::from(source))?;
+    }
+    net::connect(fd, &SockAddr::from(target))?;
+    // Even if it is connected already: [`super::Connecting::advance`] looks to what.
+    Ok(false)
+}
+
+/// TCP lets a socket connect to itself: when nobody listens at a local port that the system
+/// then picks as our own. That is no peer; it counts as refused.
+fn inspect(fd: BorrowedFd<'_>, peer: &SockAddr) -> Result<()> {
+    if let Some(inet) = peer.to_inet()
+        && net::local_address(fd)?.to_inet() == Some(inet)
+    {
+        return Err(Error::ConnectionRefused);
+    }
+    Ok(())
+}
+
+/// An address as libzmq writes it in ZMQ_LAST_ENDPOINT.
+fn endpoint(inet: SocketAddr) -> String {
+    let host = net::host_text(&inet);
+    match inet.is_ipv6() {
+        true => format!("tcp://[{host}]:{}", inet.port()),
+        false => format!("tcp://{host}:{}", inet.port()),
     }
 }
 
-/// An address of this machine, found without asking any name service.
-fn local(at: &HostPort<'_>, ipv6: bool) -> Result<SocketAddr> {
-    let zone = at.zone_index()?;
-    if at.host == "*" {
-        let any =
-            if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
-        return Ok(SocketAddr::new(any, at.port));
-    }
-    if let Some(mut address) = interface(at.host, ipv6)? {
-        address.set_port(at.port);
-        return Ok(address);
-    }
-    match net::resolve(at.host, lookup(ipv6), true) {
-        Ok(found) => found.first().map(|ip| with_zone(*ip, at.port, zone)).ok_or(Error::NoDevice),
-        Err(Error::NotFound) => Err(Error::NoDevice),
-        Err(error) => Err(error),
-    }
+fn is_specific(address: &SockAddr) -> bool {
+    address.to_inet().is_none_or(|inet| inet.is_ipv4() && !inet.ip().is_unspecified())
 }
 
-/// The first address of the network interface of this name: IPv6 first if that is on.
-fn interface(name: &str, ipv6: bool) -> Result<Option<SocketAddr>> {
-    let addresses = net::interface_addresses(name)?;
-    let v4 = || addresses.iter().find(|address| address.is_ipv4()).copied();
-    if !ipv6 {
-        return Ok(v4());
-    }
-    let v6 = addresses.iter().find(|address| address.is_ipv6()).copied();
-    let mapped = |v4: SocketAddr| match v4.ip() {
-        IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), 0),
-        IpAddr::V6(_) => v4,
-    };
-    Ok(v6.or_else(|| v4().map(mapped)))
-}
-
-fn lookup(ipv6: bool) -> Lookup {
-    if ipv6 { Lookup::V6 } else { Lookup::V4 }
-}
-
-fn with_zone(ip: IpAddr, port: u16, zone: u32) -> SocketAddr {
-    match ip {
-        IpAddr::V4(_) => SocketAddr::new(ip, port),
-        IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, zone).into(),
+/// `::ffff:a.b.c.d` as the IPv4 address it means.
+pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), address.port()),
+            None => address,
+        },
+        IpAddr::V4(_) => address,
     }
 }

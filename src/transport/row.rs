@@ -1,0 +1,102 @@
+//! What is to be known of a transport: a row of the table.
+
+use std::os::fd::BorrowedFd;
+
+use super::listener::{BindError, Listener};
+use super::socks::Destination;
+use super::{AddressError, connect};
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
+use crate::sys::fd::OwnedFd;
+use crate::sys::net::SockAddr;
+use crate::types::SocketType;
+
+/// One way to a peer, as [`super::Address::resolve`] found it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Where to.
+    pub target: SockAddr,
+    /// The address of ours to come from; a port of 0 is any.
+    pub source: Option<SockAddr>,
+}
+
+/// The proxy as an address of its transport, and what to ask it for.
+type ThroughProxy = fn(&str, &SocketOptions) -> Result<(String, Destination)>;
+
+/// A socket, and what connecting it gave: whether it is connected already.
+pub(super) type Started = (OwnedFd, Result<bool>);
+
+/// One transport. Functions that take a text are given what stands behind `://`; none but `resolve`
+/// may block. Rows begin with [`Transport::PLAIN`] and say what differs.
+pub struct Transport {
+    /// What stands before `://`.
+    pub(super) scheme: &'static str,
+    /// Which types of sockets could use it.
+    pub(super) carries: fn(SocketType) -> bool,
+    /// What an address has to look like.
+    pub(super) check: fn(&str) -> std::result::Result<(), AddressError>,
+    /// Names are the context's, and nobody listens or connects through the system.
+    pub(super) within_process: bool,
+    /// libzmq's monitors are told the end of a socket that could not be bound by the endpoint's name.
+    pub(super) names_what_fails: bool,
+
+    /// Makes a socket that listens, with the errors of zmq_bind(3).
+    pub(super) listen: fn(&str, &SocketOptions) -> std::result::Result<Listener, BindError>,
+    /// What a wildcard or an alias would be bound to, if that is known before.
+    pub(super) resolve_binding: fn(&str, ipv6: bool) -> Option<SockAddr>,
+    /// Lets a connection from this peer in and tunes it, or not.
+    pub(super) admit: fn(BorrowedFd<'_>, &SockAddr, &SocketOptions) -> bool,
+
+    /// What `zmq_connect` insists on at once.
+    pub(super) check_connect: fn(&str) -> Result<()>,
+    /// Whether to resolve it is to ask a name service.
+    pub(super) needs_dns: fn(&str) -> bool,
+    /// The ways there, the best first, at least one.
+    pub(super) resolve: fn(&str, &SocketOptions) -> Result<Vec<Way>>,
+    /// With ZMQ_SOCKS_PROXY, if that is for this transport.
+    pub(super) through_proxy: Option<ThroughProxy>,
+    /// Begins to connect. Fails itself only without a socket.
+    pub(super) start: fn(&Way, &SocketOptions) -> Result<Started>,
+    /// Looks at whom a socket has been connected to.
+    pub(super) inspect: fn(BorrowedFd<'_>, &SockAddr) -> Result<()>,
+    /// A connection that we made is a stream from now on.
+    pub(super) made: fn(BorrowedFd<'_>),
+
+    /// An address of the system as an endpoint, if it is one of this transport.
+    pub(super) endpoint: fn(&SockAddr) -> Option<String>,
+    /// Whether every connection that is accepted there has this same local address.
+    pub(super) is_specific: fn(&SockAddr) -> bool,
+    /// The `Peer-Address` property (zmq_msg_gets(3)), empty if the connection is gone.
+    pub(super) peer_address: fn(BorrowedFd<'_>, &SockAddr) -> String,
+}
+
+impl Transport {
+    /// A transport that nobody listens at or connects to, has no names to look up, lets everybody in
+    /// and has nothing to tune.
+    pub(super) const PLAIN: Transport = Transport {
+        scheme: "",
+        carries: |_| true,
+        check: |_| Ok(()),
+        within_process: false,
+        names_what_fails: false,
+        listen: |_, _| Err(Error::Invalid.into()),
+        resolve_binding: |_, _| None,
+        admit: |_, _, _| true,
+        check_connect: |_| Ok(()),
+        needs_dns: |_| false,
+        resolve: |_, _| Err(Error::Invalid),
+        through_proxy: None,
+        start: connect::start,
+        inspect: |_, _| Ok(()),
+        made: |_| (),
+        endpoint: |_| None,
+        is_specific: |_| true,
+        peer_address: |_, _| String::new(),
+    };
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.scheme)
+    }
+}
