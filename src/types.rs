@@ -1,62 +1,137 @@
-//! Names shared by every layer: socket types and their wire names.
+//! Names shared by every layer: socket types and their wire names, one row each.
 
-/// The socket types of the stable API, with the numbers of `zmq.h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(i32)]
-#[allow(missing_docs, reason = "the names are the definitions")]
-pub enum SocketType {
-    Pair = 0,
-    Pub = 1,
-    Sub = 2,
-    Req = 3,
-    Rep = 4,
-    Dealer = 5,
-    Router = 6,
-    Pull = 7,
-    Push = 8,
-    XPub = 9,
-    XSub = 10,
-    Stream = 11,
+/// What is to be known of a socket type, below the pattern that it is (`crate::pattern`). Rows say what
+/// differs from [`PLAIN`].
+#[derive(Debug)]
+pub struct TypeInfo {
+    /// The `Socket-Type` property a ZMTP 3 peer announces (RFC 37, "Socket-Type").
+    pub name: &'static str,
+    /// The types of peers that may talk to it (RFC 37, "Socket-Type").
+    pub peers: &'static [SocketType],
+    /// A ROUTER may address it: its routing id is announced (RFC 37, "The Identity Property").
+    pub announces_routing_id: bool,
+    /// Sends to those who subscribed. A peer of ZMTP 1.0 without version cannot, and gets everything.
+    pub publishes: bool,
+    /// Multicast could carry what it sends or gets (zmq_pgm(7)).
+    pub multicasts: bool,
+    /// A second `connect` to the same endpoint does nothing (zmq_connect(3)).
+    pub connects_once: bool,
+    /// Has ZMQ_CONFLATE (zmq_setsockopt(3)).
+    pub conflates: bool,
+    /// Has ZMQ_CONNECT_ROUTING_ID (zmq_setsockopt(3)).
+    pub names_peers: bool,
+    /// Of two sockets in one process a whole message may go straight from one to the other
+    /// (`socket/lane.rs`).
+    pub goes_straight: bool,
+    /// ZMQ_LINGER of a new socket, in milliseconds; -1 is for ever.
+    pub linger: i32,
+}
+
+/// A type that nobody may talk to.
+const PLAIN: TypeInfo = TypeInfo {
+    name: "",
+    peers: &[],
+    announces_routing_id: false,
+    publishes: false,
+    multicasts: false,
+    connects_once: false,
+    conflates: false,
+    names_peers: false,
+    goes_straight: false,
+    linger: -1,
+};
+
+/// Makes the enum, the list and the rows of one text.
+macro_rules! socket_types {
+    ($($variant:ident = $number:literal $info:tt)*) => {
+        /// The socket types of the stable API, with the numbers of `zmq.h`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(i32)]
+        #[allow(missing_docs, reason = "the names are the definitions")]
+        pub enum SocketType {
+            $($variant = $number,)*
+        }
+
+        impl SocketType {
+            /// Every type, in the order of its number.
+            pub const ALL: [SocketType; [$($number),*].len()] = [$(SocketType::$variant),*];
+
+            /// Its row.
+            #[inline]
+            pub fn info(self) -> &'static TypeInfo {
+                use SocketType::*;
+                match self {
+                    $($variant => const { &TypeInfo $info },)*
+                }
+            }
+        }
+    };
+}
+
+socket_types! {
+    Pair = 0 { name: "PAIR", peers: &[Pair], goes_straight: true, ..PLAIN }
+    Pub = 1 {
+        name: "PUB",
+        peers: &[Sub, XSub],
+        publishes: true,
+        multicasts: true,
+        connects_once: true,
+        conflates: true,
+        ..PLAIN
+    }
+    // Does not linger: all it ever sends is subscriptions.
+    Sub = 2 {
+        name: "SUB",
+        peers: &[Pub, XPub],
+        multicasts: true,
+        connects_once: true,
+        conflates: true,
+        linger: 0,
+        ..PLAIN
+    }
+    Req = 3 {
+        name: "REQ",
+        peers: &[Rep, Router],
+        announces_routing_id: true,
+        connects_once: true,
+        ..PLAIN
+    }
+    // A ROUTER inside.
+    Rep = 4 { name: "REP", peers: &[Req, Dealer], names_peers: true, ..PLAIN }
+    Dealer = 5 {
+        name: "DEALER",
+        peers: &[Rep, Dealer, Router],
+        announces_routing_id: true,
+        connects_once: true,
+        conflates: true,
+        goes_straight: true,
+        ..PLAIN
+    }
+    Router = 6 {
+        name: "ROUTER",
+        peers: &[Req, Dealer, Router],
+        announces_routing_id: true,
+        names_peers: true,
+        ..PLAIN
+    }
+    Pull = 7 { name: "PULL", peers: &[Push], conflates: true, goes_straight: true, ..PLAIN }
+    Push = 8 { name: "PUSH", peers: &[Pull], conflates: true, goes_straight: true, ..PLAIN }
+    XPub = 9 { name: "XPUB", peers: &[Sub, XSub], publishes: true, multicasts: true, ..PLAIN }
+    // As SUB.
+    XSub = 10 { name: "XSUB", peers: &[Pub, XPub], multicasts: true, linger: 0, ..PLAIN }
+    // Its peers speak no ZMTP.
+    Stream = 11 { name: "STREAM", names_peers: true, ..PLAIN }
 }
 
 impl SocketType {
-    /// Every type, in the order of its number.
-    pub const ALL: [SocketType; 12] = [
-        SocketType::Pair,
-        SocketType::Pub,
-        SocketType::Sub,
-        SocketType::Req,
-        SocketType::Rep,
-        SocketType::Dealer,
-        SocketType::Router,
-        SocketType::Pull,
-        SocketType::Push,
-        SocketType::XPub,
-        SocketType::XSub,
-        SocketType::Stream,
-    ];
-
     /// The type with this number in `zmq.h`, if there is one.
     pub fn from_number(number: i32) -> Option<SocketType> {
-        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied())
+        Self::ALL.into_iter().find(|socket_type| *socket_type as i32 == number)
     }
 
     /// The `Socket-Type` property a ZMTP 3 peer announces (RFC 37, "Socket-Type").
     pub fn name(self) -> &'static str {
-        match self {
-            SocketType::Pair => "PAIR",
-            SocketType::Pub => "PUB",
-            SocketType::Sub => "SUB",
-            SocketType::Req => "REQ",
-            SocketType::Rep => "REP",
-            SocketType::Dealer => "DEALER",
-            SocketType::Router => "ROUTER",
-            SocketType::Pull => "PULL",
-            SocketType::Push => "PUSH",
-            SocketType::XPub => "XPUB",
-            SocketType::XSub => "XSUB",
-            SocketType::Stream => "STREAM",
-        }
+        self.info().name
     }
 
     /// The type announced under this name.
@@ -64,20 +139,26 @@ impl SocketType {
         Self::ALL.into_iter().find(|t| t.name().as_bytes() == name)
     }
 
-    /// Whether a peer of type `peer` may talk to a socket of this type (RFC 37, "Socket-Type").
+    /// Whether a peer of type `peer` may talk to a socket of this type.
     pub fn accepts(self, peer: SocketType) -> bool {
-        use SocketType::*;
-        match self {
-            Pair => peer == Pair,
-            Pub | XPub => matches!(peer, Sub | XSub),
-            Sub | XSub => matches!(peer, Pub | XPub),
-            Req => matches!(peer, Rep | Router),
-            Rep => matches!(peer, Req | Dealer),
-            Dealer => matches!(peer, Rep | Dealer | Router),
-            Router => matches!(peer, Req | Dealer | Router),
-            Pull => peer == Push,
-            Push => peer == Pull,
-            Stream => false,
+        self.info().peers.contains(&peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_accepts_is_accepted() {
+        for one in SocketType::ALL {
+            assert_eq!(SocketType::from_number(one as i32), Some(one));
+            assert_eq!(SocketType::from_name(one.name().as_bytes()), Some(one));
+            for other in SocketType::ALL {
+                assert_eq!(one.accepts(other), other.accepts(one), "{one:?} {other:?}");
+            }
         }
+        assert_eq!(SocketType::from_number(-1), None);
+        assert_eq!(SocketType::from_name(b""), None);
     }
 }

@@ -176,14 +176,9 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
-    /// The values a new socket of this type starts with. SUB and XSUB do not linger: all they
-    /// ever send is subscriptions.
+    /// The values a new socket of this type starts with.
     pub fn for_type(socket_type: SocketType) -> SocketOptions {
-        let mut options = SocketOptions::default();
-        if matches!(socket_type, SocketType::Sub | SocketType::XSub) {
-            options.linger = 0;
-        }
-        options
+        SocketOptions { linger: socket_type.info().linger, ..SocketOptions::default() }
     }
 
     /// zmq_setsockopt(3) with a value that is not a null pointer. `None`: not an option of all

@@ -67,8 +67,7 @@ pub(super) fn find(option: i32) -> Option<&'static OptionInfo> {
 /// Whether sockets of this type have this option of the table; if not, setting it is EINVAL.
 /// Only ZMQ_CONNECT_ROUTING_ID is choosy: ROUTER, REP (a ROUTER inside) and STREAM have it.
 pub fn supported_by(option: i32, socket_type: SocketType) -> bool {
-    use SocketType::{Rep, Router, Stream};
-    find(option).is_some() && (option != 61 || matches!(socket_type, Router | Rep | Stream))
+    find(option).is_some() && (option != 61 || socket_type.info().names_peers)
 }
 
 macro_rules! int {

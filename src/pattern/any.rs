@@ -1,109 +1,42 @@
 //! A socket's pattern, whichever it is: chosen when the socket is made, dispatched by `match`.
 
-use super::{
-    Attach, Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pub, Pull, Push, Rep, Req, Router,
-    Stream, Sub, XPub, XSub,
-};
+use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::Result;
 use crate::msg::{Msg, Sink};
 use crate::types::SocketType;
 
-/// The pattern of any socket type.
-#[derive(Debug)]
-#[allow(missing_docs, reason = "the names are the socket types")]
-pub enum AnyPattern {
-    Pair(Pair),
-    Pub(Pub),
-    Sub(Sub),
-    Req(Req),
-    Rep(Rep),
-    Dealer(Dealer),
-    Router(Router),
-    Pull(Pull),
-    Push(Push),
-    XPub(XPub),
-    XSub(XSub),
-    Stream(Stream),
-}
+/// Makes the enum of all patterns, what chooses one, and what calls one.
+macro_rules! patterns {
+    ($d:tt $($name:ident)*) => {
+        /// The pattern of any socket type.
+        #[derive(Debug)]
+        #[allow(missing_docs, reason = "the names are the socket types")]
+        pub enum AnyPattern {
+            $($name(super::$name),)*
+        }
 
-/// Calls a method of whichever pattern it is.
-macro_rules! each {
-    ($any:expr, $pattern:ident => $call:expr) => {
-        match $any {
-            AnyPattern::Pair($pattern) => $call,
-            AnyPattern::Pub($pattern) => $call,
-            AnyPattern::Sub($pattern) => $call,
-            AnyPattern::Req($pattern) => $call,
-            AnyPattern::Rep($pattern) => $call,
-            AnyPattern::Dealer($pattern) => $call,
-            AnyPattern::Router($pattern) => $call,
-            AnyPattern::Pull($pattern) => $call,
-            AnyPattern::Push($pattern) => $call,
-            AnyPattern::XPub($pattern) => $call,
-            AnyPattern::XSub($pattern) => $call,
-            AnyPattern::Stream($pattern) => $call,
+        impl AnyPattern {
+            /// The pattern of a socket type, with default options.
+            pub fn new(socket_type: SocketType) -> AnyPattern {
+                match socket_type {
+                    $(SocketType::$name => AnyPattern::$name(super::$name::default()),)*
+                }
+            }
+        }
+
+        /// Calls a method of whichever pattern it is.
+        macro_rules! each {
+            ($d any:expr, $d pattern:ident => $d call:expr) => {
+                match $d any {
+                    $(AnyPattern::$name($d pattern) => $d call,)*
+                }
+            };
         }
     };
 }
 
-impl AnyPattern {
-    /// The pattern of a socket type, with default options.
-    pub fn new(socket_type: SocketType) -> AnyPattern {
-        match socket_type {
-            SocketType::Pair => AnyPattern::Pair(Pair::default()),
-            SocketType::Pub => AnyPattern::Pub(Pub::default()),
-            SocketType::Sub => AnyPattern::Sub(Sub::default()),
-            SocketType::Req => AnyPattern::Req(Req::default()),
-            SocketType::Rep => AnyPattern::Rep(Rep::default()),
-            SocketType::Dealer => AnyPattern::Dealer(Dealer::default()),
-            SocketType::Router => AnyPattern::Router(Router::default()),
-            SocketType::Pull => AnyPattern::Pull(Pull::default()),
-            SocketType::Push => AnyPattern::Push(Push::default()),
-            SocketType::XPub => AnyPattern::XPub(XPub::default()),
-            SocketType::XSub => AnyPattern::XSub(XSub::default()),
-            SocketType::Stream => AnyPattern::Stream(Stream::default()),
-        }
-    }
-
-    /// Whether a `connect` may give its peer this name (ZMQ_CONNECT_ROUTING_ID). To be asked
-    /// before the pipe is made.
-    pub fn is_routing_id_free(&self, id: &[u8]) -> bool {
-        match self {
-            AnyPattern::Router(router) => router.is_free(id),
-            AnyPattern::Stream(stream) => stream.is_free(id),
-            _ => true,
-        }
-    }
-
-    /// Whether a message that finds no room is dropped rather than refused.
-    pub fn drops(&self) -> bool {
-        match self {
-            AnyPattern::Pub(publish) => publish.drops(),
-            AnyPattern::XPub(xpub) => xpub.drops(),
-            AnyPattern::Router(router) => router.drops(),
-            AnyPattern::XSub(_) | AnyPattern::Rep(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether connections carry plain bytes: STREAM, and ROUTER with ZMQ_ROUTER_RAW.
-    pub fn is_raw(&self) -> bool {
-        match self {
-            AnyPattern::Router(router) => router.raw(),
-            AnyPattern::Stream(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether raw connections deliver an empty frame when they begin and end.
-    pub fn notifies_raw(&self) -> bool {
-        match self {
-            AnyPattern::Router(router) => router.raw(),
-            AnyPattern::Stream(stream) => stream.notify(),
-            _ => false,
-        }
-    }
-}
+// Every type of `crate::types` has its pattern, of the same name.
+patterns!($ Pair Pub Sub Req Rep Dealer Router Pull Push XPub XSub Stream);
 
 impl Pattern for AnyPattern {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
@@ -197,5 +130,23 @@ impl Pattern for AnyPattern {
 
     fn reading(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.reading())
+    }
+
+    fn is_routing_id_free(&self, id: &[u8]) -> bool {
+        each!(self, pattern => pattern.is_routing_id_free(id))
+    }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        each!(self, pattern => pattern.drops())
+    }
+
+    #[inline]
+    fn is_raw(&self) -> bool {
+        each!(self, pattern => pattern.is_raw())
+    }
+
+    fn notifies_raw(&self) -> bool {
+        each!(self, pattern => pattern.notifies_raw())
     }
 }

@@ -266,4 +266,29 @@ pub trait Pattern {
     fn reading(&self) -> Option<PipeId> {
         None
     }
+
+    /// Whether a `connect` may give its peer this name (ZMQ_CONNECT_ROUTING_ID). To be asked
+    /// before the pipe is made.
+    fn is_routing_id_free(&self, id: &[u8]) -> bool {
+        let _ = id;
+        true
+    }
+
+    /// Whether a message that finds no room is dropped rather than refused.
+    #[inline]
+    fn drops(&self) -> bool {
+        false
+    }
+
+    /// Whether connections made from now on carry plain bytes: STREAM, and ROUTER with
+    /// ZMQ_ROUTER_RAW.
+    #[inline]
+    fn is_raw(&self) -> bool {
+        false
+    }
+
+    /// Whether raw connections deliver an empty frame when they begin and end.
+    fn notifies_raw(&self) -> bool {
+        false
+    }
 }

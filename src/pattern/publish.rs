@@ -17,13 +17,6 @@ impl Default for Pub {
     }
 }
 
-impl Pub {
-    /// Whether messages without room are dropped, not refused.
-    pub(crate) fn drops(&self) -> bool {
-        self.inner.drops()
-    }
-}
-
 impl Pattern for Pub {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
         self.inner.attach(pipes, id, how);
@@ -85,5 +78,10 @@ impl Pattern for Pub {
 
     fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
         self.inner.get_option(option)
+    }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        self.inner.drops()
     }
 }

@@ -218,4 +218,9 @@ impl Pattern for Rep {
     fn reading(&self) -> Option<PipeId> {
         self.queue.reading()
     }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        true
+    }
 }

@@ -54,21 +54,6 @@ impl Outgoing {
 }
 
 impl Router {
-    /// `ZMQ_ROUTER_RAW`: connections made from now on carry plain bytes.
-    pub fn raw(&self) -> bool {
-        self.raw
-    }
-
-    /// Whether a new peer may get this name (ZMQ_CONNECT_ROUTING_ID).
-    pub fn is_free(&self, id: &[u8]) -> bool {
-        !self.routing.contains(id)
-    }
-
-    /// Whether messages without room are dropped, not refused.
-    pub(crate) fn drops(&self) -> bool {
-        !self.mandatory
-    }
-
     /// Finds the peer's name and lets its messages in. A peer whose name is taken stays
     /// nameless: nothing of it is delivered.
     fn identify<P: PipeSet>(&mut self, pipes: &mut P, pipe: PipeId) {
@@ -340,5 +325,23 @@ impl Pattern for Router {
 
     fn reading(&self) -> Option<PipeId> {
         self.incoming.reading()
+    }
+
+    fn is_routing_id_free(&self, id: &[u8]) -> bool {
+        !self.routing.contains(id)
+    }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        !self.mandatory
+    }
+
+    #[inline]
+    fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    fn notifies_raw(&self) -> bool {
+        self.raw
     }
 }

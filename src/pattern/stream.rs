@@ -33,16 +33,6 @@ impl Default for Stream {
 }
 
 impl Stream {
-    /// `ZMQ_STREAM_NOTIFY`: connections of endpoints made from now on deliver the empty pieces.
-    pub fn notify(&self) -> bool {
-        self.notify
-    }
-
-    /// Whether a new peer may get this name (ZMQ_CONNECT_ROUTING_ID).
-    pub fn is_free(&self, id: &[u8]) -> bool {
-        !self.routing.contains(id)
-    }
-
     #[inline]
     fn route<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         // An id with nothing after it is no message.
@@ -158,5 +148,19 @@ impl Pattern for Stream {
 
     fn reading(&self) -> Option<PipeId> {
         self.incoming.reading()
+    }
+
+    fn is_routing_id_free(&self, id: &[u8]) -> bool {
+        !self.routing.contains(id)
+    }
+
+    #[inline]
+    fn is_raw(&self) -> bool {
+        true
+    }
+
+    /// `ZMQ_STREAM_NOTIFY`.
+    fn notifies_raw(&self) -> bool {
+        self.notify
     }
 }

@@ -275,13 +275,6 @@ impl XPub {
     }
 }
 
-impl XPub {
-    /// Whether messages without room are dropped, not refused.
-    pub(crate) fn drops(&self) -> bool {
-        !self.nodrop
-    }
-}
-
 impl Pattern for XPub {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
         self.out.attach(id);
@@ -432,6 +425,11 @@ impl Pattern for XPub {
             option::INVERT_MATCHING => value::from_int(self.invert.into()),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        !self.nodrop
     }
 }
 

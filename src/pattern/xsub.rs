@@ -215,4 +215,9 @@ impl Pattern for XSub {
     fn reading(&self) -> Option<PipeId> {
         self.queue.reading()
     }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        true
+    }
 }

@@ -60,7 +60,7 @@ fn handshake(bytes: &[u8], mechanism: impl Fn(u8) -> Box<dyn Mechanism>) {
     let bytes = input.rest();
     let run = |piece: usize| {
         let kind = SocketType::ALL[kind];
-        let kind = if kind == SocketType::Stream { SocketType::Router } else { kind };
+        let kind = if kind.info().peers.is_empty() { SocketType::Router } else { kind };
         let mut config = HandshakeConfig::new(kind, b"ours".to_vec(), mechanism(choice));
         if choice & 2 != 0 {
             config.max_command = 300;

@@ -253,8 +253,7 @@ impl Core {
 
     /// Whether an endpoint with these options has ZMQ_CONFLATE, and the socket type has it, too.
     pub(super) fn conflates(&self, options: &SocketOptions) -> bool {
-        use SocketType::*;
-        options.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
+        options.conflate && self.socket_type.info().conflates
     }
 
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {

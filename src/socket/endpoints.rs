@@ -17,7 +17,6 @@ use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
 use crate::sys::clock;
 use crate::sys::epoll;
 use crate::transport::{AcceptError, Address, AddressError, Listener, Route, Stream};
-use crate::types::SocketType;
 use crate::util::reserve;
 use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
@@ -230,13 +229,11 @@ impl Core {
     }
 
     fn connect(&mut self, given: &str) -> Result<()> {
-        use SocketType::{Dealer, Pub, Req, Sub};
         let address = Address::parse_for(given, self.socket_type)?;
         if address.is_within_process() {
             return self.connect_inproc(given, address.text());
         }
-        let single = matches!(self.socket_type, Dealer | Sub | Pub | Req);
-        if single && !self.endpoints.named(given).is_empty() {
+        if self.socket_type.info().connects_once && !self.endpoints.named(given).is_empty() {
             return Ok(());
         }
         address.check_connect()?;

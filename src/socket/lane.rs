@@ -14,7 +14,6 @@ use crate::pipe::inproc::InprocEnd;
 use crate::sync::asymmetric;
 use crate::sync::atomic::Ordering;
 use crate::sync::biased::OwnersGuard;
-use crate::types::SocketType;
 use std::ptr::NonNull;
 
 /// The ends of the pipes that the next message goes to and comes from, if nothing else has to be
@@ -40,8 +39,7 @@ impl Core {
     /// Where the straight ways lead now. The socket knows then whether there are any.
     #[inline(never)]
     pub(super) fn set_lanes(&mut self) -> Lanes {
-        use SocketType::{Dealer, Pair, Pull, Push};
-        let lanes = if !matches!(self.socket_type, Dealer | Pair | Pull | Push) {
+        let lanes = if !self.socket_type.info().goes_straight {
             // Nor will there be any: no need to ask again.
             self.pipes.forget_inproc();
             Lanes::default()

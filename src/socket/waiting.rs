@@ -8,6 +8,7 @@ use super::core::Core;
 use super::{Guard, Socket, spin};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::pattern::Pattern;
 use crate::sync::signal::Leader;
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;

@@ -8,14 +8,12 @@ use crate::types::SocketType;
 const MISSING: Transport =
     Transport { check: |_| Err(Error::UnknownProtocol.into()), ..Transport::PLAIN };
 
-/// Multicast carries what is published.
-fn is_published(socket_type: SocketType) -> bool {
-    use SocketType::{Pub, Sub, XPub, XSub};
-    matches!(socket_type, Pub | Sub | XPub | XSub)
+fn multicasts(socket_type: SocketType) -> bool {
+    socket_type.info().multicasts
 }
 
-pub(super) static PGM: Transport = Transport { scheme: "pgm", carries: is_published, ..MISSING };
-pub(super) static EPGM: Transport = Transport { scheme: "epgm", carries: is_published, ..MISSING };
-pub(super) static NORM: Transport = Transport { scheme: "norm", carries: is_published, ..MISSING };
+pub(super) static PGM: Transport = Transport { scheme: "pgm", carries: multicasts, ..MISSING };
+pub(super) static EPGM: Transport = Transport { scheme: "epgm", carries: multicasts, ..MISSING };
+pub(super) static NORM: Transport = Transport { scheme: "norm", carries: multicasts, ..MISSING };
 /// Of RADIO, DISH and DGRAM, none of which is stable.
 pub(super) static UDP: Transport = Transport { scheme: "udp", carries: |_| false, ..MISSING };

@@ -400,7 +400,6 @@ impl Handshake {
     }
 
     fn establish(&mut self) {
-        let publishes = matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
         let peer = std::mem::replace(&mut self.peer, metadata::PeerMetadata::new(self.socket_type));
         self.stage = Stage::Done;
         self.pending = Zeroizing::default();
@@ -411,7 +410,7 @@ impl Handshake {
             peer_routing_id: peer.routing_id,
             properties: peer.properties,
             transform: self.mechanism.session(),
-            subscribe_all: self.unversioned && publishes,
+            subscribe_all: self.unversioned && self.socket_type.info().publishes,
         });
     }
 }

@@ -70,9 +70,8 @@ pub fn append_property(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// The properties that a socket announces: its type; its routing id if it is one of the types
-/// that a ROUTER may address (RFC 37, "The Identity Property"; libzmq sends it even if empty); then
-/// those the application gave (ZMQ_METADATA).
+/// The properties that a socket announces: its type; its routing id if a ROUTER may address it (RFC 37,
+/// "The Identity Property"; libzmq sends it even if empty); then those the application gave (ZMQ_METADATA).
 pub fn local_properties(
     socket_type: SocketType,
     routing_id: &[u8],
@@ -80,7 +79,7 @@ pub fn local_properties(
 ) -> Vec<u8> {
     let mut out = Vec::new();
     append_property(&mut out, b"Socket-Type", socket_type.name().as_bytes());
-    if matches!(socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router) {
+    if socket_type.info().announces_routing_id {
         append_property(&mut out, b"Identity", routing_id);
     }
     for (name, value) in extra {

@@ -154,7 +154,7 @@ fn router_knows_assigned_names_at_once() {
     mock.arrive(&mut router, 4, &[b"m"]);
     assert_eq!(recv_all(&mut router, &mut mock), ["peer|m"]);
     assert_eq!(send(&mut router, &mut mock, &[b"REAL", b"x"]), Err(Error::HostUnreachable));
-    assert!(!router.is_free(b"peer") && router.is_free(b"REAL"));
+    assert!(!router.is_routing_id_free(b"peer") && router.is_routing_id_free(b"REAL"));
 }
 
 #[test]
@@ -263,11 +263,11 @@ fn stream_names_and_notices() {
     mock.add(0).assigned = Some(b"peer".to_vec());
     stream.attach(&mut mock, 0, Default::default());
     assert_eq!(stream.get_option(5), None);
-    assert!(!stream.is_free(b"peer"));
+    assert!(!stream.is_routing_id_free(b"peer"));
     send(&mut stream, &mut mock, &[b"peer", b"early"]).unwrap();
     assert_eq!(mock.sent_text(0), ["early"]);
     // The connections that come leave the notices out; those there are do not.
-    assert!(!stream.notify());
+    assert!(!stream.notifies_raw());
     mock.arrive(&mut stream, 0, &[b""]);
     mock.arrive(&mut stream, 0, &[b"data"]);
     assert_eq!(recv_all(&mut stream, &mut mock), ["peer|", "peer|data"]);
