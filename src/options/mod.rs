@@ -1,18 +1,19 @@
 //! Socket options (zmq_setsockopt(3), zmq_getsockopt(3)) common to all socket types.
 //!
-//! [`table`] says number, name, shape, range and field of each; [`SocketOptions::set`] and
+//! [`table`] says number, name, shape, range, field and scope of each; [`SocketOptions::set`] and
 //! [`SocketOptions::get`] both read it. Options of one pattern only (ZMQ_SUBSCRIBE,
 //! ZMQ_ROUTER_MANDATORY, ...) and those that describe the socket itself (ZMQ_RCVMORE, ZMQ_FD,
 //! ZMQ_EVENTS, ZMQ_TYPE, ZMQ_LAST_ENDPOINT, ZMQ_THREAD_SAFE) are not here.
 #![forbid(unsafe_code)]
 
 mod filter;
+pub mod numbers;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use filter::{AddressMask, parse_ipv4};
-pub use table::{OptionInfo, TABLE, supported_by};
+pub use table::{OptionInfo, Scope, TABLE, fits, scope_of, supported_by};
 
 use crate::error::{Error, Result};
 use crate::types::SocketType;
@@ -20,13 +21,6 @@ use crate::util::keys::SecretKey;
 use crate::util::z85;
 use table::Shape;
 use zeroize::Zeroizing;
-
-/// `ZMQ_NULL`, the mechanism without security.
-pub const MECHANISM_NULL: i32 = 0;
-/// `ZMQ_PLAIN`.
-pub const MECHANISM_PLAIN: i32 = 1;
-/// `ZMQ_CURVE`.
-pub const MECHANISM_CURVE: i32 = 2;
 
 /// The values of the options of one socket (zmq_setsockopt(3)). A connection copies what it
 /// needs when it is made, so later changes affect later connections only, as the man page says.
@@ -100,7 +94,7 @@ pub struct SocketOptions {
     /// Properties to announce to peers, in the order of their names.
     pub metadata: Vec<(Vec<u8>, Vec<u8>)>,
     pub invert_matching: bool,
-    /// [`MECHANISM_NULL`], [`MECHANISM_PLAIN`] or [`MECHANISM_CURVE`].
+    /// One of [`numbers::value`], the number of a mechanism.
     pub mechanism: i32,
     pub as_server: bool,
     pub zap_domain: Vec<u8>,
@@ -162,7 +156,7 @@ impl Default for SocketOptions {
             loopback_fastpath: false,
             metadata: Vec::new(),
             invert_matching: false,
-            mechanism: MECHANISM_NULL,
+            mechanism: numbers::value::NULL,
             as_server: false,
             zap_domain: Vec::new(),
             zap_enforce_domain: false,

@@ -1,10 +1,11 @@
 //! The table of options: what each is called, what it holds, which values it takes.
 //!
 //! Ranges, sizes and defaults are those of libzmq 4.3.4 as measured (`tests.rs` holds the
-//! measurements). Unless noted a value takes effect for later `bind` and `connect` calls.
+//! measurements).
 
+use super::SocketOptions;
 use super::filter::AddressMask;
-use super::{MECHANISM_CURVE, MECHANISM_NULL, MECHANISM_PLAIN, SocketOptions};
+use super::numbers::{option, value};
 use crate::error::{Error, Result};
 use crate::types::SocketType;
 use crate::util::memory::copy_of;
@@ -16,7 +17,42 @@ pub struct OptionInfo {
     pub number: i32,
     /// The name in `zmq.h`.
     pub name: &'static str,
+    /// When a value takes effect.
+    pub scope: Scope,
+    /// Which types of sockets have it; for others setting it is EINVAL.
+    types: fn(SocketType) -> bool,
     pub(super) shape: Shape,
+}
+
+/// For what a value counts that is set now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Endpoints that are bound or connected later, with their connections.
+    Endpoints,
+    /// The next `connect`, which uses it up.
+    NextConnect,
+    /// All that the socket does from now on.
+    Socket,
+    /// That, and the pipes there are.
+    Pipes,
+}
+
+impl OptionInfo {
+    const fn at_once(self) -> OptionInfo {
+        OptionInfo { scope: Scope::Socket, ..self }
+    }
+
+    const fn for_pipes_too(self) -> OptionInfo {
+        OptionInfo { scope: Scope::Pipes, ..self }
+    }
+
+    const fn for_next_connect(self) -> OptionInfo {
+        OptionInfo { scope: Scope::NextConnect, ..self }
+    }
+
+    const fn of_types(self, types: fn(SocketType) -> bool) -> OptionInfo {
+        OptionInfo { types, ..self }
+    }
 }
 
 type Options = SocketOptions;
@@ -65,17 +101,39 @@ pub(super) fn find(option: i32) -> Option<&'static OptionInfo> {
 }
 
 /// Whether sockets of this type have this option of the table; if not, setting it is EINVAL.
-/// Only ZMQ_CONNECT_ROUTING_ID is choosy: ROUTER, REP (a ROUTER inside) and STREAM have it.
 pub fn supported_by(option: i32, socket_type: SocketType) -> bool {
-    find(option).is_some() && (option != 61 || socket_type.info().names_peers)
+    find(option).is_some_and(|info| (info.types)(socket_type))
+}
+
+/// For what a value of this option counts, if it is one of the table.
+pub fn scope_of(option: i32) -> Option<Scope> {
+    find(option).map(|info| info.scope)
+}
+
+/// Whether a value of `length` bytes is read into a buffer of `capacity`: a number of the table only
+/// into one of exactly its size.
+pub fn fits(option: i32, length: usize, capacity: usize) -> bool {
+    match find(option).map(|info| info.shape) {
+        Some(
+            Shape::Int { .. } | Shape::Flag { .. } | Shape::Int64 { .. } | Shape::Uint64 { .. },
+        ) => length == capacity,
+        _ => length <= capacity,
+    }
+}
+
+/// A row from the name of an option without its `ZMQ_`.
+macro_rules! row {
+    ($name:ident, $shape:expr $(,)?) => {
+        row(concat!("ZMQ_", stringify!($name)), option::$name, $shape)
+    };
 }
 
 macro_rules! int {
-    ($number:literal $name:ident $field:ident $min:literal ..) => {
-        int!($number $name $field $min .. i32::MAX)
+    ($name:ident $field:ident $min:literal ..) => {
+        int!($name $field $min .. i32::MAX)
     };
-    ($number:literal $name:ident $field:ident $min:literal .. $max:expr) => {
-        row(stringify!($name), $number, Shape::Int {
+    ($name:ident $field:ident $min:literal .. $max:expr) => {
+        row!($name, Shape::Int {
             min: $min,
             max: $max,
             get: |o| o.$field,
@@ -85,22 +143,18 @@ macro_rules! int {
 }
 
 macro_rules! flag {
-    ($number:literal $name:ident $field:ident strict $strict:literal) => {
-        row(
-            stringify!($name),
-            $number,
-            Shape::Flag { strict: $strict, get: |o| o.$field, set: |o, v| o.$field = v },
-        )
+    ($name:ident $field:ident strict $strict:literal) => {
+        row!($name, Shape::Flag { strict: $strict, get: |o| o.$field, set: |o, v| o.$field = v },)
     };
 }
 
 macro_rules! text {
-    ($number:literal $name:ident $field:ident $min:literal .. $max:expr, $clear:expr) => {
-        text!($number $name $field $min .. $max, $clear, |_| ())
+    ($name:ident $field:ident $min:literal .. $max:expr, $clear:expr) => {
+        text!($name $field $min .. $max, $clear, |_| ())
     };
-    ($number:literal $name:ident $field:ident $min:literal .. $max:expr, $clear:expr,
+    ($name:ident $field:ident $min:literal .. $max:expr, $clear:expr,
      $also:expr) => {
-        row(stringify!($name), $number, Shape::Text {
+        row!($name, Shape::Text {
             min: $min,
             max: $max,
             get: |o| &o.$field,
@@ -116,10 +170,9 @@ macro_rules! text {
 }
 
 macro_rules! key {
-    ($number:literal $name:ident $field:ident $also:expr) => {
-        row(
-            stringify!($name),
-            $number,
+    ($name:ident $field:ident $also:expr) => {
+        row!(
+            $name,
             Shape::Key {
                 get: |o| &o.$field,
                 set: |o, v| {
@@ -133,10 +186,9 @@ macro_rules! key {
 }
 
 macro_rules! list {
-    ($number:literal $name:ident $field:ident $parse:expr) => {
-        row(
-            stringify!($name),
-            $number,
+    ($name:ident $field:ident $parse:expr) => {
+        row!(
+            $name,
             Shape::List {
                 add: |o, v| {
                     let element = $parse(o, v)?;
@@ -155,90 +207,90 @@ macro_rules! list {
 /// library does not yet) and ZMQ_VMCI_* (neither has).
 #[rustfmt::skip]
 pub const TABLE: &[OptionInfo] = &[
-    row("ZMQ_AFFINITY", 4, Shape::Uint64 { get: |o| o.affinity, set: |o, v| o.affinity = v }),
-    row("ZMQ_ROUTING_ID", 5, Shape::Bytes {
+    row!(AFFINITY, Shape::Uint64 { get: |o| o.affinity, set: |o, v| o.affinity = v }),
+    row!(ROUTING_ID, Shape::Bytes {
         min: 1,
         max: 255,
         get: Some(|o| &o.routing_id),
         set: |o, v| copy_of(v).map(|v| o.routing_id = v),
     }),
-    int!(8 ZMQ_RATE rate 1..),
-    int!(9 ZMQ_RECOVERY_IVL recovery_ivl 0..),
-    int!(11 ZMQ_SNDBUF sndbuf -1..),
-    int!(12 ZMQ_RCVBUF rcvbuf -1..),
-    int!(17 ZMQ_LINGER linger -1..), // at once, also for existing connections
-    int!(18 ZMQ_RECONNECT_IVL reconnect_ivl -1..),
-    int!(19 ZMQ_BACKLOG backlog 0..),
-    int!(21 ZMQ_RECONNECT_IVL_MAX reconnect_ivl_max 0..),
-    row("ZMQ_MAXMSGSIZE", 22, Shape::Int64 { get: |o| o.maxmsgsize, set: |o, v| o.maxmsgsize = v }),
-    int!(23 ZMQ_SNDHWM sndhwm 0..), // at once
-    int!(24 ZMQ_RCVHWM rcvhwm 0..), // at once
-    int!(25 ZMQ_MULTICAST_HOPS multicast_hops 1..),
-    int!(27 ZMQ_RCVTIMEO rcvtimeo -1..), // at once
-    int!(28 ZMQ_SNDTIMEO sndtimeo -1..), // at once
-    row("ZMQ_IPV4ONLY", 31, Shape::Flag { strict: true, get: |o| !o.ipv6, set: |o, v| o.ipv6 = !v }),
-    int!(34 ZMQ_TCP_KEEPALIVE tcp_keepalive -1..1),
-    int!(35 ZMQ_TCP_KEEPALIVE_CNT tcp_keepalive_cnt -1..),
-    int!(36 ZMQ_TCP_KEEPALIVE_IDLE tcp_keepalive_idle -1..),
-    int!(37 ZMQ_TCP_KEEPALIVE_INTVL tcp_keepalive_intvl -1..),
-    list!(38 ZMQ_TCP_ACCEPT_FILTER tcp_accept_filters
+    int!(RATE rate 1..),
+    int!(RECOVERY_IVL recovery_ivl 0..),
+    int!(SNDBUF sndbuf -1..),
+    int!(RCVBUF rcvbuf -1..),
+    int!(LINGER linger -1..).at_once(),
+    int!(RECONNECT_IVL reconnect_ivl -1..),
+    int!(BACKLOG backlog 0..),
+    int!(RECONNECT_IVL_MAX reconnect_ivl_max 0..),
+    row!(MAXMSGSIZE, Shape::Int64 { get: |o| o.maxmsgsize, set: |o, v| o.maxmsgsize = v }),
+    int!(SNDHWM sndhwm 0..).for_pipes_too(),
+    int!(RCVHWM rcvhwm 0..).for_pipes_too(),
+    int!(MULTICAST_HOPS multicast_hops 1..),
+    int!(RCVTIMEO rcvtimeo -1..).at_once(),
+    int!(SNDTIMEO sndtimeo -1..).at_once(),
+    row!(IPV4ONLY, Shape::Flag { strict: true, get: |o| !o.ipv6, set: |o, v| o.ipv6 = !v }),
+    int!(TCP_KEEPALIVE tcp_keepalive -1..1),
+    int!(TCP_KEEPALIVE_CNT tcp_keepalive_cnt -1..),
+    int!(TCP_KEEPALIVE_IDLE tcp_keepalive_idle -1..),
+    int!(TCP_KEEPALIVE_INTVL tcp_keepalive_intvl -1..),
+    list!(TCP_ACCEPT_FILTER tcp_accept_filters
         |o: &Options, v: &[u8]| AddressMask::parse(v, o.ipv6)),
-    flag!(39 ZMQ_IMMEDIATE immediate strict true),
-    flag!(42 ZMQ_IPV6 ipv6 strict true),
-    row("ZMQ_MECHANISM", 43, Shape::Int { min: 0, max: 0, get: |o| o.mechanism, set: None }),
-    row("ZMQ_PLAIN_SERVER", 44, Shape::Flag {
+    flag!(IMMEDIATE immediate strict true),
+    flag!(IPV6 ipv6 strict true),
+    row!(MECHANISM, Shape::Int { min: 0, max: 0, get: |o| o.mechanism, set: None }),
+    row!(PLAIN_SERVER, Shape::Flag {
         strict: true,
-        get: |o| o.as_server && o.mechanism == MECHANISM_PLAIN,
-        set: |o, v| role(o, MECHANISM_PLAIN, v),
+        get: |o| o.as_server && o.mechanism == value::PLAIN,
+        set: |o, v| role(o, value::PLAIN, v),
     }),
-    text!(45 ZMQ_PLAIN_USERNAME plain_username 1..255, Some(no_security), plain_client),
-    text!(46 ZMQ_PLAIN_PASSWORD plain_password 1..255, Some(no_security), plain_client),
-    row("ZMQ_CURVE_SERVER", 47, Shape::Flag {
+    text!(PLAIN_USERNAME plain_username 1..255, Some(no_security), plain_client),
+    text!(PLAIN_PASSWORD plain_password 1..255, Some(no_security), plain_client),
+    row!(CURVE_SERVER, Shape::Flag {
         strict: true,
-        get: |o| o.as_server && o.mechanism == MECHANISM_CURVE,
-        set: |o, v| role(o, MECHANISM_CURVE, v),
+        get: |o| o.as_server && o.mechanism == value::CURVE,
+        set: |o, v| role(o, value::CURVE, v),
     }),
-    key!(48 ZMQ_CURVE_PUBLICKEY curve_public_key |o| o.mechanism = MECHANISM_CURVE),
-    key!(49 ZMQ_CURVE_SECRETKEY curve_secret_key |o| o.mechanism = MECHANISM_CURVE),
-    key!(50 ZMQ_CURVE_SERVERKEY curve_server_key |o| {
-        o.mechanism = MECHANISM_CURVE;
+    key!(CURVE_PUBLICKEY curve_public_key |o| o.mechanism = value::CURVE),
+    key!(CURVE_SECRETKEY curve_secret_key |o| o.mechanism = value::CURVE),
+    key!(CURVE_SERVERKEY curve_server_key |o| {
+        o.mechanism = value::CURVE;
         o.as_server = false;
     }),
-    flag!(54 ZMQ_CONFLATE conflate strict true),
-    text!(55 ZMQ_ZAP_DOMAIN zap_domain 1..255, None),
-    int!(57 ZMQ_TOS tos 0..),
-    list!(58 ZMQ_IPC_FILTER_PID ipc_pid_accept_filters |_: &Options, v| id(v)),
-    list!(59 ZMQ_IPC_FILTER_UID ipc_uid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
-    list!(60 ZMQ_IPC_FILTER_GID ipc_gid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
-    row("ZMQ_CONNECT_ROUTING_ID", 61, Shape::Bytes { // for the next connect
+    flag!(CONFLATE conflate strict true),
+    text!(ZAP_DOMAIN zap_domain 1..255, None),
+    int!(TOS tos 0..),
+    list!(IPC_FILTER_PID ipc_pid_accept_filters |_: &Options, v| id(v)),
+    list!(IPC_FILTER_UID ipc_uid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
+    list!(IPC_FILTER_GID ipc_gid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
+    row!(CONNECT_ROUTING_ID, Shape::Bytes {
         min: 1,
         max: usize::MAX,
         get: None,
         set: |o, v| copy_of(v).map(|v| o.connect_routing_id = v),
-    }),
-    int!(66 ZMQ_HANDSHAKE_IVL handshake_ivl 0..),
-    text!(68 ZMQ_SOCKS_PROXY socks_proxy 1..usize::MAX, Some(|o| o.socks_proxy.clear())),
-    flag!(74 ZMQ_INVERT_MATCHING invert_matching strict false),
-    int!(75 ZMQ_HEARTBEAT_IVL heartbeat_ivl 0..),
-    row("ZMQ_HEARTBEAT_TTL", 76, Shape::Int { // 16 bits of deciseconds; -99 to 99 are 0
+    }).for_next_connect().of_types(|socket_type| socket_type.info().names_peers),
+    int!(HANDSHAKE_IVL handshake_ivl 0..),
+    text!(SOCKS_PROXY socks_proxy 1..usize::MAX, Some(|o| o.socks_proxy.clear())),
+    flag!(INVERT_MATCHING invert_matching strict false),
+    int!(HEARTBEAT_IVL heartbeat_ivl 0..),
+    row!(HEARTBEAT_TTL, Shape::Int { // 16 bits of deciseconds; -99 to 99 are 0
         min: -99,
         max: 6_553_599,
         get: |o| o.heartbeat_ttl,
         set: Some(|o, v| o.heartbeat_ttl = v / 100 * 100),
     }),
-    int!(77 ZMQ_HEARTBEAT_TIMEOUT heartbeat_timeout 0..),
-    int!(79 ZMQ_CONNECT_TIMEOUT connect_timeout 0..),
-    int!(80 ZMQ_TCP_MAXRT tcp_maxrt 0..),
-    int!(84 ZMQ_MULTICAST_MAXTPDU multicast_maxtpdu 1..),
-    int!(89 ZMQ_USE_FD use_fd -1..),
-    text!(92 ZMQ_BINDTODEVICE bindtodevice 1..16, Some(|o| o.bindtodevice.clear())),
-    flag!(93 ZMQ_ZAP_ENFORCE_DOMAIN zap_enforce_domain strict false),
-    flag!(94 ZMQ_LOOPBACK_FASTPATH loopback_fastpath strict false),
-    row("ZMQ_METADATA", 95, Shape::List { add: add_metadata, clear: None }),
-    flag!(96 ZMQ_MULTICAST_LOOP multicast_loop strict false),
-    text!(99 ZMQ_SOCKS_USERNAME socks_username 0..255, Some(|o| o.socks_username.clear())),
-    text!(100 ZMQ_SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),
-    row("ZMQ_RECONNECT_STOP", 109, Shape::Int {
+    int!(HEARTBEAT_TIMEOUT heartbeat_timeout 0..),
+    int!(CONNECT_TIMEOUT connect_timeout 0..),
+    int!(TCP_MAXRT tcp_maxrt 0..),
+    int!(MULTICAST_MAXTPDU multicast_maxtpdu 1..),
+    int!(USE_FD use_fd -1..),
+    text!(BINDTODEVICE bindtodevice 1..16, Some(|o| o.bindtodevice.clear())),
+    flag!(ZAP_ENFORCE_DOMAIN zap_enforce_domain strict false),
+    flag!(LOOPBACK_FASTPATH loopback_fastpath strict false),
+    row!(METADATA, Shape::List { add: add_metadata, clear: None }),
+    flag!(MULTICAST_LOOP multicast_loop strict false),
+    text!(SOCKS_USERNAME socks_username 0..255, Some(|o| o.socks_username.clear())),
+    text!(SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),
+    row!(RECONNECT_STOP, Shape::Int {
         min: i32::MIN,
         max: i32::MAX,
         get: |o| o.reconnect_stop,
@@ -247,24 +299,24 @@ pub const TABLE: &[OptionInfo] = &[
 ];
 
 const fn row(name: &'static str, number: i32, shape: Shape) -> OptionInfo {
-    OptionInfo { number, name, shape }
+    OptionInfo { number, name, scope: Scope::Endpoints, types: |_| true, shape }
 }
 
 /// Becoming a server chooses the mechanism; ceasing to be one ends security altogether.
 fn role(options: &mut Options, mechanism: i32, server: bool) {
     options.as_server = server;
-    options.mechanism = if server { mechanism } else { MECHANISM_NULL };
+    options.mechanism = if server { mechanism } else { value::NULL };
 }
 
 /// A user name or password makes the socket a PLAIN client (zmq_plain(7)).
 fn plain_client(options: &mut Options) {
-    options.mechanism = MECHANISM_PLAIN;
+    options.mechanism = value::PLAIN;
     options.as_server = false;
 }
 
 /// A null user name or password; the stored names stay readable.
 fn no_security(options: &mut Options) {
-    options.mechanism = MECHANISM_NULL;
+    options.mechanism = value::NULL;
 }
 
 /// One more `name:value` to announce; names begin with `X-`. The first of a name stays.

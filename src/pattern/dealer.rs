@@ -2,10 +2,11 @@
 
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalance;
-use super::value::{option, set_switch};
+use super::value::set_switch;
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
+use crate::options::numbers::option;
 
 /// "SHALL route outgoing messages to available peers using a round-robin strategy", "SHALL
 /// receive incoming messages from its peers using a fair-queuing strategy".

@@ -1,10 +1,11 @@
 //! REP: one request, then our reply to it (RFC 28).
 
 use super::fair_queue::FairQueue;
-use super::value::{option, switch};
+use super::value::switch;
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::options::numbers::option;
 
 /// Envelopes longer than this do not keep their memory.
 const ENVELOPE_KEPT: usize = 32;

@@ -4,10 +4,11 @@ use super::dealer::probe_router;
 use super::fair_queue::FairQueue;
 use super::hash::random;
 use super::load_balance::LoadBalance;
-use super::value::{option, set_switch};
+use super::value::set_switch;
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::options::numbers::option;
 
 /// How many frames that came before a request are dropped at most; more than any pipe holds
 /// unless its peer keeps writing to it meanwhile.

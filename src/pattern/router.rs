@@ -3,16 +3,13 @@
 use super::dealer::probe_router;
 use super::routing::Routing;
 use super::tagged_queue::TaggedQueue;
-use super::value::{self, option, set_switch};
+use super::value::{self, set_switch};
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
+use crate::options::numbers::option;
+use crate::options::numbers::value::{NOTIFY_CONNECT, NOTIFY_DISCONNECT};
 use std::collections::VecDeque;
-
-/// `ZMQ_NOTIFY_CONNECT`.
-const NOTIFY_CONNECT: i32 = 1;
-/// `ZMQ_NOTIFY_DISCONNECT`.
-const NOTIFY_DISCONNECT: i32 = 2;
 
 /// "SHALL consider each connected peer to be identified by an identity", "SHALL prefix each
 /// incoming message with the identity of the originating peer", "SHALL remove the first frame of

@@ -3,10 +3,11 @@
 use super::router::Outgoing;
 use super::routing::Routing;
 use super::tagged_queue::TaggedQueue;
-use super::value::{self, option};
+use super::value;
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::options::numbers::option;
 
 /// Each message is a routing id and a piece of data. The connection delivers an empty piece
 /// when it begins and when it ends, unless its endpoint was made without ZMQ_STREAM_NOTIFY.

@@ -1,11 +1,12 @@
 //! SUB: the messages one subscribed to (RFC 29).
 
 use super::subscriptions::TopicCounts;
-use super::value::{self, option};
+use super::value;
 use super::xsub::XSub;
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::options::numbers::option;
 use std::sync::Arc;
 
 /// An XSUB that subscribes through options and filters what it receives: a publisher may not

@@ -2,10 +2,11 @@
 
 use super::distribute::Distribute;
 use super::subscriptions::{Cancelled, Subscriptions, Tell, parse};
-use super::value::{self, option, set_switch};
+use super::value::{self, set_switch};
 use super::{Attach, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::options::numbers::option;
 use std::collections::VecDeque;
 
 /// Once this much waits for an application that does not receive, subscribers are read no

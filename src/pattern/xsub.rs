@@ -3,10 +3,11 @@
 use super::distribute::Distribute;
 use super::fair_queue::FairQueue;
 use super::subscriptions::{CANCEL, Cancelled, SUBSCRIBE, TopicCounts, message, parse};
-use super::value::{self, option, set_switch};
+use super::value::{self, set_switch};
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
+use crate::options::numbers::option;
 
 /// What a frame from the application is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use super::endpoints::Kind;
 use super::monitor::event;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
+use crate::options::numbers::value::RECONNECT_STOP_CONN_REFUSED;
 use crate::pattern::PipeId;
 use crate::sync::mutex::Mutex;
 use crate::sys::{clock, epoll, helpers, random};
@@ -14,11 +15,6 @@ use crate::util::reserve;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// `ZMQ_RECONNECT_STOP_CONN_REFUSED`.
-const CONN_REFUSED: i32 = 1;
-/// `ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED`.
-pub(super) const HANDSHAKE_FAILED: i32 = 2;
 
 /// What a name means, once that is known.
 type Answer = Mutex<Option<Result<Vec<Way>>>>;
@@ -293,7 +289,7 @@ impl Core {
     /// same, and what is sent waits, as in libzmq; unless nobody listens there and the application
     /// wants it to end then (ZMQ_RECONNECT_STOP).
     fn attempt_failed(&mut self, number: u32, why: Error) {
-        if why == Error::ConnectionRefused && self.stops_if(number, CONN_REFUSED) {
+        if why == Error::ConnectionRefused && self.stops_if(number, RECONNECT_STOP_CONN_REFUSED) {
             self.give_up(number);
         } else if self.connecter(number).is_some_and(|c| c.reconnects()) {
             self.schedule_attempt(number);

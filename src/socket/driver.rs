@@ -1,7 +1,6 @@
 //! What the I/O thread does for a socket: handshakes, deadlines, and driving connections while no
 //! thread of the application does.
 
-use super::connecting::HANDSHAKE_FAILED;
 use super::core::Core;
 use super::heartbeat;
 use super::monitor::event;
@@ -10,6 +9,7 @@ use crate::connection::Connection;
 use crate::connection::opening::Progress;
 use crate::error::Error;
 use crate::msg::{Metadata, Msg};
+use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::pattern::{Pattern, PipeId};
 use crate::reactor::{self, Handler, Tick};
 use crate::sync::atomic::Ordering;
@@ -216,7 +216,7 @@ impl Core {
         }
         let free_text = matches!(error, HandshakeError::PeerError(_))
             && error.monitor_event() == MonitorEvent::Quiet;
-        if free_text && !self.stops_if(endpoint, HANDSHAKE_FAILED) {
+        if free_text && !self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
             self.retry_later(endpoint);
         } else {
             // A peer we do not understand, or that refuses us, will not change its mind: like
@@ -250,7 +250,7 @@ impl Core {
         self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(error.errno()), &address);
         self.drop_opening(number);
         self.report(event::DISCONNECTED, fd, &address);
-        if self.stops_if(endpoint, HANDSHAKE_FAILED) {
+        if self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
             self.stay_refused(endpoint);
         } else {
             self.retry_later(endpoint);

@@ -116,16 +116,16 @@ impl Socket {
 /// Our side of the handshake.
 fn mechanism(options: &SocketOptions) -> Box<dyn Mechanism> {
     match options.mechanism {
-        options::MECHANISM_PLAIN if options.as_server => Box::new(PlainServer::new()),
-        options::MECHANISM_PLAIN => {
+        options::numbers::value::PLAIN if options.as_server => Box::new(PlainServer::new()),
+        options::numbers::value::PLAIN => {
             Box::new(PlainClient::new(&options.plain_username, &options.plain_password))
         }
-        options::MECHANISM_CURVE if options.as_server => {
+        options::numbers::value::CURVE if options.as_server => {
             // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
             let zap = !options.zap_enforce_domain || !options.zap_domain.is_empty();
             Box::new(CurveServer::new(&options.curve_secret_key, zap))
         }
-        options::MECHANISM_CURVE => Box::new(CurveClient::new(
+        options::numbers::value::CURVE => Box::new(CurveClient::new(
             &options.curve_server_key,
             &options.curve_public_key,
             &options.curve_secret_key,

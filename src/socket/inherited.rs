@@ -59,9 +59,6 @@ impl Socket {
 
     #[cold]
     pub(super) fn inherited_option(&self, option: i32, capacity: usize) -> Result<Vec<u8>> {
-        if matches!(option, options::EVENTS | options::FD) {
-            return Err(Error::Terminated);
-        }
         self.with_inherited(|known| known.facts().get(option, capacity))
     }
 

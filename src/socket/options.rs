@@ -4,7 +4,8 @@
 use super::Socket;
 use super::core::{Core, KICK};
 use crate::error::{Error, Result};
-use crate::options::{self, SocketOptions};
+use crate::options::numbers::option;
+use crate::options::{self, Scope, SocketOptions};
 use crate::pattern::{AnyPattern, Pattern};
 use crate::pipe::PipeTable;
 use crate::sys::epoll::{self, Epoll};
@@ -14,21 +15,52 @@ use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-const CONNECT_ROUTING_ID: i32 = 61;
-const RCVMORE: i32 = 13;
-pub(super) const FD: i32 = 14;
-pub(super) const EVENTS: i32 = 15;
-const TYPE: i32 = 16;
-const SNDHWM: i32 = 23;
-const RCVHWM: i32 = 24;
-const LAST_ENDPOINT: i32 = 32;
-const INVERT_MATCHING: i32 = 74;
-const THREAD_SAFE: i32 = 81;
-
 /// ZMQ_POLLIN.
 pub(super) const POLL_IN: i16 = 1;
 /// ZMQ_POLLOUT.
 pub(super) const POLL_OUT: i16 = 2;
+
+/// An option that says what the socket is or does. It cannot be set.
+struct Fact {
+    number: i32,
+    read: Read,
+}
+
+enum Read {
+    /// Known without a look at the socket's connections: the bytes for a buffer of this capacity.
+    Known(fn(&Facts<'_>, usize) -> Result<Vec<u8>>),
+    /// An `int` that takes a look at them. A forked child does not have them (ETERM).
+    Look(fn(&mut Core) -> Result<c_int>),
+}
+
+/// Options that describe the socket, in the order of their numbers.
+static FACTS: [Fact; 6] = [
+    Fact {
+        number: option::RCVMORE,
+        read: Read::Known(|facts, capacity| integer(c_int::from(facts.receive_more), capacity)),
+    },
+    Fact { number: option::FD, read: Read::Look(Core::expose) },
+    Fact {
+        number: option::EVENTS,
+        read: Read::Look(|core| Ok(c_int::from(core.events_for_descriptor()))),
+    },
+    Fact {
+        number: option::TYPE,
+        read: Read::Known(|facts, capacity| match capacity {
+            4 => integer(facts.socket_type as c_int, capacity),
+            _ => Err(Error::Invalid),
+        }),
+    },
+    Fact {
+        number: option::LAST_ENDPOINT,
+        read: Read::Known(|facts, capacity| facts.last_endpoint(capacity)),
+    },
+    Fact { number: option::THREAD_SAFE, read: Read::Known(|_, capacity| integer(0, capacity)) },
+];
+
+fn fact(number: i32) -> Option<&'static Read> {
+    FACTS.iter().find(|fact| fact.number == number).map(|fact| &fact.read)
+}
 
 impl Socket {
     /// Sets an option; `None` is a null pointer with length 0.
@@ -55,7 +87,8 @@ impl Socket {
             return self.inherited_option(option, capacity);
         }
         // Of the options only this one takes part in what the socket does.
-        let mut core = if option == EVENTS { self.enter()? } else { self.enter_for_settings()? };
+        let takes_part = option == option::EVENTS;
+        let mut core = if takes_part { self.enter()? } else { self.enter_for_settings()? };
         core.process_mail();
         let result = core.get_option(option, capacity);
         core.after_change();
@@ -81,7 +114,7 @@ pub(super) fn store(
     if let Some(result) = pattern.set_option(pipes, option, value.unwrap_or(&[])) {
         return result;
     }
-    if option == CONNECT_ROUTING_ID && !options::supported_by(option, socket_type) {
+    if !options::supported_by(option, socket_type) {
         return Err(Error::Invalid);
     }
     let result = match value {
@@ -103,25 +136,24 @@ pub(super) struct Facts<'a> {
 impl Facts<'_> {
     /// The bytes of an option for a buffer of `capacity`.
     pub(super) fn get(&self, option: i32, capacity: usize) -> Result<Vec<u8>> {
-        match option {
-            RCVMORE => integer(c_int::from(self.receive_more), capacity),
-            TYPE if capacity != 4 => Err(Error::Invalid),
-            // Patterns that have it keep it; its size is that of an option of all types.
-            INVERT_MATCHING if capacity != 4 => Err(Error::Invalid),
-            TYPE => integer(self.socket_type as c_int, capacity),
-            THREAD_SAFE => integer(0, capacity),
-            LAST_ENDPOINT => {
-                let mut text = self.last_endpoint.to_owned().into_bytes();
-                text.push(0);
-                if text.len() > capacity { Err(Error::Invalid) } else { Ok(text) }
-            }
-            _ => self
-                .pattern
-                .get_option(option)
-                .or_else(|| self.options.get(option, capacity))
-                .unwrap_or(Err(Error::Invalid))
-                .and_then(|v| if v.len() > capacity { Err(Error::Invalid) } else { Ok(v) }),
+        match fact(option) {
+            Some(Read::Known(read)) => return read(self, capacity),
+            Some(Read::Look(_)) => return Err(Error::Terminated),
+            None => {}
         }
+        let of_pattern = self.pattern.get_option(option).map(|value| {
+            value.and_then(|value| match options::fits(option, value.len(), capacity) {
+                true => Ok(value),
+                false => Err(Error::Invalid),
+            })
+        });
+        of_pattern.or_else(|| self.options.get(option, capacity)).unwrap_or(Err(Error::Invalid))
+    }
+
+    fn last_endpoint(&self, capacity: usize) -> Result<Vec<u8>> {
+        let mut text = self.last_endpoint.to_owned().into_bytes();
+        text.push(0);
+        if text.len() > capacity { Err(Error::Invalid) } else { Ok(text) }
     }
 }
 
@@ -129,7 +161,7 @@ impl Core {
     fn set_option(&mut self, option: i32, value: Option<&[u8]>) -> Result<()> {
         let Core { pattern, pipes, options, socket_type, .. } = self;
         store(pattern, pipes, options, *socket_type, option, value)?;
-        if matches!(option, SNDHWM | RCVHWM) {
+        if options::scope_of(option) == Some(Scope::Pipes) {
             self.change_limits();
         }
         Ok(())
@@ -149,26 +181,19 @@ impl Core {
     }
 
     fn get_option(&mut self, option: i32, capacity: usize) -> Result<Vec<u8>> {
-        match option {
-            EVENTS if capacity < 4 => Err(Error::Invalid),
-            EVENTS => {
-                let events = self.events_for_descriptor();
-                integer(c_int::from(events), capacity)
-            }
-            FD if capacity < 4 => Err(Error::Invalid),
-            FD => {
-                let fd = self.expose()?;
-                integer(fd, capacity)
-            }
-            _ => Facts {
-                options: &self.options,
-                pattern: &self.pattern,
-                socket_type: self.socket_type,
-                receive_more: self.receive_more,
-                last_endpoint: &self.last_endpoint,
-            }
-            .get(option, capacity),
+        if let Some(Read::Look(look)) = fact(option) {
+            // The look changes something, so there has to be room for what it sees.
+            integer(0, capacity)?;
+            return integer(look(self)?, capacity);
         }
+        let facts = Facts {
+            options: &self.options,
+            pattern: &self.pattern,
+            socket_type: self.socket_type,
+            receive_more: self.receive_more,
+            last_endpoint: &self.last_endpoint,
+        };
+        facts.get(option, capacity)
     }
 
     /// The descriptor of ZMQ_FD. It is readable at first, so that whoever waits for it before

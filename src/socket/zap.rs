@@ -53,7 +53,7 @@ impl Core {
 
     /// Without a handler PLAIN lets nobody in, and others only if ZMQ_ZAP_ENFORCE_DOMAIN is off.
     fn no_zap_handler(&mut self, number: u32, options: &SocketOptions) {
-        let plain = options.mechanism == options::MECHANISM_PLAIN;
+        let plain = options.mechanism == options::numbers::value::PLAIN;
         let reply = if plain || options.zap_enforce_domain {
             Err(HandshakeError::NoZapHandler)
         } else {
