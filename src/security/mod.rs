@@ -16,8 +16,39 @@ pub use curve::{CurveClient, CurveServer};
 pub use null::Null;
 pub use plain::{PlainClient, PlainServer};
 
-use crate::wire::HandshakeError;
+use crate::options::SocketOptions;
 use crate::wire::command::{error_reason, strip};
+
+use crate::wire::{HandshakeError, Mechanism};
+
+/// What is to be known of a mechanism before there is a connection.
+#[derive(Debug)]
+struct Row {
+    /// What `ZMQ_MECHANISM` says of a socket with it.
+    number: i32,
+    /// Nobody comes in if there is no ZAP handler, whatever ZMQ_ZAP_ENFORCE_DOMAIN says.
+    needs_zap_handler: bool,
+    /// Our side of a handshake.
+    make: fn(&SocketOptions) -> Box<dyn Mechanism>,
+}
+
+/// Every mechanism.
+static TABLE: [&Row; 3] = [&null::ROW, &plain::ROW, &curve::ROW];
+
+/// The mechanism that the options choose.
+fn chosen(options: &SocketOptions) -> &'static Row {
+    TABLE.into_iter().find(|row| row.number == options.mechanism).unwrap_or(&null::ROW)
+}
+
+/// Our side of a handshake with these options.
+pub fn mechanism(options: &SocketOptions) -> Box<dyn Mechanism> {
+    (chosen(options).make)(options)
+}
+
+/// Whether a server with these options lets nobody in if there is no ZAP handler.
+pub fn needs_zap_handler(options: &SocketOptions) -> bool {
+    chosen(options).needs_zap_handler || options.zap_enforce_domain
+}
 
 /// What a command that is not the expected one ends the handshake with: the peer's reason if it is an
 /// ERROR (RFC 37, "Error Handling": fatal).

@@ -3,10 +3,18 @@
 
 use zeroize::Zeroizing;
 
-use super::{Zap, refusal};
+use super::{Row, Zap, refusal};
+use crate::options::numbers::value;
 use crate::wire::command::{append_ready, strip};
 use crate::wire::metadata::PeerMetadata;
 use crate::wire::{HandshakeError, Mechanism, Status, ZapRequest};
+
+/// The row of the table.
+pub(super) static ROW: Row = Row {
+    number: value::NULL,
+    needs_zap_handler: false,
+    make: |options| Box::new(Null::new(!options.zap_domain.is_empty())),
+};
 
 /// One side of a NULL handshake; both are alike.
 #[derive(Debug)]

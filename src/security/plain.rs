@@ -3,10 +3,21 @@
 
 use zeroize::Zeroizing;
 
-use super::{Zap, refusal};
+use super::{Row, Zap, refusal};
+use crate::options::numbers::value;
 use crate::wire::command::{append, split, strip};
 use crate::wire::metadata::PeerMetadata;
 use crate::wire::{HandshakeError, Malformed, Mechanism, Status, ZapRequest};
+
+/// The row of the table.
+pub(super) static ROW: Row = Row {
+    number: value::PLAIN,
+    needs_zap_handler: true,
+    make: |options| match options.as_server {
+        true => Box::new(PlainServer::new()),
+        false => Box::new(PlainClient::new(&options.plain_username, &options.plain_password)),
+    },
+};
 
 /// How every libzmq so far (4.3.5 included) begins the ERROR command of this mechanism, and the only
 /// way its clients understand: `"\x05ERROR"` in C is the octet 0x5E and `RROR`.

@@ -9,16 +9,15 @@ use crate::connection::opening::Opening;
 use crate::context::registry::Binder;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::options::{self, SocketOptions};
+use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::inproc::{self, InprocEnd};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire};
-use crate::security::{CurveClient, CurveServer, Null, PlainClient, PlainServer};
+use crate::security;
 use crate::sys::clock;
 use crate::sys::epoll;
 use crate::transport::{AcceptError, Address, AddressError, Listener, Route, Stream};
 use crate::util::reserve;
-use crate::wire::mechanism::Mechanism;
 use crate::wire::{Handshake, HandshakeConfig};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -110,27 +109,6 @@ impl Socket {
         }
         core.after_change();
         result
-    }
-}
-
-/// Our side of the handshake.
-fn mechanism(options: &SocketOptions) -> Box<dyn Mechanism> {
-    match options.mechanism {
-        options::numbers::value::PLAIN if options.as_server => Box::new(PlainServer::new()),
-        options::numbers::value::PLAIN => {
-            Box::new(PlainClient::new(&options.plain_username, &options.plain_password))
-        }
-        options::numbers::value::CURVE if options.as_server => {
-            // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
-            let zap = !options.zap_enforce_domain || !options.zap_domain.is_empty();
-            Box::new(CurveServer::new(&options.curve_secret_key, zap))
-        }
-        options::numbers::value::CURVE => Box::new(CurveClient::new(
-            &options.curve_server_key,
-            &options.curve_public_key,
-            &options.curve_secret_key,
-        )),
-        _ => Box::new(Null::new(!options.zap_domain.is_empty())),
     }
 }
 
@@ -533,7 +511,8 @@ impl Core {
         }
         let Some(options) = self.endpoint_options(endpoint) else { return };
         let routing_id = options.routing_id.clone();
-        let mut config = HandshakeConfig::new(self.socket_type, routing_id, mechanism(&options));
+        let mut config =
+            HandshakeConfig::new(self.socket_type, routing_id, security::mechanism(&options));
         config.properties.clone_from(&options.metadata);
         let serial = self.next_serial();
         let peer = stream.peer_address();

@@ -9,8 +9,8 @@ use super::driver::{Timer, opening, timer_token};
 use crate::connection::opening::Progress;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::options::{self, SocketOptions};
-use crate::security::zap;
+use crate::options::SocketOptions;
+use crate::security::{self, zap};
 use crate::sys::clock;
 use crate::sys::epoll;
 use crate::types::SocketType;
@@ -53,8 +53,7 @@ impl Core {
 
     /// Without a handler PLAIN lets nobody in, and others only if ZMQ_ZAP_ENFORCE_DOMAIN is off.
     fn no_zap_handler(&mut self, number: u32, options: &SocketOptions) {
-        let plain = options.mechanism == options::numbers::value::PLAIN;
-        let reply = if plain || options.zap_enforce_domain {
+        let reply = if security::needs_zap_handler(options) {
             Err(HandshakeError::NoZapHandler)
         } else {
             Ok(ZapReply { status: 200, user_id: None, metadata: Vec::new() })

@@ -21,7 +21,26 @@ pub use client::CurveClient;
 pub use server::CurveServer;
 pub use session::{CurveDecoder, CurveEncoder};
 
-use crate::wire::HandshakeError;
+use super::Row;
+use crate::options::SocketOptions;
+use crate::options::numbers::value;
+use crate::wire::{HandshakeError, Mechanism};
+
+/// The row of the table.
+pub(super) static ROW: Row = Row { number: value::CURVE, needs_zap_handler: false, make };
+
+fn make(options: &SocketOptions) -> Box<dyn Mechanism> {
+    if !options.as_server {
+        return Box::new(CurveClient::new(
+            &options.curve_server_key,
+            &options.curve_public_key,
+            &options.curve_secret_key,
+        ));
+    }
+    // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
+    let zap = !options.zap_enforce_domain || !options.zap_domain.is_empty();
+    Box::new(CurveServer::new(&options.curve_secret_key, zap))
+}
 
 /// Octets of a HELLO (RFC 26, "The HELLO Command").
 const HELLO_LEN: usize = 200;
