@@ -8,7 +8,8 @@ use crate::sync::atomic::{AtomicI32, Ordering};
 use crate::sys::cancel::Cancel;
 use crate::sys::poll::poll_with;
 use crate::sys::{application, clock, thread};
-use crate::util::{capabilities, keys, strerror, z85};
+use crate::util::{keys, strerror, z85};
+use crate::{security, transport};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -46,7 +47,13 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     // SAFETY: C gives a zero-terminated string, or null.
-    unsafe { string(capability) }.map_or(0, |name| c_int::from(capabilities::has(name)))
+    unsafe { string(capability) }.map_or(0, |name| c_int::from(has(name)))
+}
+
+/// What this library was built with. Transports and mechanisms that every build has have no name in
+/// libzmq either. Names are case-sensitive.
+fn has(name: &[u8]) -> bool {
+    transport::is_optional(name) || security::is_optional(name)
 }
 
 /// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if
@@ -251,5 +258,18 @@ pub unsafe extern "C-unwind" fn zmq_threadclose(thread: *mut c_void) {
         unsafe { thread::join(id) };
         // SAFETY: `zmq_threadstart` made it, and nobody uses it any more.
         drop(unsafe { Box::from_raw(handle) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has;
+
+    #[test]
+    fn names_of_capabilities_are_exact() {
+        assert!(has(b"ipc") && has(b"curve"));
+        for name in [&b"IPC"[..], b"curve ", b"", b"draft", b"plain", b"tcp", b"pgm"] {
+            assert!(!has(name), "{name:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The numbers of `zmq.h` that this library looks at, here and nowhere else. `tests/numbers.rs` compares
+//! The numbers of `zmq.h` that this library looks at, here and nowhere else. `tests/tables.rs` compares
 //! them with those that C programs see (`src/capi/constants.rs`).
 
 /// Makes the constants, and a list of them under their names in `zmq.h`.

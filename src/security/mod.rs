@@ -26,6 +26,8 @@ use crate::wire::{HandshakeError, Mechanism};
 struct Row {
     /// What `ZMQ_MECHANISM` says of a socket with it.
     number: i32,
+    /// Its name for zmq_has(3), if libraries exist without it.
+    optional: Option<&'static [u8]>,
     /// Nobody comes in if there is no ZAP handler, whatever ZMQ_ZAP_ENFORCE_DOMAIN says.
     needs_zap_handler: bool,
     /// Our side of a handshake.
@@ -33,11 +35,16 @@ struct Row {
 }
 
 /// Every mechanism.
-static TABLE: [&Row; 3] = [&null::ROW, &plain::ROW, &curve::ROW];
+static TABLE: &[&Row] = &[&null::ROW, &plain::ROW, &curve::ROW];
 
 /// The mechanism that the options choose.
 fn chosen(options: &SocketOptions) -> &'static Row {
-    TABLE.into_iter().find(|row| row.number == options.mechanism).unwrap_or(&null::ROW)
+    TABLE.iter().copied().find(|row| row.number == options.mechanism).unwrap_or(&null::ROW)
+}
+
+/// Whether this is a mechanism that we have, and not every library (zmq_has(3)).
+pub fn is_optional(name: &[u8]) -> bool {
+    TABLE.iter().any(|row| row.optional == Some(name))
 }
 
 /// Our side of a handshake with these options.

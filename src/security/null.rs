@@ -12,6 +12,7 @@ use crate::wire::{HandshakeError, Mechanism, Status, ZapRequest};
 /// The row of the table.
 pub(super) static ROW: Row = Row {
     number: value::NULL,
+    optional: None,
     needs_zap_handler: false,
     make: |options| Box::new(Null::new(!options.zap_domain.is_empty())),
 };

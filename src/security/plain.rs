@@ -12,6 +12,7 @@ use crate::wire::{HandshakeError, Malformed, Mechanism, Status, ZapRequest};
 /// The row of the table.
 pub(super) static ROW: Row = Row {
     number: value::PLAIN,
+    optional: None,
     needs_zap_handler: true,
     make: |options| match options.as_server {
         true => Box::new(PlainServer::new()),

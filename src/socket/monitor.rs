@@ -4,6 +4,7 @@ use super::Socket;
 use super::core::Core;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::transport;
 use crate::types::SocketType;
 
 /// The events of `zmq.h`.
@@ -82,7 +83,7 @@ impl Socket {
         let Some((scheme, _)) = endpoint.split_once("://") else {
             return Err(Error::Invalid);
         };
-        if scheme != "inproc" {
+        if !transport::is_within_process(scheme) {
             return Err(Error::UnknownProtocol);
         }
         core.stop_monitor();

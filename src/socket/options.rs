@@ -34,7 +34,7 @@ enum Read {
 }
 
 /// Options that describe the socket, in the order of their numbers.
-static FACTS: [Fact; 6] = [
+static FACTS: &[Fact] = &[
     Fact {
         number: option::RCVMORE,
         read: Read::Known(|facts, capacity| integer(c_int::from(facts.receive_more), capacity)),

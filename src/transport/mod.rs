@@ -33,7 +33,7 @@ use crate::sys::net::SockAddr;
 use crate::types::SocketType;
 
 /// Every transport, and those that we know we do not have.
-static TABLE: [&Transport; 7] = [
+static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
     &ipc::TRANSPORT,
     &inproc::TRANSPORT,
@@ -98,7 +98,7 @@ impl Address {
             Some((scheme, text)) if !scheme.is_empty() && !text.is_empty() => (scheme, text),
             _ => return Err(Error::Invalid.into()),
         };
-        let named = TABLE.into_iter().find(|transport| transport.scheme == scheme);
+        let named = TABLE.iter().copied().find(|transport| transport.scheme == scheme);
         let transport = named.ok_or(Error::UnknownProtocol)?;
         if !carries(transport) {
             return Err(Error::IncompatibleProtocol.into());
@@ -168,7 +168,17 @@ impl fmt::Debug for Address {
     }
 }
 
+/// Whether this is the scheme of a transport whose names are the context's.
+pub fn is_within_process(scheme: &str) -> bool {
+    TABLE.iter().any(|transport| transport.within_process && transport.scheme == scheme)
+}
+
+/// Whether this is a transport that we have, and not every library (zmq_has(3)).
+pub fn is_optional(name: &[u8]) -> bool {
+    TABLE.iter().any(|transport| transport.optional && transport.scheme.as_bytes() == name)
+}
+
 /// Whose addresses look like this one of the system's.
 fn transport_of(address: &SockAddr) -> Option<&'static Transport> {
-    TABLE.into_iter().find(|transport| (transport.endpoint)(address).is_some())
+    TABLE.iter().copied().find(|transport| (transport.endpoint)(address).is_some())
 }

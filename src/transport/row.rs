@@ -37,6 +37,8 @@ pub struct Transport {
     pub(super) check: fn(&str) -> std::result::Result<(), AddressError>,
     /// Names are the context's, and nobody listens or connects through the system.
     pub(super) within_process: bool,
+    /// Libraries exist without it: zmq_has(3) says whether this one has it.
+    pub(super) optional: bool,
     /// libzmq's monitors are told the end of a socket that could not be bound by the endpoint's name.
     pub(super) names_what_fails: bool,
 
@@ -78,6 +80,7 @@ impl Transport {
         carries: |_| true,
         check: |_| Ok(()),
         within_process: false,
+        optional: false,
         names_what_fails: false,
         listen: |_, _| Err(Error::Invalid.into()),
         resolve_binding: |_, _| None,

@@ -3,7 +3,6 @@
 pub mod blocks;
 pub mod budget;
 pub mod buffer;
-pub mod capabilities;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod keys;

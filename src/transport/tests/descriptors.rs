@@ -119,7 +119,7 @@ fn membership_needs_a_user() {
 
 #[test]
 fn a_scheme_has_one_row() {
-    let schemes = TABLE.map(|transport| transport.scheme);
+    let schemes: Vec<&str> = TABLE.iter().map(|transport| transport.scheme).collect();
     for (at, scheme) in schemes.iter().enumerate() {
         assert!(!scheme.is_empty() && !schemes[..at].contains(scheme), "{scheme}");
     }
