@@ -1,5 +1,6 @@
 //! What the repository is made of: text that people write, in kinds that are known, nothing large. Wheels, programs,
-//! captures and other things a tool has made come in by one careless `git add`, and never leave the history.
+//! captures and other things a tool has made come in by one careless `git add`, and never leave the history. And code in
+//! pieces that one reads at a sitting: files of at most 600 lines, functions of at most 60.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -19,6 +20,48 @@ const KINDS: [&str; 14] =
 /// Files whose names have no ending.
 const NAMES: [&str; 5] = [".gitignore", "LICENSE-APACHE", "LICENSE-MIT", "Makefile", "run"];
 
+/// The longest file and the longest function of code, in lines.
+const LONGEST_FILE: usize = 600;
+const LONGEST_FUNCTION: usize = 60;
+
+/// Made by a tool.
+const GENERATED: [&str; 1] = ["include/zmq.h"];
+
+/// Files that are longer, and than what they may not become: the list only becomes shorter.
+const LONG_FILES: &[(&str, usize)] = &[
+    ("bench/zbench.c", 700),
+    ("src/connection/rx.rs", 900),
+    ("src/connection/tx.rs", 700),
+    ("src/msg/mod.rs", 800),
+    ("src/pipe/mod.rs", 1100),
+    ("src/pipe/ring/mod.rs", 900),
+    ("src/socket/core.rs", 900),
+    ("src/socket/endpoints.rs", 700),
+    ("tests-c/t_flow.c", 700),
+    ("tests-c/t_hostile.c", 800),
+    ("tests-c/t_monitor.c", 700),
+    ("tests-c/t_option_scope.c", 700),
+    ("tests-c/t_option_table.c", 700),
+    ("tests-c/t_patterns.c", 700),
+    ("tests-c/t_security.c", 700),
+    ("tests-c/t_socks.c", 700),
+];
+
+/// Functions that are longer: the list only becomes shorter.
+const LONG_FUNCTIONS: &[(&str, &str)] = &[
+    ("bench/zbench.c", "main"),
+    (
+        "src/connection/tests.rs",
+        "answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last",
+    ),
+    ("src/options/tests.rs", "accept_filters_parse_as_measured"),
+    ("src/pattern/tests/topics.rs", "subscriptions_behave_like_a_map_of_sets"),
+    ("src/socket/poll.rs", "sleep_observing"),
+    ("src/sync/tso/biased.rs", "step"),
+    ("src/transport/tests/endpoints.rs", "connect_syntax_is_as_measured"),
+    ("tests-c/t_poll.c", "the_same_sockets_again"),
+];
+
 /// What is wrong with a file of this name, size and beginning.
 fn fault(path: &str, size: u64, content: &[u8]) -> Option<&'static str> {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -34,17 +77,22 @@ fn fault(path: &str, size: u64, content: &[u8]) -> Option<&'static str> {
     }
 }
 
-#[test]
-fn only_text_of_known_kinds_and_nothing_large() {
+/// The files that belong to the repository, or none where nobody says which do.
+fn listed() -> Vec<String> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
     let Some(listed) = listed.ok().filter(|o| o.status.success() && !o.stdout.is_empty()) else {
         eprintln!("SKIPPED: no git, or not a git repository: nobody says which files belong to it");
-        return;
+        return Vec::new();
     };
     let names = String::from_utf8(listed.stdout).unwrap();
-    let faults: Vec<String> = names
-        .split_terminator('\0')
-        .filter(|name| root().join(name).exists())
+    let names = names.split_terminator('\0').filter(|name| root().join(name).exists());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn only_text_of_known_kinds_and_nothing_large() {
+    let faults: Vec<String> = listed()
+        .iter()
         .filter_map(|name| {
             let file = Path::new(root()).join(name);
             let size = file.symlink_metadata().unwrap().len();
@@ -53,6 +101,111 @@ fn only_text_of_known_kinds_and_nothing_large() {
         })
         .collect();
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// The name of the function that a line of Rust begins.
+fn rust_function(line: &str) -> Option<&str> {
+    let mut words = line.trim_start();
+    loop {
+        if let Some(name) = words.strip_prefix("fn ") {
+            return name.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+        }
+        let (word, rest) = words.split_once(' ')?;
+        let may_be = ["pub", "const", "async", "unsafe", "extern", "\"C\"", "\"C-unwind\""];
+        if !may_be.contains(&word) && !word.starts_with("pub(") {
+            return None;
+        }
+        words = rest;
+    }
+}
+
+/// The functions of formatted Rust and their lengths: each ends with a brace as far to the right as it began.
+fn functions_of_rust(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = lines.iter().enumerate().filter_map(|(at, line)| Some((at, rust_function(line)?)));
+    let lengths = begins.filter_map(|(at, name)| {
+        let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
+        let is_last = |line: &&str| {
+            let rest = line.strip_prefix(indent).unwrap_or_default();
+            rest == "}" || !rest.starts_with(' ') && (rest.ends_with(';') || rest.ends_with('}'))
+        };
+        let length = 1 + lines[at..].iter().position(is_last)?;
+        Some((name.to_owned(), length))
+    });
+    lengths.collect()
+}
+
+/// The same of C, where a function's braces stand alone at the left.
+fn functions_of_c(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = (1..lines.len()).filter(|at| lines[*at] == "{");
+    let lengths = begins.filter_map(|at| {
+        let length = 2 + lines[at..].iter().position(|line| line.starts_with('}'))?;
+        let head = lines[at - 1];
+        // A test: GROUP (its_name).
+        let (before, arguments) = head.split_once('(').unwrap_or((head, ""));
+        let name = if before == "GROUP " {
+            arguments
+        } else {
+            before.rsplit([' ', '*']).find(|w| !w.is_empty())?
+        };
+        Some((name.trim_end_matches(')').to_owned(), length))
+    });
+    lengths.collect()
+}
+
+/// What is too long in a file of code, and which exceptions have been of use.
+fn too_long(name: &str, text: &str) -> (Vec<String>, Vec<String>) {
+    let (mut faults, mut used) = (Vec::new(), Vec::new());
+    let lines = text.lines().count();
+    match LONG_FILES.iter().find(|(file, _)| *file == name) {
+        _ if lines <= LONGEST_FILE => {}
+        Some((_, limit)) if lines <= *limit && lines + 100 > *limit => used.push(name.to_owned()),
+        Some((_, limit)) => faults.push(format!("{name} has {lines} lines: listed with {limit}, which may not grow and follows when it shrinks")),
+        None => faults.push(format!("{name} has {lines} lines")),
+    }
+    let functions =
+        if name.ends_with(".rs") { functions_of_rust(text) } else { functions_of_c(text) };
+    for (function, length) in functions.iter().filter(|f| f.1 > LONGEST_FUNCTION) {
+        let entry = format!("{name} {function}");
+        if LONG_FUNCTIONS.iter().any(|(file, long)| entry == format!("{file} {long}")) {
+            used.push(entry);
+        } else {
+            faults.push(format!("{entry} has {length} lines"));
+        }
+    }
+    (faults, used)
+}
+
+#[test]
+fn files_and_functions_are_read_at_a_sitting() {
+    let names = listed();
+    let is_code =
+        |n: &&String| [".rs", ".c", ".h", ".py", ".sh"].iter().any(|end| n.ends_with(end));
+    let code = names.iter().filter(is_code).filter(|name| !GENERATED.contains(&name.as_str()));
+    let found = code.map(|n| too_long(n, &std::fs::read_to_string(root().join(n)).unwrap()));
+    let (faults, used): (Vec<_>, Vec<_>) = found.unzip();
+    let (faults, used) = (faults.concat(), used.concat());
+    assert!(faults.is_empty(), "longer than a file or a function may be: {faults:#?}");
+    let listed = LONG_FILES.iter().map(|(file, _)| (*file).to_owned());
+    let listed = listed.chain(LONG_FUNCTIONS.iter().map(|(file, f)| format!("{file} {f}")));
+    let idle: Vec<_> = listed.filter(|l| !names.is_empty() && !used.contains(l)).collect();
+    assert!(idle.is_empty(), "not long any more: out of the list {idle:#?}");
+}
+
+#[test]
+fn what_is_too_long_is_found() {
+    let rust = "impl A {\n    pub(crate) const fn a(&self) -> u8 {\n        1\n    }\n\n    fn b(\n        c: u8,\n    ) {\n    }\n}\n";
+    assert_eq!(functions_of_rust(rust), [("a".to_owned(), 3), ("b".to_owned(), 4)]);
+    let one_line = "fn a() {}\nextern \"C\" fn b(x: u8);\n";
+    assert_eq!(functions_of_rust(one_line), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+    let c = "static int *a (int b)\n{\n    return 0;\n}\nGROUP (test)\n{\n}\n";
+    assert_eq!(functions_of_c(c), [("a".to_owned(), 4), ("test".to_owned(), 3)]);
+    let long = format!("fn a() {{\n{}}}\n", "    b();\n".repeat(LONGEST_FILE));
+    assert_eq!(too_long("src/lib.rs", &long).0.len(), 2);
+    let listed = format!("fn step() {{\n{}}}\n", "    b();\n".repeat(LONGEST_FUNCTION));
+    assert_eq!(too_long("src/sync/tso/biased.rs", &listed).0.len(), 0);
+    assert_eq!(too_long("src/sync/tso/biased.rs", &listed).1.len(), 1);
 }
 
 #[test]
