@@ -1,19 +1,4 @@
-# Builds, installs and tests libzmq. GNU make.
-#
-#   make                       release build
-#   make install               to PREFIX, below DESTDIR if that is set
-#   make uninstall             removes what install put there
-#   make header                include/zmq.h from the Rust sources
-#   make demo                  shows the library at work
-#   make test                  everything there is to check
-#   make test-checked          of that, the C tests with a library that checks its invariants as it goes
-#   make differential          random scripts of calls on ours and on the system's library: SEED=, COUNT=
-#   make loom                  of that, the models of what threads share (two minutes)
-#   make sim                   runs the library in made-up worlds: SEEDS=n many, or SEED=n alone
-#   make sim-faults            takes mends out of copies of it, each of which a made-up world must find (minutes)
-#   make fuzz                  hostile bytes for FUZZ_SECONDS (30) a target, see tools/fuzz.sh: what the tests do in seconds
-#   make faults                every system call and every malloc fails, every resource runs out, in turn (some minutes): of that, `make test` does a part
-#   make bench                 measures against the system's libzmq: bench/README.md
+# Builds, installs and tests libzmq. GNU make. `make help` lists what there is: what stands behind ## beside each target.
 
 # libzmq's: what this library stands in for.
 VERSION := 4.3.6
@@ -76,12 +61,15 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults \
+.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
-all: build
+all: build ## what `make` does alone: build
 
-build:
+help: ## this list
+	@awk -F '## ' '/^[a-z-]+:.*## / { split($$1, name, ":"); printf "make %-18s %s\n", name[1], $$2 }' Makefile
+
+build: ## release build of the libraries, in target/release
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(CARGO) build --release --lib --features reserve
 
 # Files that cargo has left as they were are not packed again.
@@ -89,7 +77,7 @@ $(RELEASE)/libzmq.so $(RELEASE)/libzmq.a: build ;
 $(PACKED)/$(SHARED_FILE): $(RELEASE)/libzmq.so $(RELEASE)/libzmq.a tools/pack.sh
 	tools/pack.sh $(RELEASE) $(PACKED) $(SHARED_FILE)
 
-install: $(PACKED)/$(SHARED_FILE)
+install: $(PACKED)/$(SHARED_FILE) ## to PREFIX (/usr/local), below DESTDIR if that is set; also LIBDIR, INCLUDEDIR
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' \
 		'$(DESTDIR)$(CMAKEDIR)'
 	$(INSTALL) -m 755 $(PACKED)/$(SHARED_FILE) '$(DESTDIR)$(LIBDIR)/$(SHARED_FILE)'
@@ -110,29 +98,29 @@ install: $(PACKED)/$(SHARED_FILE)
 	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc' '$(DESTDIR)$(CMAKEDIR)'/*.cmake
 
 # The directories may hold files of others; those that are empty go too.
-uninstall:
+uninstall: ## removes what install put there
 	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED))
 	@for dir in '$(DEBUGDIR)' '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
 		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || true; \
 	done
 
-header:
+header: ## include/zmq.h from the Rust sources
 	UPDATE_HEADER=1 $(CARGO) test --quiet --test header is_up_to_date
 
-demo: stage
+demo: stage ## shows the library at work
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom sim test-install test-c test-checked test-instructions
+test: test-packages test-rust loom sim test-install test-c test-checked test-instructions ## everything there is to check
 
-test-packages:
+test-packages: ## installs the Debian packages that are compared with, if they are missing
 	tools/setup-test-packages.sh
 
-test-rust:
+test-rust: ## of that, the tests of cargo
 	$(CARGO) test --no-fail-fast
 	RUSTFLAGS="$$RUSTFLAGS --cfg fuzzing" $(CARGO) check --lib --target-dir $(BUILD)/fuzz-check
 
 # In a directory of its own: the flag is another one for every crate.
-loom:
+loom: ## of that, the models of what threads share (two minutes)
 	RUSTFLAGS="$$RUSTFLAGS --cfg loom" $(CARGO) test --target-dir $(BUILD)/loom --profile loom --lib -- models
 
 # A seed decides all of a made-up world (docs/design/simulation.md). In a directory of its own, as above.
@@ -140,68 +128,64 @@ loom:
 # KEEP_GOING=1 does not stop at the first that fails, TWICE=1 runs each twice.
 SEEDS ?= 300
 export SEED SEEDS FIRST SCENARIO ALOUD KEEP_GOING TWICE
-sim:
+sim: ## of that, the library in made-up worlds: SEEDS=n many, or SEED=n alone
 	RUSTFLAGS="$$RUSTFLAGS --cfg sim" $(CARGO) test --target-dir $(BUILD)/sim --profile sim --test sim
 
-sim-faults:
+sim-faults: ## takes mends out of copies of it, each of which a made-up world must find (minutes)
 	tests/sim/faults/run.sh $(BUILD)/sim-faults
 
 # Not part of `make test`, which feeds the same functions for some seconds.
-fuzz: stage
+fuzz: stage ## hostile bytes for FUZZ_SECONDS (30) a target: what the tests do in seconds
 	tools/fuzz.sh $(STAGE)
 
-faults: stage
+faults: stage ## every system call and every malloc fails, every resource runs out, in turn (some minutes)
 	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage t_no_memory" tests-c/run.sh $(STAGE)
 
-stage: build
+stage: build ## installs to target/prefix, for the tests
 	rm -rf $(STAGE)
 	$(MAKE) --no-print-directory install PREFIX=$(STAGE) LIBDIR=$(STAGE)/lib \
 		INCLUDEDIR=$(STAGE)/include PKGCONFIGDIR=$(STAGE)/lib/pkgconfig DESTDIR=
 
-test-c: stage
+test-c: stage ## of that, the C tests, with this library and with the system's
 	tests-c/run.sh $(STAGE)
 
 # Other scripts than `make test-c` runs, and more of them; a seed that fails is said, and SEED=... COUNT=1 runs it again.
 differential: SEED ?= $(shell date +%s)
 differential: COUNT ?= 20000
-differential: stage
+differential: stage ## random scripts of calls on ours and on the system's library: SEED=, COUNT=
 	TESTS_C_ONLY=differential TESTS_C_PROGRAMS=t_utils SEED=$(SEED) COUNT=$(COUNT) SCRIPT_SECONDS=$$(( 300 + $(COUNT) / 10 )) \
 		tests-c/run.sh $(STAGE)
 
 # Debug assertions say what must hold at each moment; here they are run by everything the C tests do.
 CHECKED := $(abspath $(BUILD))/checked
-test-checked: stage
+test-checked: stage ## of that, the C tests with a library that checks its invariants as it goes
 	$(CARGO) build --profile checked --lib --features reserve
 	ln -sf libzmq.so $(CHECKED)/libzmq.so.5
 	TESTS_C_ONLY=ours TESTS_C_OURS=$(CHECKED) tests-c/run.sh $(STAGE)
 
-test-install: build
+test-install: build ## of that, an installation seen from outside
 	tools/test-install.sh
 
-# How long the path of a message is, which time does not tell on a busy machine.
-test-instructions: stage
+test-instructions: stage ## of that, instructions per message against bench/limits.txt (half a minute)
 	bench/check-instructions.sh $(STAGE)
 
 # Every BENCH_* variable reaches the scripts, from the environment or the command line.
 export BENCH_ROUNDS BENCH_QUICK BENCH_BUSY BENCH_FILTER BENCH_TIMEOUT BENCH_REFERENCE BENCH_REFERENCE_NAME
 
-bench: bench-stage
+bench: bench-stage ## measures against the system's libzmq: bench/README.md
 	bench/run.sh $(BENCH_STAGE) $(BENCH_OUT)
 
-# The same while every core has other work.
-bench-busy: bench-stage
+bench-busy: bench-stage ## the same while every core has other work
 	BENCH_BUSY=1 bench/run.sh $(BENCH_STAGE) $(BENCH_OUT)
 
-# Over 1 to 10000 connections and 1 to 10^6 subscriptions.
-bench-growth: bench-stage
+bench-growth: bench-stage ## over 1 to 10000 connections and 1 to a million subscriptions
 	bench/run.sh $(BENCH_STAGE) $(BENCH_OUT) growth
 
-bench-instructions: bench-stage
+bench-instructions: bench-stage ## instructions per message, beside the system's libzmq
 	bench/instructions.sh $(BENCH_STAGE) $(BENCH_OUT)
 
-bench-stage:
+bench-stage: ## installs to target/bench/prefix, for the measurements
 	$(MAKE) --no-print-directory stage STAGE=$(BENCH_STAGE)
 
-# What the last runs found becomes what the README shows.
-bench-save:
+bench-save: ## what the last runs found becomes what the README shows
 	cp $(wildcard $(addprefix $(BENCH_OUT)/,table.md chart.svg busy.md growth.md growth.svg)) bench/
