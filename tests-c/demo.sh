@@ -1,6 +1,6 @@
 #!/bin/bash
-# The programs of the ZeroMQ guide, compiled against PREFIX and run: all ends ours, then, where the system has a libzmq,
-# with that at the other end, in both roles.   usage: demo.sh PREFIX [SYSTEM_LIBDIR]
+# The programs of examples/, compiled against PREFIX and run: all ends ours, then, where the system has a libzmq, with that
+# at the other end, in both roles.   usage: demo.sh PREFIX [SYSTEM_LIBDIR]
 PREFIX=${1:?usage: demo.sh PREFIX [SYSTEM_LIBDIR]}
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/lib.sh"
@@ -10,7 +10,7 @@ OURS=$(libdir_of "$PREFIX") || exit 2
 SYSTEM=$(only_libzmq "$SYSTEM_DIR" 2>/dev/null)
 
 FLAGS=$(PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig" pkg-config --cflags --libs libzmq) || exit 2
-for source in "$HERE"/demo/*.c; do
+for source in "$HERE"/../examples/*.c "$HERE/freeports.c"; do
     # shellcheck disable=SC2086
     cc -O1 -o "$WORK/$(basename "$source" .c)" "$source" $FLAGS || exit 1
 done
@@ -19,11 +19,12 @@ passed=0
 failed=0
 background=()
 
-# Every program is bounded in time; those that run for ever are stopped when the demo is over.
+# Every program is bounded in time; those that run for ever are stopped when the demo is over. Descriptor 3 is what they read.
+exec 3</dev/null
 spawn() { # LIBDIR PROGRAM ARGS...
     local lib=$1 program=$2
     shift 2
-    LD_LIBRARY_PATH=$lib timeout -k 1 20 "$WORK/$program" "$@" &
+    LD_LIBRARY_PATH=$lib timeout -k 1 20 "$WORK/$program" "$@" <&3 &
     background+=($!)
 }
 stop_all() {
@@ -102,10 +103,33 @@ streamer() {
     expect 4 streamer-device
 }
 
+curve() {
+    local public secret
+    read -r public secret < <(LD_LIBRARY_PATH=$B "$WORK/curvekeys")
+    spawn "$A" curveserver "@$1" "$secret" 3
+    spawn "$B" curveclient ">$1" "$public" 3
+    expect 2 hello-world-in-confidence
+}
+
+heartbeats() {
+    spawn "$B" hbpeer ">$1"
+    spawn "$A" hbwatch "@$1"
+    expect 1 heartbeats
+}
+
+talk() {
+    exec 3< <(printf 'Good morning.\nHave you heard?\n')
+    spawn "$A" talk "@$1" anna
+    exec 3< <(printf 'What?\n')
+    spawn "$B" talk ">$1" bert
+    exec 3</dev/null
+    expect 2 talk
+}
+
 round() { # LABEL A B
     label=$1 A=$2 B=$3
     echo "== $label"
-    mapfile -t ports < <("$WORK/freeports" 6)
+    mapfile -t ports < <("$WORK/freeports" 8)
     hello_world "tcp://127.0.0.1:${ports[0]}"
     hello_world "ipc://$WORK/hello"
     weather "tcp://127.0.0.1:${ports[1]}"
@@ -114,6 +138,9 @@ round() { # LABEL A B
     queue "tcp://127.0.0.1:${ports[2]}" "tcp://127.0.0.1:${ports[3]}"
     forwarder "tcp://127.0.0.1:${ports[4]}" "ipc://$WORK/$label-forward"
     streamer "tcp://127.0.0.1:${ports[5]}" "ipc://$WORK/$label-stream" "ipc://$WORK/$label-streamed"
+    curve "tcp://127.0.0.1:${ports[6]}"
+    heartbeats "tcp://127.0.0.1:${ports[7]}"
+    talk "ipc://$WORK/$label-talk"
 }
 
 round all-ours "$OURS" "$OURS"

@@ -1,6 +1,6 @@
 /* A worker: pulls tasks, works, pushes results, until the sink publishes KILL. Fails if there was
  * nothing to do. */
-#include "demo.h"
+#include "example.h"
 #include <time.h>
 
 int main (int argc, char **argv)

@@ -1,5 +1,5 @@
 /* Collects weather updates of one place and prints the average temperature. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

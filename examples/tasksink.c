@@ -1,5 +1,5 @@
 /* The sink: waits for its workers, learns how many results to expect, collects them, then ends the workers. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* A client of the queue: requests of two parts, each answered by some worker. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,6 +1,6 @@
-/* What the demo programs share: endpoints as "@tcp://..." (bind) or ">tcp://..." (connect), and strings as messages. */
-#ifndef DEMO_H
-#define DEMO_H
+/* What the examples share: endpoints as "@tcp://..." (bind) or ">tcp://..." (connect), and strings as messages. */
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,11 +16,16 @@ static inline void check (int ok, const char *what)
     }
 }
 
+static inline void join (void *s, const char *endpoint)
+{
+    check ((*endpoint == '@' ? zmq_bind (s, endpoint + 1) : zmq_connect (s, endpoint + 1)) == 0, endpoint);
+}
+
 static inline void *open_socket (void *context, int type, const char *endpoint)
 {
     void *s = zmq_socket (context, type);
     check (s != NULL, "zmq_socket");
-    check ((*endpoint == '@' ? zmq_bind (s, endpoint + 1) : zmq_connect (s, endpoint + 1)) == 0, endpoint);
+    join (s, endpoint);
     return s;
 }
 
@@ -34,7 +39,7 @@ static inline void *open_for_peers (void *context, int type, const char *endpoin
     check (s != NULL && monitor != NULL, "zmq_socket");
     check (zmq_socket_monitor (s, "inproc://peers", ZMQ_EVENT_HANDSHAKE_SUCCEEDED) == 0, "zmq_socket_monitor");
     check (zmq_connect (monitor, "inproc://peers") == 0, "inproc://peers");
-    check ((*endpoint == '@' ? zmq_bind (s, endpoint + 1) : zmq_connect (s, endpoint + 1)) == 0, endpoint);
+    join (s, endpoint);
     while (peers-- > 0) /* each event is two frames: what happened, and where */
         check (zmq_recv (monitor, NULL, 0, 0) >= 0 && zmq_recv (monitor, NULL, 0, 0) >= 0, "zmq_recv");
     check (zmq_socket_monitor (s, NULL, 0) == 0, "zmq_socket_monitor");

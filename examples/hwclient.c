@@ -1,5 +1,5 @@
 /* Hello world, the client. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* The ventilator: waits for those who take tasks, tells the sink to start, then hands out tasks, each a workload in milliseconds. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* Weather updates for a handful of places, published until somebody stops it. */
-#include "demo.h"
+#include "example.h"
 #include <time.h>
 
 int main (int argc, char **argv)

@@ -1,6 +1,6 @@
 /* The three devices of 2.x: queue (XREP-XREQ), forwarder (SUB-PUB), streamer (PULL-PUSH). Passes messages on from when
  * as many peers as told are at the back, until it is stopped. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* A worker behind the queue. Runs until it is stopped. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* Hello world, the server: answers World to every Hello. Runs for as many requests as it is told. */
-#include "demo.h"
+#include "example.h"
 
 int main (int argc, char **argv)
 {
