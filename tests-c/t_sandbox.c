@@ -1,6 +1,6 @@
 /*
  * Sandboxes (seccomp(2)): system calls that an older kernel or a sandbox refuses, whatever the error, are done without
- * where there is an older way; and the system calls in use are those that ARCHITECTURE.md lists ("System calls").
+ * where there is an older way; and the system calls in use are those that docs/design/system-calls.md lists.
  */
 #include "common.h"
 #include <linux/audit.h>
@@ -36,7 +36,7 @@ typedef struct
 static const call_t newer[] = {CALL (accept4),   CALL (epoll_create1), CALL (epoll_pwait2), CALL (eventfd2),
                                CALL (getrandom), CALL (membarrier),    CALL (ppoll),        CALL (statx)};
 
-/* What the library asks the kernel for, where nothing is refused. tests/layering.rs compares it with ARCHITECTURE.md. */
+/* What the library asks the kernel for, where nothing is refused. tests/layering.rs compares it with docs/design/system-calls.md. */
 static const call_t ours[] = {
     /* the list */
     CALL (accept4), CALL (bind), CALL (clone3), CALL (close), CALL (connect), CALL (epoll_create1), CALL (epoll_ctl),

@@ -6,6 +6,8 @@
 #[path = "layering/circles.rs"]
 mod circles;
 mod common;
+#[path = "layering/picture.rs"]
+mod picture;
 
 use common::root;
 use std::path::{Path, PathBuf};
@@ -372,7 +374,7 @@ fn marked<'a>(text: &'a str, from: &str, to: &str, open: &str, close: &str) -> V
 
 #[test]
 fn documented_system_calls_are_those_of_the_test() {
-    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let text = std::fs::read_to_string(root().join("docs/design/system-calls.md")).unwrap();
     let test = std::fs::read_to_string(root().join("tests-c/t_sandbox.c")).unwrap();
     let documented = marked(&text, "asks the kernel for:", "Options of a context", " `", "`");
     let allowed = marked(&test, "/* the list */", "/* the end */", "CALL (", ")");

@@ -134,3 +134,43 @@ fn crates_are_there_once_and_from_the_registry() {
     let known: Vec<String> = denied("skip").chunks(2).map(|entry| entry[0].clone()).collect();
     assert_eq!(twice, known, "crates in several versions, and those that deny.toml knows of");
 }
+
+/// Every text in the repository that is written for people, with its name.
+fn pages() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for dir in ["", "bench/", "docs/design/", "examples/"] {
+        for entry in std::fs::read_dir(root().join(dir)).unwrap() {
+            let name = format!("{dir}{}", entry.unwrap().file_name().to_string_lossy());
+            if name.ends_with(".md") {
+                found.push((name.clone(), text(&name)));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn links_and_names_of_files_lead_somewhere() {
+    let pages = pages();
+    assert!(pages.len() > 15);
+    let mut lost = Vec::new();
+    for (name, page) in &pages {
+        let here = root().join(name).parent().unwrap().to_owned();
+        let links = page.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let links = links.map(|(link, _)| link).filter(|link| !link.contains("://"));
+        let links = links.filter(|link| !here.join(link.split('#').next().unwrap()).exists());
+        lost.extend(links.map(|link| format!("{name}: {link}")));
+        // Files of the library are named as they lie below src.
+        let words = page.split('`').skip(1).step_by(2);
+        let files =
+            words.filter(|w| w.ends_with(".rs") && !w.contains([' ', '*']) && w.contains('/'));
+        let files =
+            files.filter(|w| !root().join(w).exists() && !root().join("src").join(w).exists());
+        lost.extend(files.map(|file| format!("{name}: `{file}`")));
+    }
+    assert!(lost.is_empty(), "{lost:#?}");
+    let listed = text("ARCHITECTURE.md");
+    for (name, _) in pages.iter().filter(|(name, _)| name.starts_with("docs/")) {
+        assert!(listed.contains(&format!("]({name})")), "{name} is not in ARCHITECTURE.md");
+    }
+}
