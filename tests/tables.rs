@@ -1,4 +1,4 @@
-//! Transports, socket types, options and mechanisms have tables (docs/design/adding.md). Whoever wants to
+//! Transports, socket types, options and mechanisms have tables (ARCHITECTURE.md, "How do I add"). Whoever wants to
 //! know something about one asks its row instead of which one it is: so a new one is a file and a row.
 //!
 //! Numbers stand twice: where C programs see them, as literals that cbindgen can read, and where the
