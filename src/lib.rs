@@ -10,6 +10,7 @@ pub mod msg;
 pub mod options;
 pub mod pattern;
 pub mod pipe;
+mod policy;
 pub mod reactor;
 pub mod security;
 pub mod socket;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Every top-level module with its height. A module may use those that are lower, never one of the
 /// same height but itself; members of a group (the letter) may use each other.
-const LAYERS: [(&str, u8, char); 19] = [
+const LAYERS: [(&str, u8, char); 20] = [
     // What a fuzzer tries, of every layer.
     ("fuzz", 95, 'f'),
     ("capi", 90, 'c'),
@@ -34,6 +34,8 @@ const LAYERS: [(&str, u8, char); 19] = [
     // Waiting needs the kernel, and the kernel's wrappers have their atomics from `sync`.
     ("sync", 12, 'k'),
     ("sys", 11, 'k'),
+    // Decisions of all of them: needs none.
+    ("policy", 2, 'd'),
     ("types", 1, 'b'),
     ("error", 0, 'a'),
     // The root: modules only.
@@ -54,7 +56,7 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Layers without `unsafe`.
-const SAFE: [&str; 4] = ["wire", "security", "pattern", "options"];
+const SAFE: [&str; 5] = ["wire", "security", "pattern", "options", "policy"];
 
 /// Every source file of the library but for its tests.
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

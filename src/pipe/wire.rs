@@ -5,7 +5,8 @@ use crate::connection::rx::BufferPool;
 use crate::connection::tx::{COPY_LIMIT, Waiting};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
-use crate::sys::clock::{TICKS_PER_US, ticks};
+use crate::policy::mark::Mark;
+use crate::sys::clock::ticks;
 use crate::sys::prefetch::prefetch;
 use crate::util::budget::Budget;
 use std::collections::VecDeque;
@@ -23,10 +24,8 @@ pub struct Wire {
     pub(super) receive_limit: usize,
     /// ZMQ_CONFLATE of the endpoint.
     conflate: bool,
-    /// Messages written since the limit was last settled with the kernel, at most.
-    written: usize,
-    /// When that was, in [`ticks`].
-    settled: u64,
+    /// What counts against ZMQ_SNDHWM for a caller that does not wait.
+    mark: Mark,
 }
 
 /// Parts of messages passed over in one go for a newer one (ZMQ_CONFLATE).
@@ -34,9 +33,6 @@ const CONFLATED: usize = 10_000;
 
 /// Bytes handed to the kernel of what waits before others may have the socket's lock.
 const FLUSH_MOST: usize = 4 << 20;
-
-/// How often a caller that does not wait has the limit settled, see [`Wire::has_room_at_once`].
-const SETTLE: u64 = 1200 * TICKS_PER_US;
 
 impl Wire {
     /// Without a connection yet.
@@ -48,8 +44,7 @@ impl Wire {
             send_limit,
             receive_limit,
             conflate,
-            written: 0,
-            settled: 0,
+            mark: Mark::default(),
         }
     }
 
@@ -80,13 +75,11 @@ impl Wire {
         self.send_limit == 0 || self.conflate || self.unsent() < self.send_limit
     }
 
-    /// Like [`Wire::has_room`], for a caller that would rather fail than wait (ZMQ_DONTWAIT): what
-    /// the kernel took counts for a moment, so that a burst meets the high-water mark as it does
-    /// where an I/O thread has to keep up with it. Programs find out that way how far they are
-    /// ahead; polling settles the count at once.
+    /// Like [`Wire::has_room`], for a caller that would rather fail than wait (ZMQ_DONTWAIT), see
+    /// [`Mark`]; polling settles the count at once.
     #[inline]
     pub(super) fn has_room_at_once(&mut self) -> bool {
-        if self.send_limit == 0 || self.conflate || self.written < self.send_limit {
+        if self.send_limit == 0 || self.conflate || self.mark.is_below(self.send_limit) {
             return self.has_room();
         }
         if !self.is_to_settle() {
@@ -97,13 +90,13 @@ impl Wire {
     }
 
     pub(super) fn is_to_settle(&self) -> bool {
-        ticks().wrapping_sub(self.settled) >= SETTLE
+        self.mark.is_to_settle(ticks())
     }
 
     /// From now on only what the kernel has not taken counts.
     pub(super) fn settle(&mut self) {
-        self.written = self.unsent();
-        self.settled = ticks();
+        let unsent = self.unsent();
+        self.mark.settle(unsent, ticks());
     }
 
     /// Whether a writer that found no room may go on: half of the limit is free again.
@@ -217,7 +210,7 @@ impl Wire {
                 }
             }
         }
-        self.written += last;
+        self.mark.add(last);
         Ok(())
     }
 
@@ -292,7 +285,7 @@ impl Wire {
         if !sent {
             return self.put_bytes_behind(bytes);
         }
-        self.written += 1;
+        self.mark.add(1);
         true
     }
 
@@ -300,7 +293,7 @@ impl Wire {
     #[cold]
     fn put_bytes_behind(&mut self, bytes: &[u8]) -> bool {
         let put = bytes.len() <= COPY_LIMIT && self.put_frames_behind(&[], 0, Some(bytes));
-        self.written += usize::from(put);
+        self.mark.add(usize::from(put));
         put
     }
 
@@ -340,7 +333,7 @@ impl Wire {
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on.
     pub(super) fn put_encoded(&mut self, frames: &[u8], messages: usize) -> Result<()> {
-        self.written += messages;
+        self.mark.add(messages);
         match &mut self.connection {
             None => Ok(()),
             Some(c) if c.tx.takes_messages() => c.tx.push_encoded(frames, messages, 0),
@@ -355,7 +348,7 @@ impl Wire {
     pub(super) fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
         match &mut self.connection {
             Some(c) if c.tx.takes_messages() => {
-                self.written += messages;
+                self.mark.add(messages);
                 c.send_encoded(frames, messages)
             }
             _ => {
@@ -381,7 +374,7 @@ impl Wire {
             || self.takes_frames()
                 && last.len() <= COPY_LIMIT
                 && self.put_frames_behind(frames, 0, Some(last));
-        self.written += usize::from(put);
+        self.mark.add(usize::from(put));
         put
     }
 

@@ -10,6 +10,7 @@ mod timers;
 
 use crate::error::{Error, Result};
 use crate::msg::{Keeper, Reclaimer, Taken};
+use crate::policy::rounds::{Pace, Rounds, TICK_LATER};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::mutex::Mutex;
 use crate::sync::pause;
@@ -61,17 +62,6 @@ pub enum Tick {
 /// How a handler is found by its index.
 pub type Resolver = fn(u32) -> Option<&'static dyn Handler>;
 
-/// Between ticks while something waits to be flushed.
-const TICK_SOON: Duration = Duration::from_micros(50);
-/// Between other ticks.
-const TICK_LATER: Duration = Duration::from_millis(1);
-
-/// The longest between ticks that took long themselves.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Fast ticks without anything to flush before ticks become slow again.
-const CALM_TICKS: u32 = 10;
-
 /// Bytes of stack of an I/O thread.
 const STACK: usize = 512 * 1024;
 
@@ -109,34 +99,6 @@ fn unpack(data: u64) -> (Key, u32) {
         generation: (data >> TOKEN_BITS) as u32 & 0xffff,
     };
     (key, data as u32 & MAX_TOKEN)
-}
-
-/// Rounds of ticks, one for every watched handler.
-struct Rounds {
-    /// When the last one was over.
-    ended: Instant,
-    /// How long it took.
-    took: Duration,
-    /// Rounds since one in which something waited to be flushed.
-    calm: u32,
-}
-
-impl Rounds {
-    fn new(now: Instant) -> Rounds {
-        Rounds { ended: now, took: Duration::ZERO, calm: 0 }
-    }
-
-    /// When the next one should begin, if not `pause` later than the last: with thousands of
-    /// handlers a round takes long, and the more is collected meanwhile the less does it cost.
-    fn next(&self, pause: Duration) -> Instant {
-        self.ended + (2 * self.took).min(LONGEST_PAUSE).max(pause)
-    }
-
-    fn ended(&mut self, began: Instant, now: Instant) -> Duration {
-        self.ended = now;
-        self.took = now.saturating_duration_since(began);
-        self.took
-    }
 }
 
 struct Shared {
@@ -411,11 +373,11 @@ impl Shared {
 
     /// When every watched handler has its next tick; `None` if there is none.
     fn next_round(&self, rounds: &Rounds) -> Option<Instant> {
-        match self.pace.load(Ordering::SeqCst) {
-            OFF => None,
-            SLOW => Some(rounds.next(TICK_LATER)),
-            _ => Some(rounds.next(TICK_SOON)),
-        }
+        rounds.next(match self.pace.load(Ordering::SeqCst) {
+            OFF => Pace::Off,
+            SLOW => Pace::Slow,
+            _ => Pace::Fast,
+        })
     }
 
     fn timeout(
@@ -472,15 +434,14 @@ impl Shared {
             soon |= tick == Some(Tick::Soon);
             matches!(tick, Some(Tick::Soon | Tick::Later))
         });
-        let took = rounds.ended(began, clock::now());
-        self.lag.store(3 * took.as_micros() as u64, Ordering::Relaxed);
-        rounds.calm = if soon { 0 } else { rounds.calm + 1 };
+        let lag = rounds.ended(began, clock::now(), soon);
+        self.lag.store(lag, Ordering::Relaxed);
         let mut all = self.watched.lock();
         all.append(&mut watched);
         // Under the lock, so that `watch` either is seen here or sees this.
         if all.is_empty() {
             self.pace.store(OFF, Ordering::SeqCst);
-        } else if rounds.calm > CALM_TICKS {
+        } else if rounds.is_calm() {
             // Who became dirty meanwhile calls `hurry` after it, and then sees this.
             self.pace.store(SLOW, Ordering::SeqCst);
         }

@@ -1,11 +1,9 @@
 //! What the lock of a socket protects.
 
-use super::batching::{self, Batching, Facts, Outbox};
 use super::directory::Directory;
 use super::monitor::Monitor;
 use super::options::POLL_IN;
-use super::spin::{Learnt, Spin};
-use super::turn;
+use super::row;
 use super::zap::Question;
 use super::{Mail, Socket};
 use crate::connection::opening::Opening;
@@ -16,6 +14,10 @@ use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable, Rest};
+use crate::policy::attention::Attention;
+use crate::policy::batching::{self, Batching, Facts, Outbox};
+use crate::policy::habit::Habit;
+use crate::policy::looking::{self, Waits};
 use crate::reactor::{IoThread, Key};
 use crate::sync::atomic::Ordering;
 use crate::sys::clock;
@@ -25,28 +27,10 @@ use crate::sys::eventfd::EventFd;
 use crate::types::SocketType;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The number of the wake-up descriptor in a socket's set; pipes have theirs.
 pub(super) const KICK: u64 = u64::MAX;
-
-/// An application that looked at a socket this recently will look again soon.
-const RECENT: u64 = 1000 * TICKS_PER_US;
-/// What was in the kernel this recently has been received.
-const LATELY: u64 = 200 * TICKS_PER_US;
-/// An application that left its connections alone for this long is away.
-const AWAY: Duration = Duration::from_millis(1);
-/// The same for one that only seemed to be away, again and again: it had to wait for a processor. A
-/// peer's first PING may wait for so long, and peers with ZMQ_HEARTBEAT_IVL 20 exist.
-const PATIENCE: Duration = Duration::from_millis(8);
-/// An application that is back this soon was not away.
-const BRIEFLY: Duration = Duration::from_millis(64);
-/// Messages received from connections known to be readable before the others are looked at.
-const LOOK_AROUND: u32 = 64;
-/// As many messages received in short order show that the application is back.
-const BACK: u32 = 8;
-/// The same as [`LOOK_AROUND`] in reads for long messages, which take longer.
-const LONG_READS_BETWEEN: u32 = 8;
 
 /// How often what happens while everything is flushed is flushed, too.
 const SETTLE_ROUNDS: u32 = 4;
@@ -80,30 +64,17 @@ pub struct Core {
     pub(super) saw_end: bool,
     /// Closed by the application; lives to send what is left.
     pub(super) closing: bool,
-    /// A thread of the application looks after the set; the I/O thread does not.
-    attended: bool,
-    /// The I/O thread ticks for this socket.
-    pub(super) watched: bool,
-    /// Moves whenever the application looked after the set.
-    pub(super) activity: u32,
-    pub(super) seen_activity: u32,
-    pub(super) seen_at: Option<Instant>,
-    /// How long without activity means that the application is away.
-    patience: Duration,
-    /// When the I/O thread took over from an application that seemed to be away.
-    left_at: Option<Instant>,
-    last_look: u64,
+    /// Who looks after the set.
+    pub(super) attention: Attention,
     batching: Batching,
-    unlooked: u32,
-    /// [`PipeTable::long_reads`] when all connections were looked at last.
-    unlooked_from: u32,
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
-    pub(super) spin: Spin,
+    /// What was learnt of waits for something to receive.
+    pub(super) waits_in: Waits,
     /// The same of waits for the kernel to take more of a long message.
-    pub(super) spin_out: Spin,
+    pub(super) waits_out: Waits,
     /// Whether it pays to wait for that at all, where the message could be copied.
-    pub(super) catching_up: Learnt,
+    pub(super) catching_up: Habit,
     /// Empty lists for the mailbox.
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
@@ -144,21 +115,12 @@ impl Core {
             receive_more: false,
             saw_end: false,
             closing: false,
-            attended: false,
-            watched: false,
-            activity: 0,
-            seen_activity: 0,
-            seen_at: None,
-            patience: AWAY,
-            left_at: None,
-            last_look: 0,
+            attention: Attention::new(),
             batching: Batching::new(),
-            unlooked: 0,
-            unlooked_from: 0,
             changed: false,
-            spin: Spin::new(),
-            spin_out: Spin::new(),
-            catching_up: Learnt::new(),
+            waits_in: Waits::new(),
+            waits_out: Waits::new(),
+            catching_up: looking::catching_up(),
             spare_mail: Mail::default(),
             pumping: false,
         }
@@ -210,7 +172,7 @@ impl Core {
         let kick = Arc::new(EventFd::new()?);
         set.add(kick.as_raw_fd(), epoll::IN | epoll::EDGE, KICK)?;
         if let Ok(io) = self.io() {
-            let watch = if self.attended { 0 } else { epoll::IN };
+            let watch = if self.is_attended() { 0 } else { epoll::IN };
             io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
         }
         self.socket.signal.set_kick(Some(kick.clone()));
@@ -386,10 +348,7 @@ impl Core {
 
     /// Looks at the kernel on behalf of a thread of the application that found nothing to do.
     pub(super) fn look(&mut self, will_wait: bool) {
-        let now = ticks();
-        let recently = now.wrapping_sub(self.last_look) < RECENT;
-        self.last_look = now;
-        self.unlooked = 0;
+        let recently = self.attention.look(ticks());
         self.flush_on_look();
         if self.pipes.connections() > 0 {
             if will_wait || recently {
@@ -410,10 +369,7 @@ impl Core {
 
     /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.
     pub(super) fn look_later(&mut self, will_wait: bool) {
-        let now = ticks();
-        let recently = now.wrapping_sub(self.last_look) < RECENT;
-        self.last_look = now;
-        self.unlooked = 0;
+        let recently = self.attention.look(ticks());
         self.flush_on_look();
         self.pump();
         if self.pipes.connections() > 0 && (will_wait || recently) {
@@ -422,7 +378,7 @@ impl Core {
     }
 
     pub(super) fn flush_on_look(&mut self) {
-        turn::ends();
+        row::ends();
         self.flush_held();
         self.batching.looked();
     }
@@ -449,11 +405,11 @@ impl Core {
     /// ago, and would learn with a system call what it knows. True if so; who asks again, or
     /// polls, looks.
     pub(super) fn has_just_looked(&mut self) -> bool {
-        let received = std::mem::take(&mut self.unlooked) > 0;
+        let received = self.attention.found_nothing();
         // A read from the only connection was a look at it.
         let only = self.pipes.connections() == 1;
-        let looked = if only { self.pipes.read_at() } else { self.last_look };
-        let just = received && ticks().wrapping_sub(looked) < LATELY;
+        let looked = if only { self.pipes.read_at() } else { self.attention.last_look() };
+        let just = received && Attention::was_lately(looked, ticks());
         if just {
             self.flush_on_look();
             self.pump();
@@ -506,9 +462,7 @@ impl Core {
     /// peer must not hide the others.
     #[inline]
     pub(super) fn look_around(&mut self) {
-        self.unlooked += 1;
-        let long = self.pipes.long_reads() != self.unlooked_from;
-        if self.unlooked.is_multiple_of(BACK) || long {
+        if self.attention.received(self.pipes.long_reads()) {
             self.look_around_after_some();
         }
     }
@@ -517,17 +471,12 @@ impl Core {
         if self.pipes.connections() == 0 {
             return;
         }
-        if !self.attended {
+        if !self.is_attended() {
             self.come_back();
         }
-        let reads = self.pipes.long_reads();
-        if self.unlooked < LOOK_AROUND
-            && reads.wrapping_sub(self.unlooked_from) < LONG_READS_BETWEEN
-        {
+        if !self.attention.looks_around(self.pipes.long_reads()) {
             return;
         }
-        self.unlooked = 0;
-        self.unlooked_from = reads;
         // Whoever receives all the time never finds nothing, and is there all the same. But a PING may
         // stand behind all that it still has to receive.
         if !self.pipes.pinged() {
@@ -544,10 +493,7 @@ impl Core {
     /// and what is read so far ahead is out of the cache when its turn comes.
     #[cold]
     fn come_back(&mut self) {
-        let now = ticks();
-        let quick = now.wrapping_sub(self.last_look) < RECENT * u64::from(BACK);
-        self.last_look = now;
-        if quick {
+        if self.attention.is_back(ticks()) {
             self.attend();
         }
     }
@@ -557,42 +503,21 @@ impl Core {
     #[inline]
     pub(super) fn has_received(&mut self) {
         if !self.pipes.pinged() {
-            self.activity = self.activity.wrapping_add(1);
+            self.attention.note_activity();
         }
-    }
-
-    /// Moves whenever the application looked after the set, or read from a connection.
-    pub(super) fn activity(&self) -> u32 {
-        self.activity.wrapping_add(self.pipes.reads())
     }
 
     /// The application looks after the set from now on: the I/O thread need not wake up for it.
     pub(super) fn attend(&mut self) {
-        self.activity = self.activity.wrapping_add(1);
-        if self.attended {
+        self.attention.note_activity();
+        if self.is_attended() {
             return;
         }
         if let (Some(io), Some(set)) = (&self.io, &self.pipes.set)
             && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
         {
-            self.attended = true;
-            if let Some(at) = self.left_at.take() {
-                let briefly = clock::since(at) < BRIEFLY;
-                self.patience = if briefly { (self.patience * 4).min(PATIENCE) } else { AWAY };
-            }
+            self.attention.attended(clock::now);
         }
-    }
-
-    /// The application seems to be away: the I/O thread looks after the set.
-    pub(super) fn take_over(&mut self, now: Instant) {
-        self.unattend();
-        self.left_at = Some(now);
-    }
-
-    /// How long without activity means that the application is away. With a peer that sends PINGs
-    /// there is no time to find out whether it only waits for a processor.
-    pub(super) fn patience(&self) -> Duration {
-        if self.pipes.pinged() { AWAY } else { self.patience }
     }
 
     /// For whoever took reports of the set and will not read now: does so, because nothing reports
@@ -612,24 +537,24 @@ impl Core {
 
     /// The I/O thread looks after the set from now on.
     pub(super) fn unattend(&mut self) {
-        if let (true, Some(io), Some(set)) = (self.attended, &self.io, &self.pipes.set)
+        if let (true, Some(io), Some(set)) = (self.is_attended(), &self.io, &self.pipes.set)
             && io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok()
         {
-            self.attended = false;
+            self.attention.unattended();
             self.changed |= self.pipes.has_unread();
         }
     }
 
     /// Whether the application looks after the set.
     pub(super) fn is_attended(&self) -> bool {
-        self.attended
+        self.attention.is_attended()
     }
 
     /// Sees to it that somebody takes over when the application goes away. Called at the end of
     /// every call that leaves the set attended.
     #[inline]
     pub(super) fn ensure_watched(&mut self) {
-        if !self.watched && (self.attended || self.pipes.is_dirty()) {
+        if self.attention.needs_watch(self.pipes.is_dirty()) {
             self.watch();
         }
     }
@@ -639,7 +564,7 @@ impl Core {
         if let Some(io) = &self.io {
             let io = io.clone();
             self.set_watched(true);
-            self.seen_at = None;
+            self.attention.begin_watch();
             io.watch(self.key);
         }
     }
@@ -656,7 +581,7 @@ impl Core {
 
     /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
     pub(super) fn set_watched(&mut self, watched: bool) {
-        if std::mem::replace(&mut self.watched, watched) != watched {
+        if self.attention.set_watched(watched) {
             msg::set_busy(watched);
         }
     }
@@ -668,7 +593,7 @@ impl Core {
             return;
         }
         if let Some(ended) = batching::sent(self) {
-            turn::sent(ended);
+            row::handed_over(ended);
         }
         self.pump();
     }
@@ -685,7 +610,7 @@ impl Core {
     pub(super) fn hand_over_unread(&mut self) {
         if self.pipes.has_unread() {
             self.socket.signal.notify_descriptor();
-            if let (false, Some(kick)) = (self.attended, &self.kick) {
+            if let (false, Some(kick)) = (self.is_attended(), &self.kick) {
                 kick.signal();
             }
         }
@@ -766,12 +691,12 @@ impl Outbox for Core {
             now,
             dirty: self.pipes.dirty_count(),
             has_input: self.pipes.has_input(),
-            last_look: self.last_look,
+            last_look: self.attention.last_look(),
         }
     }
 
     fn in_turn(&self, now: u64) -> Option<u64> {
-        let io = self.io.as_ref().filter(|_| turn::sends(now))?;
+        let io = self.io.as_ref().filter(|_| row::sends(now))?;
         Some(io.lag() * TICKS_PER_US)
     }
 
@@ -805,7 +730,7 @@ impl Outbox for Core {
 
     #[inline]
     fn is_watched(&self) -> bool {
-        self.watched
+        self.attention.is_watched()
     }
 
     fn watch(&mut self, soon: bool) {

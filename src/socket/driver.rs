@@ -11,6 +11,8 @@ use crate::error::Error;
 use crate::msg::{Metadata, Msg};
 use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::pattern::{Pattern, PipeId};
+use crate::policy::attention::{Next, Seen};
+use crate::policy::rounds;
 use crate::reactor::{self, Handler, Tick};
 use crate::sync::atomic::Ordering;
 use crate::sys::clock;
@@ -358,22 +360,18 @@ impl Core {
     }
 }
 
-/// Ticks on which an application that is here is left alone, at most: something may wait for us
-/// that it does not know of.
-const PASS_BY: u32 = 8;
-
 impl Socket {
     /// Whether a tick finds the application here, or sees that it has just been, so that nothing
     /// waits for us. To look closer would take the lock away from it.
     fn is_looked_after(&self) -> bool {
-        let passes = self.passed_by.load(Ordering::Relaxed);
         // What is held back waits for us. Only so often even if there is a thread inside: it may be
         // another one, again and again, that does not look after it.
+        let passes = self.passed_by.load(Ordering::Relaxed);
         let holds_back = self.holds_back.load(Ordering::Relaxed);
         let here = || self.core.is_locked() || !holds_back && self.core.is_busy(&self.seen);
-        let pass = passes < PASS_BY && here();
-        self.passed_by.store(if pass { passes + 1 } else { 0 }, Ordering::Relaxed);
-        pass
+        let passes = rounds::pass_by(passes, here);
+        self.passed_by.store(passes, Ordering::Relaxed);
+        passes > 0
     }
 
     /// After work of the I/O thread on the socket.
@@ -385,7 +383,7 @@ impl Socket {
     /// After work of the I/O thread that leaves to the application what it collects.
     fn after_tick(&'static self, mut core: Guard) {
         core.pump();
-        if !core.watched {
+        if !core.attention.is_watched() {
             // Nobody comes back for what that wrote.
             core.settle();
         }
@@ -444,7 +442,7 @@ impl Handler for Socket {
         socket.holds_back.store(core.pipes.is_dirty(), Ordering::Relaxed);
         let tick = core.tick(had_to_flush);
         core.set_watched(tick != Tick::Done);
-        if !core.watched {
+        if !core.attention.is_watched() {
             core.pipes.trim();
         }
         socket.after_tick(core);
@@ -473,24 +471,19 @@ impl Core {
         if !self.is_attended() {
             return Tick::Done;
         }
-        if self.socket.signal.sleepers() > 0 {
-            // A thread of the application waits on the set: nothing to do for us, but it will be
-            // back soon if it was a moment ago.
-            let activity = self.activity();
-            let moved = activity != std::mem::replace(&mut self.seen_activity, activity);
-            self.seen_at = None;
-            return if moved { Tick::Later } else { Tick::Done };
+        let seen = Seen {
+            reads: self.pipes.reads(),
+            sleepers: self.socket.signal.sleepers() > 0,
+            pinged: self.pipes.pinged(),
+        };
+        match self.attention.tick(seen, clock::now) {
+            Next::Rest => return Tick::Done,
+            Next::Tick => return Tick::Later,
+            Next::TakeOver(now) => {
+                self.unattend();
+                self.attention.took_over(now);
+            }
         }
-        let now = clock::now();
-        if self.activity() != self.seen_activity || self.seen_at.is_none() {
-            self.seen_activity = self.activity();
-            self.seen_at = Some(now);
-            return Tick::Later;
-        }
-        if self.seen_at.is_some_and(|at| now.duration_since(at) < self.patience()) {
-            return Tick::Later;
-        }
-        self.take_over(now);
         // What the application knew to be readable makes no event any more.
         self.pipes.gather_ready();
         self.drive_set();
@@ -518,24 +511,6 @@ mod tests {
     /// Makes the calling thread the owner of the lock, which then takes its turns without anybody's help.
     fn turns(socket: &Socket) {
         (0..100).for_each(|_| drop(socket.core.lock()));
-    }
-
-    #[test]
-    fn ticks_pass_by_an_application_that_is_here_only_so_often() {
-        let socket = socket();
-        let inside = socket.core.lock();
-        for _ in 0..3 {
-            assert!((0..PASS_BY).all(|_| socket.is_looked_after()));
-            assert!(!socket.is_looked_after());
-        }
-        assert!((0..PASS_BY / 2).all(|_| socket.is_looked_after()));
-        drop(inside);
-        turns(socket);
-        socket.is_looked_after();
-        // It has gone, and its next stay counts anew.
-        assert!(!socket.is_looked_after());
-        let _inside = socket.core.lock();
-        assert!((0..PASS_BY).all(|_| socket.is_looked_after()));
     }
 
     #[test]

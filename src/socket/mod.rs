@@ -3,7 +3,6 @@
 //! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
 //! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
 
-mod batching;
 mod connecting;
 mod core;
 mod directory;
@@ -13,14 +12,14 @@ mod forward;
 mod heartbeat;
 mod inherited;
 mod lane;
+mod looking;
 mod messaging;
 mod monitor;
 mod options;
 pub mod poll;
 mod poll_set;
 pub mod proxy;
-mod spin;
-mod turn;
+mod row;
 mod waiting;
 mod zap;
 

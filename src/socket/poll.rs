@@ -1,11 +1,12 @@
 //! zmq_poll(3): waiting for several sockets and descriptors at once.
 
+use super::looking;
 use super::options::{POLL_IN, POLL_OUT};
 use super::poll_set::{Habit, PollSet};
-use super::spin::Spin;
 use super::waiting::CLOSED;
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
+use crate::policy::looking::Waits;
 use crate::sync::atomic::Ordering;
 use crate::sys;
 use crate::sys::cancel::Cancel;
@@ -77,14 +78,14 @@ static LOCAL: sys::local::Local<Local> = sys::local::Local::new();
 struct Local {
     /// Where that was: what the thread that forked brings into the child belongs to the parent.
     process: u64,
-    spin: Option<Spin>,
+    waits: Option<Waits>,
     waker: Option<Arc<EventFd>>,
     habit: Habit,
 }
 
 impl Local {
     fn new(process: u64) -> Local {
-        Local { process, spin: None, waker: None, habit: Habit::new() }
+        Local { process, waits: None, waker: None, habit: Habit::new() }
     }
 }
 
@@ -115,8 +116,8 @@ fn waker() -> Result<Arc<EventFd>> {
     kept.unwrap_or_else(|| EventFd::new().map(Arc::new))
 }
 
-fn with_spin<R>(call: impl FnOnce(&mut Spin) -> R) -> Option<R> {
-    with_local(|local| call(local.spin.get_or_insert_with(Spin::new)))
+fn with_waits<R>(call: impl FnOnce(&mut Waits) -> R) -> Option<R> {
+    with_local(|local| call(local.waits.get_or_insert_with(Waits::new)))
 }
 
 /// Waits until one of `items` is ready, or for `timeout` milliseconds (negative: for ever).
@@ -145,20 +146,20 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
     let deadline = u64::try_from(timeout).ok().map(|t| clock::now() + Duration::from_millis(t));
     let sockets = items.iter().any(|i| matches!(i.source, Source::Socket(_)));
     let mut signals = None;
-    if sockets && let Some(Some(mut look)) = with_spin(|spin| spin.begin(false)) {
+    if sockets && let Some(Some(mut look)) = with_waits(|waits| looking::begin(waits, false)) {
         loop {
             let go_on = look.pause();
             let found = check(items, set, true, false)?;
             if found > 0 {
                 // How much there is nobody knows here.
-                with_spin(|spin| spin.end(&look, true, false));
+                with_waits(|waits| looking::end(waits, &look, true, false));
                 return Ok(found);
             }
             if !go_on || deadline.is_some_and(|d| clock::now() >= d) {
                 break;
             }
         }
-        with_spin(|spin| spin.end(&look, false, false));
+        with_waits(|waits| looking::end(waits, &look, false, false));
         signals = look.give_up();
     }
     sleep(items, set, deadline, signals.as_ref())

@@ -5,10 +5,11 @@
 //! in order when it stops waiting, for whatever reason, is what a [`Waiter`] does when it is dropped.
 
 use super::core::Core;
-use super::{Guard, Socket, spin};
+use super::{Guard, Socket, looking};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::pattern::Pattern;
+use crate::policy::looking as policy;
 use crate::sync::signal::Leader;
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;
@@ -16,14 +17,6 @@ use crate::sys::poll::{PollFd, poll_with};
 use crate::sys::signals::Held;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
-
-/// A wait longer than this means little traffic: the I/O thread is told of its turn by a change of
-/// its set, not by ticking.
-const LONG_WAIT: Duration = Duration::from_millis(4);
-/// The longest that a message which could be copied waits instead.
-const CATCH_UP: Duration = Duration::from_millis(1);
-/// The same where the receiver has to wait for a processor.
-const CATCH_UP_IN_CROWD: Duration = Duration::from_millis(4);
 
 /// Somebody has closed the descriptor that the call would wait for: nothing will ever be told of it.
 pub(super) const CLOSED: Error = Error::Os(libc::EBADF);
@@ -138,7 +131,7 @@ impl Waiter {
                 let_in.and_then(|()| sleeper.sleep(timeout, cancel).map(drop))
             }
         };
-        self.rested = clock::since(began) > LONG_WAIT;
+        self.rested = policy::is_long(clock::since(began));
         drop((sleeper, kick));
         slept?;
         let mut core = self.socket.enter_again(self.generation)?;
@@ -168,7 +161,7 @@ impl Waiter {
             core.pipes.own_lent();
             core.pump();
         }
-        if self.rested && !core.closing && !core.watched && !core.pipes.is_dirty() {
+        if self.rested && !core.closing && !core.attention.is_watched() && !core.pipes.is_dirty() {
             // Little traffic: no ticking, the I/O thread wakes up for the next message, or we
             // come back first and take the set again.
             core.hand_over();
@@ -238,9 +231,9 @@ impl Socket {
 
     /// Waits until the kernel has taken all that the only connection has for it, but not for long.
     fn catch_up(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<Guard> {
-        let patience = if spin::is_crowded() { CATCH_UP_IN_CROWD } else { CATCH_UP };
+        let patience = policy::catch_up(looking::is_crowded());
         let until = clock::now() + patience;
-        let mut looking = core.spin_out.begin(false);
+        let mut looking = looking::begin(&mut core.waits_out, false);
         while core.pipes.only_connection_is_blocked() {
             core.ensure_watched();
             let left = until.saturating_duration_since(clock::now());
@@ -257,7 +250,7 @@ impl Socket {
                 other => other?,
             };
             core.flush_lent();
-            looking = core.spin_out.begin(false);
+            looking = looking::begin(&mut core.waits_out, false);
         }
         let caught_up = !core.pipes.only_connection_is_blocked();
         core.catching_up.learn(caught_up);
@@ -274,7 +267,7 @@ impl Socket {
         &'static self,
         core: Guard,
         waiter: &mut Waiter,
-        looking: &mut Option<spin::Looking>,
+        looking: &mut Option<looking::Looking>,
         flush: fn(&mut Core),
     ) -> Result<Guard> {
         let Some(look) = looking else { return Ok(core) };
@@ -286,11 +279,11 @@ impl Socket {
         core.pipes.expect_room_on_only_connection();
         flush(&mut core);
         if core.pipes.only_connection_owes() < before {
-            core.spin_out.end(look, true, false);
-            *looking = core.spin_out.begin(false);
+            looking::end(&mut core.waits_out, look, true, false);
+            *looking = looking::begin(&mut core.waits_out, false);
         } else if !go_on {
-            core.spin_out.end(look, false, false);
-            waiter.hold(looking.take().and_then(spin::Looking::give_up));
+            looking::end(&mut core.waits_out, look, false, false);
+            waiter.hold(looking.take().and_then(looking::Looking::give_up));
         }
         Ok(core)
     }
@@ -315,7 +308,11 @@ impl Socket {
         mut deadline: Deadline,
     ) -> Result<()> {
         let begin = |core: &mut Core| {
-            if core.pipes.connections() == 1 { core.spin_out.begin(false) } else { None }
+            if core.pipes.connections() == 1 {
+                looking::begin(&mut core.waits_out, false)
+            } else {
+                None
+            }
         };
         let mut looking = begin(&mut core);
         loop {
@@ -366,7 +363,7 @@ impl Socket {
     ) -> Result<Msg> {
         // Whether news can only come from other threads of the process.
         let local = core.pipes.connections() == 0;
-        let mut looking = core.spin.begin(local);
+        let mut looking = looking::begin(&mut core.waits_in, local);
         loop {
             let left = deadline.left()?;
             let mut give_up = false;
@@ -386,7 +383,7 @@ impl Socket {
                 Ok(msg) => {
                     if let Some(look) = &looking {
                         let more = local && core.pipes.has_more();
-                        core.spin.end(look, true, more);
+                        looking::end(&mut core.waits_in, look, true, more);
                     }
                     core.receive_more = msg.more();
                     waiter.leave(&mut core);
@@ -395,16 +392,16 @@ impl Socket {
                 Err(Error::Again) if core.pipes.long_reads() != long_reads => {
                     // A piece of a long body: the next one is another wait.
                     if let Some(look) = &looking {
-                        core.spin.end(look, true, false);
+                        looking::end(&mut core.waits_in, look, true, false);
                     }
-                    looking = core.spin.begin(local);
+                    looking = looking::begin(&mut core.waits_in, local);
                     continue;
                 }
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
             }
             if give_up && let Some(look) = looking.take() {
-                core.spin.end(&look, false, false);
+                looking::end(&mut core.waits_in, &look, false, false);
                 waiter.hold(look.give_up());
             }
         }

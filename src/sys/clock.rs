@@ -11,8 +11,7 @@ use crate::sync::statics::AtomicBool;
 use crate::sync::statics::AtomicU32;
 use std::time::{Duration, Instant};
 
-/// Ticks of [`ticks`] in a microsecond: a tick is a nanosecond, on every machine.
-pub const TICKS_PER_US: u64 = 1000;
+pub use crate::policy::TICKS_PER_US;
 
 /// The time in nanoseconds since some moment, which costs a few nanoseconds to read. Never used for
 /// what a program can rely on (timeouts, intervals): processors' counters may differ a little.

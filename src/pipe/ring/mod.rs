@@ -20,7 +20,6 @@
 mod block;
 #[cfg(all(test, loom))]
 mod models;
-mod patience;
 #[cfg_attr(loom, path = "pool_none.rs")]
 mod pool;
 #[cfg(test)]
@@ -31,29 +30,17 @@ mod tso;
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
+use crate::policy::lingering::Lingering;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::sync::pause;
 use crate::sync::{Arc, Mutex, asymmetric};
-use crate::sys::clock::{TICKS_PER_US, processors, ticks};
+use crate::sys::clock::{processors, ticks};
 use block::{Block, Head, Walk};
-use patience::Patience;
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem::size_of;
 use std::ptr;
 
-/// How long a reader lingers at most, in [`ticks`].
-const LINGER: u64 = TICKS_PER_US;
-/// How long it then lets messages gather at most, see [`Shared::gather`].
-const GATHER: u64 = 3 * TICKS_PER_US;
-/// As many messages gathered are worth it.
-const GATHERED: u64 = 4;
-/// Words that are enough.
-const ENOUGH: u64 = 8 * 1024;
-/// Looks at an empty queue without lingering before it is tried again, at most.
-const LINGER_PAUSE: u32 = 1024;
-/// The same for gathering, which costs an answer that somebody waits for more.
-const GATHER_PAUSE: u32 = 16 * 1024;
 /// Words of 8 bytes in a block: with the link and the count they fill 4 KiB. In a model, one `Msg` and
 /// the end.
 const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 510 };
@@ -118,10 +105,7 @@ struct Consumer {
     slept_at: u64,
     /// What `quick` says.
     quick: bool,
-    patience: Patience,
-    gathering: Patience,
-    /// [`Consumer::messages`] when the last gathering began, if it is not known yet what came of it.
-    gathered_from: Option<u64>,
+    lingering: Lingering,
 }
 
 struct Shared {
@@ -178,9 +162,7 @@ pub fn queue(high_water_mark: u32, conflate: bool) -> (Writer, Reader) {
         spare: 0,
         slept_at: 0,
         quick: false,
-        patience: Patience::new(LINGER_PAUSE),
-        gathering: Patience::new(GATHER_PAUSE),
-        gathered_from: None,
+        lingering: Lingering::new(),
     };
     let shared = Arc::new(Shared {
         producer: Apart(UnsafeCell::new(producer)),
@@ -834,13 +816,10 @@ impl Drop for Shared {
 impl Shared {
     #[cold]
     fn linger(&self, consumer: &mut Consumer) {
-        if processors() == 1 || !consumer.patience.has_any() {
+        if !consumer.lingering.begins(processors(), consumer.messages) {
             return;
         }
-        if let Some(from) = consumer.gathered_from.take() {
-            consumer.gathering.learn(consumer.messages - from > GATHERED);
-        }
-        let until = ticks() + LINGER;
+        let until = Lingering::until(ticks());
         while consumer.at.position == consumer.visible && ticks() < until {
             // Not too eager: each look takes the counter's cache line from the writer.
             for _ in 0..4 {
@@ -849,8 +828,7 @@ impl Shared {
             consumer.visible = self.published.0.load(Ordering::Acquire);
         }
         let found = consumer.at.position != consumer.visible;
-        consumer.patience.learn(found);
-        if found && consumer.gathering.has_any() {
+        if consumer.lingering.ended(found, consumer.messages) {
             self.gather(consumer);
         }
     }
@@ -858,10 +836,9 @@ impl Shared {
     /// Lets more messages come behind the first. A reader that is faster than its writer would else
     /// be at its heels: each would wait for the cache lines that the other has just used.
     fn gather(&self, consumer: &mut Consumer) {
-        consumer.gathered_from = Some(consumer.messages);
-        let until = ticks() + GATHER;
+        let until = Lingering::gather_until(ticks());
         while ticks() < until
-            && consumer.visible - consumer.at.position < ENOUGH
+            && !Lingering::is_enough(consumer.visible - consumer.at.position)
             && !self.writer_asleep.load(Ordering::Relaxed)
         {
             for _ in 0..16 {

@@ -11,10 +11,10 @@
 //!
 //! Pure: times come in, in [`ticks`](crate::sys::clock::ticks), and so do the facts.
 
-use crate::sys::clock::TICKS_PER_US;
+use super::TICKS_PER_US;
 
 /// Sends closer together than this are a burst, worth collecting.
-pub(super) const BURST: u64 = 6 * TICKS_PER_US;
+pub(crate) const BURST: u64 = 6 * TICKS_PER_US;
 /// The longest a sender that keeps sending holds back what it collected, for each connection it
 /// has something for; flushing many takes longer, and pays only if each has got more by then.
 const HOLD: u64 = 50 * TICKS_PER_US;
@@ -37,18 +37,18 @@ const MOST_TRUST: u32 = 4 * TRUSTED;
 
 /// What a socket knows when a send has put a message on a connection.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Facts {
-    pub(super) now: u64,
+pub(crate) struct Facts {
+    pub(crate) now: u64,
     /// Connections with something that was not flushed.
-    pub(super) dirty: usize,
+    pub(crate) dirty: usize,
     /// There is more to receive, as far as is known.
-    pub(super) has_input: bool,
+    pub(crate) has_input: bool,
     /// When the application last looked at the kernel.
-    pub(super) last_look: u64,
+    pub(crate) last_look: u64,
 }
 
 /// The connections of a socket, and who looks after them.
-pub(super) trait Outbox {
+pub(crate) trait Outbox {
     /// What there is to know for a decision, the time among it.
     fn facts(&self) -> Facts;
     /// The time, if it is not the facts'.
@@ -79,7 +79,7 @@ pub(super) trait Outbox {
 /// A message was put on a connection: it goes to the kernel at once if the socket was quiet, or has
 /// somebody who looks after it. If nothing is held back now, the time when it was handed over.
 #[inline]
-pub(super) fn sent(out: &mut impl Outbox) -> Option<u64> {
+pub(crate) fn sent(out: &mut impl Outbox) -> Option<u64> {
     if out.batching().may_be_blind() && out.is_watched() && !out.is_urgent() {
         out.batching().goes_blind();
         return None;
@@ -107,7 +107,7 @@ fn sent_by_the_clock(out: &mut impl Outbox) -> Option<u64> {
 /// The caller is about to leave the socket's lock: what it held back, or wrote on the side (an answer
 /// to a PING, a subscription), has somebody who looks after it.
 #[inline(always)]
-pub(super) fn leave(out: &mut impl Outbox) {
+pub(crate) fn leave(out: &mut impl Outbox) {
     if !out.is_watched() {
         leave_unwatched(out);
     }
@@ -126,7 +126,7 @@ fn leave_unwatched(out: &mut impl Outbox) {
 
 /// Flushes everything. Whatever is flushed as a whole is flushed here, so that the next send knows
 /// that nothing is held back.
-pub(super) fn flush_all(out: &mut impl Outbox) {
+pub(crate) fn flush_all(out: &mut impl Outbox) {
     if out.is_dirty() {
         out.flush(true);
     }
@@ -135,7 +135,7 @@ pub(super) fn flush_all(out: &mut impl Outbox) {
 
 /// On a tick of the I/O thread: flushes if the application has stopped sending, or holds back for
 /// too long. True if there was something to flush: another tick has to follow soon.
-pub(super) fn flush_if_left(out: &mut impl Outbox) -> bool {
+pub(crate) fn flush_if_left(out: &mut impl Outbox) -> bool {
     if !out.has_flushable() {
         // What the kernel refuses to take leaves when it reports that it does.
         flush_all(out);
@@ -185,7 +185,7 @@ struct Held {
 
 /// What a socket has learnt from its sends.
 #[derive(Debug)]
-pub(super) struct Batching {
+pub(crate) struct Batching {
     last_send: u64,
     held: Option<Held>,
     /// How long it took to flush what had been held back for long.
@@ -204,7 +204,7 @@ fn pause(dirty: usize) -> u64 {
 }
 
 impl Batching {
-    pub(super) fn new() -> Batching {
+    pub(crate) fn new() -> Batching {
         Batching { last_send: 0, held: None, flush_time: 0, returns: 0, drained: true }
     }
 
@@ -282,7 +282,7 @@ impl Batching {
 
     /// The application looks at the kernel, with everything flushed: what it sends next may be an
     /// answer.
-    pub(super) fn looked(&mut self) {
+    pub(crate) fn looked(&mut self) {
         self.drained = true;
     }
 
