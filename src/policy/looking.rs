@@ -64,11 +64,6 @@ pub(crate) fn most_looking(processors: usize) -> u64 {
     2 * processors.max(2) as u64
 }
 
-/// Whether it pays to wait for the kernel to take more of a long message, where it could be copied.
-pub(crate) fn catching_up() -> Habit {
-    Habit::new(TERMS)
-}
-
 /// What yields have told about the other work of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Crowd {
@@ -112,6 +107,23 @@ pub(crate) struct Waits {
     yields: Habit,
     /// Watching for news: worth nothing if the other thread has to share our processor.
     glances: Habit,
+}
+
+/// What a socket has learnt about all its waits.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    /// Waits for something to receive.
+    pub(crate) receive: Waits,
+    /// Waits for the kernel to take more of a long message.
+    pub(crate) send: Waits,
+    /// Whether it pays to wait for that at all, where the message could be copied.
+    pub(crate) catching_up: Habit,
+}
+
+impl Learnt {
+    pub(crate) fn new() -> Learnt {
+        Learnt { receive: Waits::new(), send: Waits::new(), catching_up: Habit::new(TERMS) }
+    }
 }
 
 /// What there is to know when a wait begins.

@@ -2,38 +2,35 @@
 
 use super::directory::Directory;
 use super::monitor::Monitor;
-use super::options::POLL_IN;
-use super::row;
-use super::zap::Question;
 use super::{Mail, Socket};
-use crate::connection::opening::Opening;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::msg;
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
 use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable, Rest};
 use crate::policy::attention::Attention;
-use crate::policy::batching::{self, Batching, Facts, Outbox};
-use crate::policy::habit::Habit;
-use crate::policy::looking::{self, Waits};
+use crate::policy::batching::Batching;
+use crate::policy::looking::Learnt;
 use crate::reactor::{IoThread, Key};
 use crate::sync::atomic::Ordering;
-use crate::sys::clock;
-use crate::sys::clock::{TICKS_PER_US, ticks};
-use crate::sys::epoll::{self, Epoll, NO_EVENT};
+use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
 use crate::types::SocketType;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The number of the wake-up descriptor in a socket's set; pipes have theirs.
 pub(super) const KICK: u64 = u64::MAX;
 
-/// How often what happens while everything is flushed is flushed, too.
-const SETTLE_ROUNDS: u32 = 4;
+/// What makes threads of the application look that sleep on descriptors.
+#[derive(Default)]
+pub(super) struct Wakers {
+    /// What wakes a thread that sleeps on the set, which has to keep it for as long.
+    pub(super) kick: Option<Arc<EventFd>>,
+    /// ZMQ_FD: a set of the connections, and a descriptor for news that do not come from the kernel.
+    pub(super) descriptor: Option<Arc<Epoll>>,
+}
 
 /// The state of one socket.
 pub struct Core {
@@ -45,19 +42,9 @@ pub struct Core {
     pub(super) pattern: AnyPattern,
     pub(super) pipes: PipeTable,
     pub(super) endpoints: Directory,
-    pub(super) openings: Vec<Option<Opening>>,
-    /// Free places among them.
-    pub(super) free_openings: Vec<u32>,
-    pub(super) serial: u32,
-    pub(super) last_endpoint: String,
     pub(super) monitor: Option<Monitor>,
-    /// Put to the ZAP handler, not answered yet.
-    pub(super) questions: Vec<Question>,
-    io: Option<Arc<IoThread>>,
-    /// What wakes a thread that sleeps on the set, which has to keep it for as long.
-    pub(super) kick: Option<Arc<EventFd>>,
-    /// ZMQ_FD: a set of the connections, and a descriptor for news that do not come from the kernel.
-    pub(super) descriptor: Option<Arc<Epoll>>,
+    pub(super) io: Option<Arc<IoThread>>,
+    pub(super) wakers: Wakers,
     /// ZMQ_RCVMORE.
     pub(super) receive_more: bool,
     /// A call has found the context ended: from then on none but zmq_close(3) does anything.
@@ -66,15 +53,11 @@ pub struct Core {
     pub(super) closing: bool,
     /// Who looks after the set.
     pub(super) attention: Attention,
-    batching: Batching,
+    pub(super) batching: Batching,
     /// Something changed that other waiting threads should know.
     pub(super) changed: bool,
-    /// What was learnt of waits for something to receive.
-    pub(super) waits_in: Waits,
-    /// The same of waits for the kernel to take more of a long message.
-    pub(super) waits_out: Waits,
-    /// Whether it pays to wait for that at all, where the message could be copied.
-    pub(super) catching_up: Habit,
+    /// What was learnt of waits.
+    pub(super) waits: Learnt,
     /// Empty lists for the mailbox.
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
@@ -103,33 +86,19 @@ impl Core {
             pattern: AnyPattern::new(socket_type),
             pipes: PipeTable::new(),
             endpoints: Directory::default(),
-            openings: Vec::new(),
-            free_openings: Vec::new(),
-            serial: 0,
-            last_endpoint: String::new(),
             monitor: None,
-            questions: Vec::new(),
             io: None,
-            kick: None,
-            descriptor: None,
+            wakers: Wakers::default(),
             receive_more: false,
             saw_end: false,
             closing: false,
             attention: Attention::new(),
             batching: Batching::new(),
             changed: false,
-            waits_in: Waits::new(),
-            waits_out: Waits::new(),
-            catching_up: looking::catching_up(),
+            waits: Learnt::new(),
             spare_mail: Mail::default(),
             pumping: false,
         }
-    }
-
-    /// A number no other endpoint or handshake of this socket has, for timers.
-    pub(super) fn next_serial(&mut self) -> u32 {
-        self.serial = self.serial.wrapping_add(1);
-        self.serial
     }
 
     /// The I/O thread of this socket, chosen at first need.
@@ -176,7 +145,7 @@ impl Core {
             io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
         }
         self.socket.signal.set_kick(Some(kick.clone()));
-        self.kick = Some(kick);
+        self.wakers.kick = Some(kick);
         self.pipes.set = Some(set.clone());
         Ok(set)
     }
@@ -346,276 +315,6 @@ impl Core {
         self.pipes.remove(id);
     }
 
-    /// Looks at the kernel on behalf of a thread of the application that found nothing to do.
-    pub(super) fn look(&mut self, will_wait: bool) {
-        let recently = self.attention.look(ticks());
-        self.flush_on_look();
-        if self.pipes.connections() > 0 {
-            if will_wait || recently {
-                self.attend();
-            }
-            if !self.pipes.expect_bytes_on_only_connection() {
-                self.poll_set();
-            }
-        }
-        self.pump();
-    }
-
-    /// After a look that took nothing out: what it found may have been read from the kernel, which does
-    /// not wake those for it any more that sleep on the set. The caller is one of them if it `sleeps`.
-    pub(super) fn tell_of_input(&mut self, ready: i16, sleeps: bool) {
-        self.changed |= ready & POLL_IN != 0 && self.socket.signal.sleepers() > u32::from(sleeps);
-    }
-
-    /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.
-    pub(super) fn look_later(&mut self, will_wait: bool) {
-        let recently = self.attention.look(ticks());
-        self.flush_on_look();
-        self.pump();
-        if self.pipes.connections() > 0 && (will_wait || recently) {
-            self.attend();
-        }
-    }
-
-    pub(super) fn flush_on_look(&mut self) {
-        row::ends();
-        self.flush_held();
-        self.batching.looked();
-    }
-
-    /// Flushes everything.
-    pub(super) fn flush_held(&mut self) {
-        batching::flush_all(self);
-    }
-
-    /// Flushes everything and acts on what happened, and so on, but not for ever: what is left then
-    /// is looked after as all that is held back.
-    pub(super) fn settle(&mut self) {
-        self.pump();
-        for _ in 0..SETTLE_ROUNDS {
-            if !self.pipes.is_dirty() {
-                break;
-            }
-            self.flush_held();
-            self.pump();
-        }
-    }
-
-    /// Instead of [`Core::look`] for an application that has just received all there was a moment
-    /// ago, and would learn with a system call what it knows. True if so; who asks again, or
-    /// polls, looks.
-    pub(super) fn has_just_looked(&mut self) -> bool {
-        let received = self.attention.found_nothing();
-        // A read from the only connection was a look at it.
-        let only = self.pipes.connections() == 1;
-        let looked = if only { self.pipes.read_at() } else { self.attention.last_look() };
-        let just = received && Attention::was_lately(looked, ticks());
-        if just {
-            self.flush_on_look();
-            self.pump();
-        }
-        just
-    }
-
-    /// Takes all events of the set, without waiting. False as for [`Core::poll_set_and`].
-    pub(super) fn poll_set(&mut self) -> bool {
-        self.poll_set_and(false)
-    }
-
-    /// Takes all events of the set; with `gather`, reads ahead on what is readable. False if the set
-    /// is none any more: somebody has closed its descriptor.
-    pub(super) fn poll_set_and(&mut self, gather: bool) -> bool {
-        let Some(set) = self.pipes.set.clone() else { return true };
-        let mut events = [NO_EVENT; 64];
-        // Threads that sleep on the set, or on ZMQ_FD while we are the I/O thread, do not wake up
-        // for events that we take before they do.
-        let others = gather || self.socket.signal.sleepers() > 0;
-        // Those reported go behind the others, so this comes round to every one of them; what comes
-        // meanwhile, as fast as it likes, makes the set readable.
-        for _ in 0..=self.pipes.connections() / events.len() {
-            let count = match set.wait(&mut events, Some(Duration::ZERO)) {
-                Ok(count) => count,
-                Err(error) => return error == Error::Interrupted,
-            };
-            self.changed |= others && count > 0;
-            for event in &events[..count] {
-                if event.u64 == KICK {
-                    // It may have been the I/O thread's.
-                    self.changed |= self.pipes.has_unread();
-                } else {
-                    self.pipes.on_ready(event.u64 as PipeId, event.events);
-                    if gather {
-                        self.pipes.gather(event.u64 as PipeId);
-                    }
-                }
-            }
-            // Before there are thousands: each pipe that ends looks through what is left of them.
-            self.pump();
-            if count < events.len() {
-                break;
-            }
-        }
-        true
-    }
-
-    /// Looks at connections that are not known to be readable, every so many messages: a busy
-    /// peer must not hide the others.
-    #[inline]
-    pub(super) fn look_around(&mut self) {
-        if self.attention.received(self.pipes.long_reads()) {
-            self.look_around_after_some();
-        }
-    }
-
-    fn look_around_after_some(&mut self) {
-        if self.pipes.connections() == 0 {
-            return;
-        }
-        if !self.is_attended() {
-            self.come_back();
-        }
-        if !self.attention.looks_around(self.pipes.long_reads()) {
-            return;
-        }
-        // Whoever receives all the time never finds nothing, and is there all the same. But a PING may
-        // stand behind all that it still has to receive.
-        if !self.pipes.pinged() {
-            self.attend();
-        }
-        if self.pipes.connections() > 1 && !self.pipes.all_have_input() {
-            self.poll_set();
-            self.pump();
-        }
-    }
-
-    /// The application receives what the I/O thread has read for it. If it does so at a good pace it
-    /// need not wait until that is used up: as long as the thread reads ahead there is no end of it,
-    /// and what is read so far ahead is out of the cache when its turn comes.
-    #[cold]
-    fn come_back(&mut self) {
-        if self.attention.is_back(ticks()) {
-            self.attend();
-        }
-    }
-
-    /// The application took a message that may have been here: that counts as a look at the set as long
-    /// as no peer waits for answers.
-    #[inline]
-    pub(super) fn has_received(&mut self) {
-        if !self.pipes.pinged() {
-            self.attention.note_activity();
-        }
-    }
-
-    /// The application looks after the set from now on: the I/O thread need not wake up for it.
-    pub(super) fn attend(&mut self) {
-        self.attention.note_activity();
-        if self.is_attended() {
-            return;
-        }
-        if let (Some(io), Some(set)) = (&self.io, &self.pipes.set)
-            && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
-        {
-            self.attention.attended(clock::now);
-        }
-    }
-
-    /// For whoever took reports of the set and will not read now: does so, because nothing reports
-    /// again what the kernel has, PINGs among it. True if anything came, or happened.
-    pub(super) fn read_ahead(&mut self) -> bool {
-        let read = self.pipes.gather_ready();
-        // Threads that sleep on the set do not wake up for what is read before they do.
-        self.changed |= read && self.socket.signal.sleepers() > 0;
-        self.pump() || read
-    }
-
-    /// The I/O thread looks after the set from now on, and nothing is left that was reported already.
-    pub(super) fn hand_over(&mut self) {
-        self.unattend();
-        self.read_ahead();
-    }
-
-    /// The I/O thread looks after the set from now on.
-    pub(super) fn unattend(&mut self) {
-        if let (true, Some(io), Some(set)) = (self.is_attended(), &self.io, &self.pipes.set)
-            && io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok()
-        {
-            self.attention.unattended();
-            self.changed |= self.pipes.has_unread();
-        }
-    }
-
-    /// Whether the application looks after the set.
-    pub(super) fn is_attended(&self) -> bool {
-        self.attention.is_attended()
-    }
-
-    /// Sees to it that somebody takes over when the application goes away. Called at the end of
-    /// every call that leaves the set attended.
-    #[inline]
-    pub(super) fn ensure_watched(&mut self) {
-        if self.attention.needs_watch(self.pipes.is_dirty()) {
-            self.watch();
-        }
-    }
-
-    #[cold]
-    fn watch(&mut self) {
-        if let Some(io) = &self.io {
-            let io = io.clone();
-            self.set_watched(true);
-            self.attention.begin_watch();
-            io.watch(self.key);
-        }
-    }
-
-    /// See [`batching::leave`].
-    #[inline(always)]
-    pub(super) fn leave(&mut self) {
-        batching::leave(self);
-        debug_assert!(
-            !self.pipes.has_unread() || self.socket.has_mail() || std::thread::panicking(),
-            "something is left unread and nobody is bound to look"
-        );
-    }
-
-    /// Says whether the I/O thread ticks for the socket; memory is kept for it meanwhile.
-    pub(super) fn set_watched(&mut self, watched: bool) {
-        if self.attention.set_watched(watched) {
-            msg::set_busy(watched);
-        }
-    }
-
-    /// After a send: to the kernel at once if the socket was quiet, collected if it is busy.
-    #[inline]
-    pub(super) fn after_send(&mut self) {
-        if !self.pipes.is_dirty() {
-            return;
-        }
-        if let Some(ended) = batching::sent(self) {
-            row::handed_over(ended);
-        }
-        self.pump();
-    }
-
-    /// See [`batching::flush_if_left`].
-    pub(super) fn flush_if_left(&mut self) -> bool {
-        batching::flush_if_left(self)
-    }
-
-    /// What was left for another turn has somebody who is bound to look at it: whoever waits for the
-    /// socket was told, a program that waits for its descriptor is, and if the I/O thread looks after
-    /// the set, that becomes readable. Otherwise the thread ticks for the socket.
-    #[inline]
-    pub(super) fn hand_over_unread(&mut self) {
-        if self.pipes.has_unread() {
-            self.socket.signal.notify_descriptor();
-            if let (false, Some(kick)) = (self.is_attended(), &self.kick) {
-                kick.signal();
-            }
-        }
-    }
-
     /// For calls that need the context: whether it has ended.
     ///
     /// # Errors
@@ -680,70 +379,6 @@ impl Core {
             self.unattend();
             self.ensure_watched();
         }
-    }
-}
-
-impl Outbox for Core {
-    #[inline]
-    fn facts(&self) -> Facts {
-        let now = ticks();
-        Facts {
-            now,
-            dirty: self.pipes.dirty_count(),
-            has_input: self.pipes.has_input(),
-            last_look: self.attention.last_look(),
-        }
-    }
-
-    fn in_turn(&self, now: u64) -> Option<u64> {
-        let io = self.io.as_ref().filter(|_| row::sends(now))?;
-        Some(io.lag() * TICKS_PER_US)
-    }
-
-    fn now(&self) -> u64 {
-        ticks()
-    }
-
-    #[inline]
-    fn dirty_count(&self) -> usize {
-        self.pipes.dirty_count()
-    }
-
-    #[inline]
-    fn is_dirty(&self) -> bool {
-        self.pipes.is_dirty()
-    }
-
-    fn has_flushable(&mut self) -> bool {
-        self.pipes.has_flushable()
-    }
-
-    #[inline]
-    fn is_urgent(&self) -> bool {
-        self.pipes.is_urgent()
-    }
-
-    #[inline]
-    fn flush(&mut self, all: bool) {
-        self.pipes.flush(all);
-    }
-
-    #[inline]
-    fn is_watched(&self) -> bool {
-        self.attention.is_watched()
-    }
-
-    fn watch(&mut self, soon: bool) {
-        self.ensure_watched();
-        self.socket.holds_back.store(true, Ordering::Relaxed);
-        if soon && let Some(io) = &self.io {
-            io.hurry();
-        }
-    }
-
-    #[inline]
-    fn batching(&mut self) -> &mut Batching {
-        &mut self.batching
     }
 }
 

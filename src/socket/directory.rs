@@ -2,41 +2,48 @@
 //! through all of them, but for what concerns all.
 
 use super::endpoints::Endpoint;
+use super::zap::Question;
+use crate::connection::opening::Opening;
+use crate::util::slab::Slab;
 use std::collections::BTreeMap;
 
-/// Endpoints have small numbers, which are used again.
+/// Endpoints, and handshakes of their connections.
 #[derive(Default)]
 pub(super) struct Directory {
-    places: Vec<Option<Endpoint>>,
-    free: Vec<u32>,
+    places: Slab<Endpoint>,
+    /// Connections whose handshake is not over.
+    pub(super) openings: Slab<Opening>,
+    /// Put to the ZAP handler, not answered yet.
+    pub(super) questions: Vec<Question>,
+    /// ZMQ_LAST_ENDPOINT.
+    pub(super) last: String,
+    /// Of the last endpoint or handshake.
+    serial: u32,
     /// Numbers of the endpoints of a name, oldest first, without those that are closing.
     names: BTreeMap<String, Vec<u32>>,
 }
 
 impl Directory {
+    /// A number no other endpoint or handshake of this socket has, for timers.
+    pub(super) fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
     /// Adds an endpoint and returns its number.
     pub(super) fn insert(&mut self, endpoint: Endpoint) -> u32 {
         let name = endpoint.resolved.clone();
-        let number = match self.free.pop() {
-            Some(free) => {
-                self.places[free as usize] = Some(endpoint);
-                free
-            }
-            None => {
-                self.places.push(Some(endpoint));
-                (self.places.len() - 1) as u32
-            }
-        };
+        let number = self.places.insert(endpoint);
         self.names.entry(name).or_default().push(number);
         number
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Endpoint> {
-        self.places.get(number as usize)?.as_ref()
+        self.places.get(number)
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Endpoint> {
-        self.places.get_mut(number as usize)?.as_mut()
+        self.places.get_mut(number)
     }
 
     /// The endpoints of that name that are not closing. A bound one goes by its resolved name only: two
@@ -47,14 +54,12 @@ impl Directory {
 
     /// All numbers there may be.
     pub(super) fn numbers(&self) -> std::ops::Range<u32> {
-        0..self.places.len() as u32
+        self.places.numbers()
     }
 
     /// The endpoint only lives on until its pipes have sent what is left: its name is free.
     pub(super) fn begin_closing(&mut self, number: u32) {
-        let Some(endpoint) = self.places.get_mut(number as usize).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(endpoint) = self.places.get_mut(number) else { return };
         endpoint.closing = true;
         if let Some(numbers) = self.names.get_mut(&endpoint.resolved) {
             numbers.retain(|&other| other != number);
@@ -67,10 +72,6 @@ impl Directory {
     /// The endpoint is gone, and its number free.
     pub(super) fn remove(&mut self, number: u32) {
         self.begin_closing(number);
-        if let Some(place) = self.places.get_mut(number as usize)
-            && place.take().is_some()
-        {
-            self.free.push(number);
-        }
+        self.places.remove(number);
     }
 }

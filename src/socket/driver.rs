@@ -114,7 +114,7 @@ impl Core {
                 }
             }
             Timer::Handshake => {
-                let place = self.openings.get(number as usize).and_then(Option::as_ref);
+                let place = self.endpoints.openings.get(number);
                 if place.is_some_and(|o| o.serial == serial) {
                     // libzmq's monitors tell the errno of the last read, which had nothing.
                     self.opening_closed(number, Error::Again);
@@ -168,7 +168,7 @@ impl Core {
 
     /// A descriptor with a handshake is ready.
     fn opening_ready(&mut self, number: u32, events: u32) {
-        let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
+        let place = self.endpoints.openings.get_mut(number);
         let waiting = place.is_some_and(|o| o.handshake().waiting_for_zap());
         if waiting && events & (epoll::FAILED | epoll::PEER_CLOSED) != 0 {
             // Nothing is read while the ZAP handler thinks, but a peer that left is not kept.
@@ -181,7 +181,7 @@ impl Core {
     /// Goes on with a handshake.
     pub(super) fn drive_opening(&mut self, number: u32) {
         let key = self.key;
-        let Some(opening) = self.openings.get_mut(number as usize).and_then(Option::as_mut) else {
+        let Some(opening) = self.endpoints.openings.get_mut(number) else {
             return;
         };
         match opening.drive() {
@@ -205,7 +205,7 @@ impl Core {
     }
 
     pub(super) fn opening_failed(&mut self, number: u32, error: &HandshakeError) {
-        let Some(opening) = self.openings.get(number as usize).and_then(Option::as_ref) else {
+        let Some(opening) = self.endpoints.openings.get(number) else {
             return;
         };
         let (address, endpoint, fd) =
@@ -244,7 +244,7 @@ impl Core {
     }
 
     fn opening_closed(&mut self, number: u32, error: Error) {
-        let Some(opening) = self.openings.get(number as usize).and_then(Option::as_ref) else {
+        let Some(opening) = self.endpoints.openings.get(number) else {
             return;
         };
         let (address, endpoint, fd) =
@@ -322,7 +322,7 @@ impl Core {
         // hung up is seen before it is here again.
         self.poll_set();
         let (id, new) = self.pipe_for(endpoint);
-        let serial = self.next_serial();
+        let serial = self.endpoints.next_serial();
         connection.serial = serial;
         let (fd, address) = (i64::from(connection.fd()), connection.address.clone());
         if self.pipes.connect(id, connection).is_err() {

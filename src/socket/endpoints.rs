@@ -124,7 +124,7 @@ impl Core {
     }
 
     fn add_endpoint(&mut self, resolved: String, kind: Kind) -> u32 {
-        let serial = self.next_serial();
+        let serial = self.endpoints.next_serial();
         let options = match &kind {
             Kind::Connecter(connecter) => connecter.options.clone(),
             _ => Arc::new(self.options.clone()),
@@ -177,7 +177,7 @@ impl Core {
             self.endpoints.remove(number);
             return Err(error);
         }
-        self.last_endpoint.clone_from(&resolved);
+        self.endpoints.last.clone_from(&resolved);
         self.report(event::LISTENING, i64::from(fd), &resolved);
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Core {
         let waiting = registry.take_waiting(name);
         drop(registry);
         self.add_endpoint(given.to_owned(), Kind::InprocBinding(name.to_owned()));
-        given.clone_into(&mut self.last_endpoint);
+        given.clone_into(&mut self.endpoints.last);
         for end in waiting {
             end.bring(&config);
             self.attach_inproc(end, NO_ENDPOINT, false);
@@ -221,7 +221,7 @@ impl Core {
         let connecter = Connecter::new(route, Arc::new(self.options.clone()));
         let kind = Kind::Connecter(Box::new(connecter));
         let number = self.add_endpoint(given.to_owned(), kind);
-        given.clone_into(&mut self.last_endpoint);
+        given.clone_into(&mut self.endpoints.last);
         if !self.options.immediate {
             let pipe = self.add_pipe(number);
             self.assign_routing_id(pipe);
@@ -249,7 +249,7 @@ impl Core {
         let mine = self.inproc_config();
         let context = self.context.clone();
         let mut registry = context.registry().lock();
-        given.clone_into(&mut self.last_endpoint);
+        given.clone_into(&mut self.endpoints.last);
         let Some((binder, config)) = registry.find(name).cloned() else {
             let (end, far) = inproc::pair(&mine, None);
             let number = registry.wait(name, far);
@@ -408,12 +408,12 @@ impl Core {
     }
 
     fn drop_openings_of(&mut self, number: u32) {
-        if self.openings.len() == self.free_openings.len() {
+        if self.endpoints.openings.is_empty() {
             return;
         }
-        for opening in 0..self.openings.len() {
-            if self.openings[opening].as_ref().is_some_and(|o| o.endpoint == number) {
-                self.drop_opening(opening as u32);
+        for opening in self.endpoints.openings.numbers() {
+            if self.endpoints.openings.get(opening).is_some_and(|o| o.endpoint == number) {
+                self.drop_opening(opening);
             }
         }
     }
@@ -514,7 +514,7 @@ impl Core {
         let mut config =
             HandshakeConfig::new(self.socket_type, routing_id, security::mechanism(&options));
         config.properties.clone_from(&options.metadata);
-        let serial = self.next_serial();
+        let serial = self.endpoints.next_serial();
         let peer = stream.peer_address();
         let opening = Opening::new(
             stream.into_fd(),
@@ -526,16 +526,7 @@ impl Core {
             peer,
         );
         let fd = opening.fd();
-        let number = match self.free_openings.pop() {
-            Some(free) => {
-                self.openings[free as usize] = Some(opening);
-                free
-            }
-            None => {
-                self.openings.push(Some(opening));
-                (self.openings.len() - 1) as u32
-            }
-        };
+        let number = self.endpoints.openings.insert(opening);
         let Ok(io) = self.io() else { return };
         if io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
             self.drop_opening(number);
@@ -569,8 +560,7 @@ impl Core {
 
     /// A handshake is over.
     pub(super) fn take_opening(&mut self, number: u32) -> Option<Opening> {
-        let opening = self.openings.get_mut(number as usize)?.take()?;
-        self.free_openings.push(number);
+        let opening = self.endpoints.openings.remove(number)?;
         self.clear_timer(Timer::Handshake, number, opening.serial);
         Some(opening)
     }

@@ -87,7 +87,7 @@ impl Socket {
         {
             known.options = core.options.clone();
             known.receive_more = core.receive_more;
-            known.last_endpoint.clone_from(&core.last_endpoint);
+            known.last_endpoint.clone_from(&core.endpoints.last);
         }
         known
     }

@@ -52,7 +52,7 @@ impl Core {
                 return other;
             }
         }
-        if !will_wait && self.descriptor.is_some() {
+        if !will_wait && self.wakers.descriptor.is_some() {
             self.hush();
             return self.receive_now(with_metadata);
         }

@@ -3,6 +3,7 @@
 //! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
 //! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
 
+mod attending;
 mod connecting;
 mod core;
 mod directory;
@@ -16,6 +17,7 @@ mod looking;
 mod messaging;
 mod monitor;
 mod options;
+mod outbox;
 pub mod poll;
 mod poll_set;
 pub mod proxy;

@@ -191,7 +191,7 @@ impl Core {
             pattern: &self.pattern,
             socket_type: self.socket_type,
             receive_more: self.receive_more,
-            last_endpoint: &self.last_endpoint,
+            last_endpoint: &self.endpoints.last,
         };
         facts.get(option, capacity)
     }
@@ -199,7 +199,7 @@ impl Core {
     /// The descriptor of ZMQ_FD. It is readable at first, so that whoever waits for it before
     /// looking at ZMQ_EVENTS is not kept waiting for what came earlier.
     fn expose(&mut self) -> Result<c_int> {
-        if let Some(descriptor) = &self.descriptor {
+        if let Some(descriptor) = &self.wakers.descriptor {
             return Ok(descriptor.as_raw_fd());
         }
         let descriptor = Arc::new(Epoll::new()?);
@@ -209,7 +209,7 @@ impl Core {
         self.socket.signal.set_descriptor(Some(news));
         self.socket.signal.notify_descriptor();
         let fd = descriptor.as_raw_fd();
-        self.descriptor = Some(descriptor);
+        self.wakers.descriptor = Some(descriptor);
         Ok(fd)
     }
 

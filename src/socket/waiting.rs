@@ -101,7 +101,7 @@ impl Waiter {
         }
         let set = if core.pipes.connections() == 0 { None } else { core.pipes.set.clone() };
         // As long as it sleeps, what is written to wake it must not go away.
-        let kick = core.kick.clone();
+        let kick = core.wakers.kick.clone();
         let mut sleeper = self.socket.signal.enter();
         if set.is_some() && self.seat.is_none() {
             self.seat = self.socket.signal.lead();
@@ -201,7 +201,7 @@ impl Socket {
     pub(super) fn let_kernel_catch_up(&'static self, mut core: Guard) -> Result<Guard> {
         if core.pattern.drops()
             || !core.pipes.only_connection_is_blocked()
-            || !core.catching_up.pays()
+            || !core.waits.catching_up.pays()
         {
             return Ok(core);
         }
@@ -223,7 +223,7 @@ impl Socket {
 
     fn hand_over_lent(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<()> {
         core.lending(Core::after_send);
-        if core.pipes.only_connection_is_lent() && core.catching_up.pays() {
+        if core.pipes.only_connection_is_lent() && core.waits.catching_up.pays() {
             drop(self.catch_up(core, waiter)?);
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Socket {
     fn catch_up(&'static self, mut core: Guard, waiter: &mut Waiter) -> Result<Guard> {
         let patience = policy::catch_up(looking::is_crowded());
         let until = clock::now() + patience;
-        let mut looking = looking::begin(&mut core.waits_out, false);
+        let mut looking = looking::begin(&mut core.waits.send, false);
         while core.pipes.only_connection_is_blocked() {
             core.ensure_watched();
             let left = until.saturating_duration_since(clock::now());
@@ -250,10 +250,10 @@ impl Socket {
                 other => other?,
             };
             core.flush_lent();
-            looking = looking::begin(&mut core.waits_out, false);
+            looking = looking::begin(&mut core.waits.send, false);
         }
         let caught_up = !core.pipes.only_connection_is_blocked();
-        core.catching_up.learn(caught_up);
+        core.waits.catching_up.learn(caught_up);
         if !caught_up {
             // We do not look after the rest, so the I/O thread has to.
             core.hand_over();
@@ -279,10 +279,10 @@ impl Socket {
         core.pipes.expect_room_on_only_connection();
         flush(&mut core);
         if core.pipes.only_connection_owes() < before {
-            looking::end(&mut core.waits_out, look, true, false);
-            *looking = looking::begin(&mut core.waits_out, false);
+            looking::end(&mut core.waits.send, look, true, false);
+            *looking = looking::begin(&mut core.waits.send, false);
         } else if !go_on {
-            looking::end(&mut core.waits_out, look, false, false);
+            looking::end(&mut core.waits.send, look, false, false);
             waiter.hold(looking.take().and_then(looking::Looking::give_up));
         }
         Ok(core)
@@ -309,7 +309,7 @@ impl Socket {
     ) -> Result<()> {
         let begin = |core: &mut Core| {
             if core.pipes.connections() == 1 {
-                looking::begin(&mut core.waits_out, false)
+                looking::begin(&mut core.waits.send, false)
             } else {
                 None
             }
@@ -363,7 +363,7 @@ impl Socket {
     ) -> Result<Msg> {
         // Whether news can only come from other threads of the process.
         let local = core.pipes.connections() == 0;
-        let mut looking = looking::begin(&mut core.waits_in, local);
+        let mut looking = looking::begin(&mut core.waits.receive, local);
         loop {
             let left = deadline.left()?;
             let mut give_up = false;
@@ -383,7 +383,7 @@ impl Socket {
                 Ok(msg) => {
                     if let Some(look) = &looking {
                         let more = local && core.pipes.has_more();
-                        looking::end(&mut core.waits_in, look, true, more);
+                        looking::end(&mut core.waits.receive, look, true, more);
                     }
                     core.receive_more = msg.more();
                     waiter.leave(&mut core);
@@ -392,16 +392,16 @@ impl Socket {
                 Err(Error::Again) if core.pipes.long_reads() != long_reads => {
                     // A piece of a long body: the next one is another wait.
                     if let Some(look) = &looking {
-                        looking::end(&mut core.waits_in, look, true, false);
+                        looking::end(&mut core.waits.receive, look, true, false);
                     }
-                    looking = looking::begin(&mut core.waits_in, local);
+                    looking = looking::begin(&mut core.waits.receive, local);
                     continue;
                 }
                 Err(Error::Again) => {}
                 Err(error) => return Err(error),
             }
             if give_up && let Some(look) = looking.take() {
-                looking::end(&mut core.waits_in, &look, false, false);
+                looking::end(&mut core.waits.receive, &look, false, false);
                 waiter.hold(look.give_up());
             }
         }

@@ -32,7 +32,7 @@ impl Core {
     /// A handshake stands still until the ZAP handler has spoken.
     pub(super) fn ask_zap(&mut self, number: u32) {
         let key = self.key;
-        let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
+        let place = self.endpoints.openings.get_mut(number);
         let Some(place) = place else { return };
         // Asked already if there is no question; bytes of the peer wait in the kernel meanwhile.
         let Some(request) = place.handshake().zap_request() else { return };
@@ -46,7 +46,9 @@ impl Core {
             return self.no_zap_handler(number, &options);
         }
         match self.put_question((number, serial), &options, &peer, &request) {
-            Ok(socket) => self.questions.push(Question { opening: number, serial, socket }),
+            Ok(socket) => {
+                self.endpoints.questions.push(Question { opening: number, serial, socket })
+            }
             Err(_) => self.answer_zap(number, Err(HandshakeError::NoZapHandler)),
         }
     }
@@ -96,22 +98,22 @@ impl Core {
     /// The handler may have answered, or gone away.
     pub(super) fn hear_zap(&mut self, number: u32, serial: u32) {
         let asked = |q: &Question| q.opening == number && q.serial == serial;
-        let Some(at) = self.questions.iter().position(asked) else { return };
-        let socket = self.questions[at].socket;
+        let Some(at) = self.endpoints.questions.iter().position(asked) else { return };
+        let socket = self.endpoints.questions[at].socket;
         let reply = match read_reply(socket) {
             Ok(frames) => zap::reply(&frames, REQUEST_ID),
             // Not yet; the handshake's own deadline is the limit.
             Err(Error::Again) => return,
             Err(_) => Err(HandshakeError::NoZapHandler),
         };
-        self.questions.swap_remove(at);
+        self.endpoints.questions.swap_remove(at);
         close(socket);
         self.answer_zap(number, reply);
     }
 
     fn answer_zap(&mut self, number: u32, reply: std::result::Result<ZapReply, HandshakeError>) {
         let key = self.key;
-        let place = self.openings.get_mut(number as usize).and_then(Option::as_mut);
+        let place = self.endpoints.openings.get_mut(number);
         let Some(place) = place else { return };
         if let Err(error) = place.handshake().zap_reply(reply) {
             if let Progress::Failed(error) = place.fail(error) {
@@ -129,7 +131,7 @@ impl Core {
 
     /// A handshake is over before its question was answered.
     pub(super) fn drop_question(&mut self, number: u32) {
-        self.questions.retain(|q| {
+        self.endpoints.questions.retain(|q| {
             if q.opening == number {
                 close(q.socket);
             }

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod memory;
 pub mod pieces;
 pub mod reserve;
+pub mod slab;
 pub mod strerror;
 pub mod timers;
 pub mod z85;
