@@ -19,8 +19,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("socket::core", "socket::directory"),
     ("socket::core", "socket::driver"),
     ("socket::core", "socket::monitor"),
-    ("socket::core", "socket::options"),
-    ("socket::core", "socket::zap"),
     ("socket::driver", "socket::heartbeat"),
     ("socket::poll_set", "socket::poll"),
     ("sys::cancel", "sys::poll"),

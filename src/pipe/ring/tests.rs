@@ -1,4 +1,5 @@
 use super::*;
+use crate::pattern::Part;
 use std::mem::MaybeUninit;
 
 fn msg(n: u32) -> Msg {
