@@ -224,5 +224,133 @@ GROUP (conflate_after_a_look)
     }
 }
 
+/* The handshake of a DEALER that says what it likes. */
+static int hello (int fd)
+{
+    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", ready[] = "\4\34\5READY\13Socket-Type\0\0\0\6DEALER";
+    char in[64 + 2 + 255];
+    CHECK (fd >= 0 && raw_write (fd, greeting, sizeof greeting) && raw_write (fd, ready, sizeof ready - 1));
+    CHECK (raw_read (fd, in, 66) && raw_read (fd, in, (uint8_t) in[65]));
+    return fd;
+}
+
+/* The same of one that connects, over tcp or ipc. */
+static int raw_peer (const char *ep)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    if (!strncmp (ep, "tcp", 3))
+        return hello (raw_connect (ep));
+    strcpy (a.sun_path, ep + 6);
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK (connect (fd, (struct sockaddr *) &a, sizeof a) == 0);
+    return hello (fd);
+}
+
+/* The loss of a connection is learned first by who sends: what the peer said before can all be read, however much it is
+ * and whoever is away, and nothing is sent to it meanwhile. */
+GROUP (read_to_the_end_when_sending_fails)
+{
+    /* More than a high-water mark, and what the kernel holds. */
+    enum { COUNT = 150, SIZE = 200 };
+    for (int i = 0; i < 2; i++)
+        for (int reset = 0; reset < 2; reset++) {
+            char ep[EP_SIZE], body[SIZE + 2] = {0, (char) SIZE};
+            struct linger hard = {1, 0};
+            void *ctx = ctx_new (), *d = sock (ctx, ZMQ_DEALER);
+            set_int (d, ZMQ_RCVHWM, 10);
+            set_int (d, ZMQ_RCVTIMEO, 5000);
+            bind_to (d, transports[i], ep);
+            int fd = raw_peer (ep);
+            EVENTUALLY (writable (d, 0), 5000);
+            for (int k = 0; k < COUNT; k++) {
+                memcpy (body + 2, &k, sizeof k);
+                CHECK (raw_write (fd, body, sizeof body));
+            }
+            sleep_ms (50);
+            if (reset)
+                setsockopt (fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+            close (fd);
+            for (int k = 0; k < 4; k++) {
+                zmq_send (d, "x", 1, ZMQ_DONTWAIT);
+                sleep_ms (5);
+            }
+            for (int k = 0; k < COUNT; k++) {
+                int got = -1;
+                IS (zmq_recv (d, &got, sizeof got, 0), SIZE);
+                IS (got, k);
+                zmq_send (d, "x", 1, ZMQ_DONTWAIT);
+            }
+            RECV_NONE (d, 20);
+            OK (zmq_close (d));
+            OK (zmq_ctx_term (ctx));
+        }
+}
+
+/* Who only reads no more (Unix domain sockets tell us) may go on speaking. */
+GROUP (read_on_from_a_peer_that_reads_no_more)
+{
+    char ep[EP_SIZE];
+    void *ctx = ctx_new (), *d = sock (ctx, ZMQ_DEALER);
+    set_int (d, ZMQ_RCVTIMEO, 5000);
+    bind_to (d, "ipc", ep);
+    int fd = raw_peer (ep), later = 0;
+    EVENTUALLY (writable (d, 0), 5000);
+    shutdown (fd, SHUT_RD);
+    for (; later < 3; later++) {
+        for (int k = 0; k < 3; k++) {
+            zmq_send (d, "x", 1, ZMQ_DONTWAIT);
+            sleep_ms (later * 10);
+        }
+        CHECK (raw_write (fd, "\0\1m", 3));
+        RECV (d, "m");
+    }
+    sleep_ms (1500);
+    CHECK (raw_write (fd, "\0\3end", 5));
+    RECV (d, "end");
+    close (fd);
+    /* The pipe goes with it, and the next peer is served. */
+    fd = raw_peer (ep);
+    CHECK (raw_write (fd, "\0\4next", 6));
+    RECV (d, "next");
+    close (fd);
+    OK (zmq_close (d));
+    OK (zmq_ctx_term (ctx));
+}
+
+/* ... but does not keep us from connecting again, once it is silent; what waits goes to the next connection. */
+GROUP (connects_again_when_the_peer_reads_no_more)
+{
+    char ep[EP_SIZE], in[6];
+    struct timeval patience = {5, 0};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    void *ctx = ctx_new (), *d = sock (ctx, ZMQ_DEALER);
+    int door = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    set_int (d, ZMQ_RCVTIMEO, 5000);
+    ipc_path (ep, "door");
+    strcpy (a.sun_path, ep + 6);
+    CHECK (bind (door, (struct sockaddr *) &a, sizeof a) == 0 && listen (door, 5) == 0);
+    setsockopt (door, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    OK (zmq_connect (d, ep));
+    for (int turn = 0; turn < 2; turn++) {
+        int fd = hello (accept (door, NULL, NULL));
+        if (turn == 1) {
+            CHECK (raw_read (fd, in, 6) && !memcmp (in, "\0\1a\0\1b", 6));
+            break;
+        }
+        CHECK (raw_write (fd, "\0\5first", 7));
+        RECV (d, "first");
+        shutdown (fd, SHUT_RD);
+        SEND (d, "a", 0);
+        SEND (d, "b", 0);
+        sleep_ms (100);
+        CHECK (raw_write (fd, "\0\4last", 6));
+        RECV (d, "last");
+    }
+    unlink (a.sun_path);
+    OK (zmq_close (d));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (router_answers_who_has_gone), ENTRY (messages_keep_the_properties_of_their_peer),
-      ENTRY (drained_after_the_endpoint_is_gone), ENTRY (both_ways_after_unbind), ENTRY (polled_before_unbind), ENTRY (conflate_after_a_look))
+      ENTRY (drained_after_the_endpoint_is_gone), ENTRY (both_ways_after_unbind), ENTRY (polled_before_unbind), ENTRY (read_to_the_end_when_sending_fails),
+      ENTRY (read_on_from_a_peer_that_reads_no_more), ENTRY (connects_again_when_the_peer_reads_no_more), ENTRY (conflate_after_a_look))

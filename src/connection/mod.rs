@@ -12,6 +12,7 @@ mod heartbeat;
 pub mod opening;
 mod pace;
 pub mod rx;
+mod silence;
 pub mod tx;
 
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ use answer::Context;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
+use silence::Silence;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,6 +67,7 @@ pub struct Connection {
     pub watches_out: bool,
     /// We are done, and see to it that the peer gets what was sent.
     farewell: Option<Box<Farewell>>,
+    silence: Silence,
 }
 
 impl Connection {
@@ -122,6 +125,7 @@ impl Connection {
             serial: 0,
             watches_out: false,
             farewell: None,
+            silence: Silence::default(),
         }
     }
 
@@ -141,10 +145,10 @@ impl Connection {
         prefetch(rx.wrapping_add(rx::FRONT));
     }
 
-    /// Hands waiting frames to the kernel; true if none are left.
+    /// Hands waiting frames to the kernel; true if none are left, see [`TxQueue::flush`].
     ///
     /// # Errors
-    /// What the kernel says: the connection is dead.
+    /// [`Error::Protocol`], [`Error::NoMemory`]: the connection cannot go on.
     #[inline]
     pub fn flush(&mut self) -> Result<bool> {
         let empty = self.tx.flush(self.fd.as_fd())?;
@@ -154,7 +158,7 @@ impl Connection {
     /// Hands encoded frames to the kernel, see [`TxQueue::send_encoded`].
     ///
     /// # Errors
-    /// What the kernel says: the connection is dead.
+    /// As [`Connection::flush`].
     pub fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
         let empty = self.tx.send_encoded(self.fd.as_fd(), frames, messages)?;
         if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }

@@ -65,6 +65,10 @@ pub struct TxQueue {
     pings: usize,
     blocked: bool,
     paused: bool,
+    /// Why the kernel will never take anything again.
+    lost: Option<Error>,
+    /// That has yet to be told.
+    lost_is_news: bool,
     /// What comes next has to wait behind others, or for this queue to be shorter.
     detour: bool,
     borrowed: bool,
@@ -91,6 +95,8 @@ impl TxQueue {
             pings: 0,
             blocked: false,
             paused: false,
+            lost: None,
+            lost_is_news: false,
             detour: false,
             borrowed: false,
             framing,
@@ -139,7 +145,28 @@ impl TxQueue {
 
     /// The descriptor was reported writable.
     pub fn unblock(&mut self) {
-        self.blocked = false;
+        self.blocked = self.lost.is_some();
+    }
+
+    /// Why the kernel will never take anything again, if that is so: the peer is gone, or reads no
+    /// more. What it has said may be unread yet, so that is no end of the connection; what is queued
+    /// stays, as for a kernel that has no room, until [`TxQueue::give_back`].
+    #[inline]
+    pub fn lost(&self) -> Option<Error> {
+        self.lost
+    }
+
+    /// The same, once.
+    #[inline]
+    pub fn lost_lately(&mut self) -> Option<Error> {
+        self.lost.filter(|_| std::mem::take(&mut self.lost_is_news))
+    }
+
+    #[cold]
+    fn lose(&mut self, error: Error) {
+        self.lost = Some(error);
+        self.lost_is_news = true;
+        self.blocked = true;
     }
 
     /// Whether a body in the queue belongs to the caller of the running send call.
@@ -332,10 +359,7 @@ impl TxQueue {
                 }
                 Err(Error::Again) => self.blocked = true,
                 Err(Error::Interrupted) => {}
-                Err(error) => {
-                    self.push_encoded(frames, messages, 0)?;
-                    return Err(error);
-                }
+                Err(error) => self.lose(error),
             }
         }
         self.push_encoded(frames, messages, sent)?;
@@ -506,16 +530,16 @@ impl TxQueue {
         self.borrowed = false;
     }
 
-    /// Hands the queue to the kernel until it is empty or the kernel takes no more. True if it
-    /// is empty.
+    /// Hands the queue to the kernel until it is empty or the kernel takes no more, which may be for
+    /// ever ([`TxQueue::lost`]). True if it is empty.
     ///
     /// # Errors
-    /// What the kernel says, except that its queue is full.
+    /// [`Error::Protocol`]: the encoder's keys are used up.
     pub fn flush(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
         if self.exhausted {
             return Err(Error::Protocol);
         }
-        while self.bytes > 0 {
+        while self.bytes > 0 && self.lost.is_none() {
             let mut vectors = [IoSlice::new(&[]); GATHER];
             let mut count = 0;
             let mut wanted = 0;
@@ -549,10 +573,10 @@ impl TxQueue {
                     return Ok(false);
                 }
                 Err(Error::Interrupted) => {}
-                Err(error) => return Err(error),
+                Err(error) => self.lose(error),
             }
         }
-        Ok(true)
+        Ok(self.bytes == 0)
     }
 
     fn advance(&mut self, mut sent: usize) {

@@ -47,6 +47,8 @@ pub enum PipeEvent {
     Writable(PipeId),
     /// The connection died; the pipe is still there.
     Lost(PipeId, Error),
+    /// Nothing can be sent over the connection any more, but what the peer said can be read.
+    Deaf(PipeId, Error),
     /// A PING came, and the timer of the connection's heartbeats has to be set.
     Pinged(PipeId),
     /// The pipe has nothing left to give and to take: forget it.
@@ -64,6 +66,7 @@ impl PipeEvent {
             | PipeEvent::HungUp(id)
             | PipeEvent::Writable(id)
             | PipeEvent::Lost(id, _)
+            | PipeEvent::Deaf(id, _)
             | PipeEvent::Pinged(id)
             | PipeEvent::Finished(id) => Some(id),
             PipeEvent::Unread => None,
@@ -539,14 +542,18 @@ impl PipeTable {
         if pipe.ending {
             return Rest::Nothing;
         }
+        let lost = wire.connection.as_ref().and_then(|connection| connection.tx.lost());
         let rest = match (wire.unsent(), &mut wire.connection) {
-            (0, Some(connection)) if patient => {
+            (0, Some(connection)) if patient && lost.is_none() => {
                 connection.say_farewell().map_or(Rest::Nothing, Rest::Arriving)
             }
             (0, _) => Rest::Nothing,
             _ => Rest::Sending,
         };
-        if rest == Rest::Sending {
+        if let Some(error) = lost {
+            // It was only there to be read.
+            self.events.push_back(PipeEvent::Lost(id, error));
+        } else if rest == Rest::Sending {
             // Nobody reads any more what has come, and a peer that waits for it reads nothing.
             self.discard(id);
         }
@@ -742,7 +749,11 @@ impl PipeTable {
             pipe.grown = true;
             self.grown.push(id);
         }
+        if let Some(error) = connection.tx.lost_lately() {
+            self.events.push_back(PipeEvent::Deaf(id, error));
+        }
         match result {
+            Ok(false) if connection.tx.lost().is_some() => {}
             Ok(empty) => {
                 if empty == connection.watches_out || connection.tx.ends_pause() {
                     connection.watches_out = !empty;
@@ -813,8 +824,28 @@ impl PipeTable {
         true
     }
 
-    /// A pipe's connection is lost, which whoever sends may learn before whoever reads: reads what came
-    /// before that, up to the receive high-water mark, although nothing has told of it yet.
+    /// Nothing can be sent over a pipe's connection any more ([`PipeEvent::Deaf`]), which whoever sends may
+    /// learn before whoever reads. What the peer said is read on until that side has ended, too, which
+    /// is an event of its own. With `ends` the pipe ends then, and takes nothing more. False if there
+    /// is nobody to read it.
+    pub fn read_on(&mut self, id: PipeId, ends: bool) -> bool {
+        let Some(pipe) = self.get(id).filter(|pipe| !pipe.lingering) else { return false };
+        if pipe.connection().is_none_or(|connection| connection.rx.ended()) {
+            return false;
+        }
+        if ends {
+            pipe.ending = true;
+            pipe.parts.clear();
+        }
+        // What it said comes before what a peer says that comes back.
+        self.events.push_back(PipeEvent::HungUp(id));
+        self.expect_bytes(id, true);
+        self.gather(id);
+        true
+    }
+
+    /// A pipe's connection cannot go on for a reason of our own: reads what came before that, up to the
+    /// receive high-water mark, although nothing has told of it yet.
     pub fn read_last(&mut self, id: PipeId) {
         let connection = self.get(id).filter(|pipe| !pipe.lingering).and_then(Pipe::connection);
         if connection.is_some_and(|connection| !connection.rx.ended()) {
@@ -995,7 +1026,8 @@ impl PipeTable {
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {
             pipe.wants_read = true;
-            if pipe.ending {
+            // As long as there is a connection there may be more.
+            if pipe.ending && pipe.connection().is_none() {
                 self.events.push_back(PipeEvent::Finished(id));
             }
         }

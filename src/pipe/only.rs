@@ -3,6 +3,7 @@
 
 use super::{Pipe, PipeTable};
 use crate::connection::Connection;
+use crate::connection::tx::TxQueue;
 use crate::pattern::PipeId;
 
 impl PipeTable {
@@ -18,7 +19,8 @@ impl PipeTable {
 
     /// Whether there is one connection, for which the kernel takes no more at the moment.
     pub fn only_connection_is_blocked(&mut self) -> bool {
-        self.only_connection().is_some_and(|(_, connection)| connection.tx.blocked())
+        let blocks = |tx: &TxQueue| tx.blocked() && tx.lost().is_none();
+        self.only_connection().is_some_and(|(_, connection)| blocks(&connection.tx))
     }
 
     /// Bytes that wait for the kernel, if there is one connection.

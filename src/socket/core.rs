@@ -257,6 +257,7 @@ impl Core {
                     }
                 }
                 PipeEvent::Lost(id, error) => self.connection_lost(id, error),
+                PipeEvent::Deaf(id, error) => self.peer_is_deaf(id, error),
                 PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
                 // Calls of the application look there, and none sleeps before; for those that sleep,
@@ -312,6 +313,7 @@ impl Core {
         self.withdraw_far_end(id);
         self.pipe_removed_from_endpoint(id);
         self.clear_heartbeat_timer(id);
+        self.clear_silence_timer(id);
         self.pipes.remove(id);
     }
 

@@ -59,9 +59,11 @@ pub(super) enum Timer {
     Farewell,
     /// News from a ZAP handler for a handshake.
     Zap,
+    /// Does a peer that takes nothing still say something?
+    Silence,
 }
 
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 11] = [
     Timer::Reconnect,
     Timer::LookedUp,
     Timer::ConnectTimeout,
@@ -72,6 +74,7 @@ const TIMERS: [Timer; 10] = [
     Timer::SocketLinger,
     Timer::Farewell,
     Timer::Zap,
+    Timer::Silence,
 ];
 
 /// What the reactor gives back when a deadline has passed.
@@ -122,6 +125,7 @@ impl Core {
             }
             Timer::Zap => self.hear_zap(number, serial),
             Timer::Heartbeat => self.heartbeat_due(number, serial),
+            Timer::Silence => self.silence_due(number, serial),
             Timer::PipeLinger => {
                 if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
                     self.remove_pipe(number);

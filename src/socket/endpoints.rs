@@ -8,11 +8,10 @@ use super::monitor::event;
 use crate::connection::opening::Opening;
 use crate::context::registry::Binder;
 use crate::error::{Error, Result};
-use crate::msg::Msg;
 use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::inproc::{self, InprocEnd};
-use crate::pipe::{NO_ENDPOINT, PipeEvent, Wire};
+use crate::pipe::{NO_ENDPOINT, Wire};
 use crate::security;
 use crate::sys::clock;
 use crate::sys::epoll;
@@ -541,7 +540,7 @@ impl Core {
     }
 
     /// Whether an endpoint's connections carry bytes instead of ZMTP.
-    fn speaks_raw(&mut self, endpoint: u32) -> bool {
+    pub(super) fn speaks_raw(&mut self, endpoint: u32) -> bool {
         self.endpoint(endpoint).is_some_and(|e| e.raw)
     }
 
@@ -576,48 +575,5 @@ impl Core {
             connecter.pipe = Some(id);
         }
         (id, true)
-    }
-
-    /// A connection died, see [`PipeEvent::Lost`].
-    pub(super) fn connection_lost(&mut self, id: PipeId, error: Error) {
-        self.pipes.read_last(id);
-        let Some(pipe) = self.pipes.get(id) else { return };
-        let endpoint = pipe.endpoint;
-        let lingering = pipe.is_lingering();
-        let Some(connection) = pipe.connection() else { return };
-        let (fd, address) = (connection.fd(), connection.address.clone());
-        let ended = connection.rx.ended();
-        if let Some(failure) = connection.rx.failure() {
-            self.report_failure(&failure, &address);
-        } else if self.speaks_raw(endpoint) {
-            // To libzmq's monitors a connection without handshake never gets beyond it.
-            let errno = if ended { libc::EPIPE } else { error.errno() };
-            self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
-        }
-        self.clear_heartbeat_timer(id);
-        self.pipes.drop_connection(id);
-        self.report(event::DISCONNECTED, i64::from(fd), &address);
-        if self.notes_raw(endpoint)
-            && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
-        {
-            wire.inject(Msg::new());
-        }
-        let connects = self.connecter(endpoint).is_some();
-        let keeps_pipe = connects && self.connecter(endpoint).is_some_and(|c| !c.options.immediate);
-        if keeps_pipe {
-            if !lingering {
-                self.pattern.disconnected(&mut self.pipes, id);
-                self.pipes.events.push_back(PipeEvent::Readable(id));
-            } else if self.pipes.is_drained(id) {
-                self.pipes.events.push_back(PipeEvent::Finished(id));
-                return;
-            }
-        } else {
-            if let Some(connecter) = self.connecter(endpoint) {
-                connecter.pipe = None;
-            }
-            self.pipes.end(id);
-        }
-        self.retry_later(endpoint);
     }
 }

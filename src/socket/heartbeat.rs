@@ -22,7 +22,7 @@ pub(super) fn settings(options: &SocketOptions) -> Heartbeat {
 }
 
 impl Core {
-    fn live_connection(&mut self, id: PipeId, serial: u32) -> Option<&mut Connection> {
+    pub(super) fn live_connection(&mut self, id: PipeId, serial: u32) -> Option<&mut Connection> {
         self.pipes.get(id)?.connection().filter(|c| c.serial == serial)
     }
 

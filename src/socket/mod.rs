@@ -14,6 +14,7 @@ mod heartbeat;
 mod inherited;
 mod lane;
 mod looking;
+mod loss;
 mod messaging;
 mod monitor;
 mod options;

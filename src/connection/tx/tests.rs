@@ -56,3 +56,27 @@ fn of_encoded_frames_only_what_the_kernel_has_not_taken_is_counted() {
         assert_eq!(got[..rest], [&frames[sent..], &frames].concat());
     }
 }
+
+#[test]
+fn a_peer_that_has_gone_blocks_the_queue_for_ever_and_what_is_in_it_stays() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    drop(theirs);
+    let mut frames = Vec::new();
+    frame::append_frame(&mut frames, Flags::NONE, b"encoded");
+    for encoded in [false, true] {
+        let mut queue = TxQueue::new(Framing::V2, false);
+        if encoded {
+            assert!(!queue.send_encoded(ours.as_fd(), &frames, 1).unwrap());
+        } else {
+            assert!(queue.push_bytes(b"encoded") && !queue.flush(ours.as_fd()).unwrap());
+        }
+        assert!(queue.lost_lately().is_some() && queue.lost_lately().is_none());
+        queue.unblock();
+        assert!(queue.push_bytes(b"later") && queue.blocked());
+        assert!(!queue.flush(ours.as_fd()).unwrap() && queue.lost().is_some());
+        let mut waiting = Waiting::default();
+        queue.give_back(&mut waiting);
+        assert_eq!(waiting.messages(), 2);
+    }
+}
