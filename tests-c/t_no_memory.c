@@ -205,6 +205,66 @@ GROUP (for_a_while)
     an_end (ctx, all, 3);
 }
 
+/* A peer of the bound socket that says what it likes. */
+static int talker (const char *ep)
+{
+    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", ready[] = "\4\32\5READY\13Socket-Type\0\0\0\4PUSH";
+    char in[64 + 2 + 255];
+    int fd = raw_connect (ep);
+    CHECK (raw_write (fd, greeting, sizeof greeting) && raw_write (fd, ready, sizeof ready - 1));
+    CHECK (raw_read (fd, in, 66) && raw_read (fd, in, (uint8_t) in[65]));
+    return fd;
+}
+
+/* Without memory to receive with, what a peer says waits in the kernel, and is read when there is memory again. */
+GROUP (reads_on_later)
+{
+    enum { COUNT = 300, SIZE = 1000, LONG = 50000 };
+    static char bytes[COUNT * (SIZE + 9) + LONG + 9], *to = bytes;
+    report = mmap (NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK (report != MAP_FAILED);
+    for (int k = 0; k < COUNT; k++, to += SIZE + 9) {
+        memcpy (to, "\2\0\0\0\0\0\0\x03\xe8", 9);
+        memcpy (to + 9, &k, sizeof k);
+    }
+    memcpy (to, "\2\0\0\0\0\0\0\xc3\x50", 9);
+    /* The application is away; it is back when there is memory again; or while there is none. */
+    for (int back = 0; back < 3; back++) {
+        char ep[EP_SIZE];
+        void *ctx = a_context (), *in = a_socket (ctx, ZMQ_PULL);
+        a_bind (in, "tcp", ep);
+        /* Who has one connection only looks at it without being told. */
+        int silent = talker (ep), fd = talker (ep), k = 0, got, n;
+        set (in, ZMQ_RCVTIMEO, 5000);
+        CHECK (raw_write (fd, bytes, SIZE + 9));
+        IS (zmq_recv (in, &got, sizeof got, 0), SIZE);
+        first = 1;
+        last = 1L << 60;
+        counting = 1;
+        report->refused = 0;
+        sleep_ms (50);
+        CHECK (raw_write (fd, bytes, sizeof bytes));
+        sleep_ms (100);
+        CHECK (report->refused > 0);
+        set (in, ZMQ_RCVTIMEO, 50);
+        while (back == 2 && (n = zmq_recv (in, &got, sizeof got, 0)) >= 0) {
+            IS (got, k == COUNT ? 0 : k);
+            IS (n, k++ == COUNT ? LONG : SIZE);
+        }
+        counting = 0;
+        if (back == 0)
+            sleep_ms (100);
+        set (in, ZMQ_RCVTIMEO, 5000);
+        for (; k <= COUNT; k++) {
+            IS (zmq_recv (in, &got, sizeof got, 0), k == COUNT ? LONG : SIZE);
+            IS (got, k == COUNT ? 0 : k);
+        }
+        close (fd);
+        close (silent);
+        an_end (ctx, &in, 1);
+    }
+}
+
 GROUP (push_pull) { sweep ("push_pull"); }
 GROUP (req_rep) { sweep ("req_rep"); }
 GROUP (inproc_pair) { sweep ("inproc"); }
@@ -214,5 +274,5 @@ GROUP (with_curve) { sweep ("curve"); }
 GROUP (with_a_monitor) { sweep ("monitored"); }
 GROUP (through_a_proxy) { sweep ("proxied"); }
 
-MAIN (ENTRY (for_a_while), ENTRY (push_pull), ENTRY (req_rep), ENTRY (inproc_pair), ENTRY (pub_sub), ENTRY (dealer_router), ENTRY (with_curve), ENTRY (with_a_monitor),
+MAIN (ENTRY (for_a_while), ENTRY (reads_on_later), ENTRY (push_pull), ENTRY (req_rep), ENTRY (inproc_pair), ENTRY (pub_sub), ENTRY (dealer_router), ENTRY (with_curve), ENTRY (with_a_monitor),
       ENTRY (through_a_proxy))

@@ -27,6 +27,8 @@ pub struct BufferPool {
     pub read_at: u64,
     /// What may be read in this turn that the application gets nothing of.
     pub budget: Budget,
+    /// Some connection has no memory to read on with ([`Rx::feed`](super::rx::Rx::feed)).
+    pub starved: bool,
 }
 
 impl Default for BufferPool {
@@ -37,6 +39,7 @@ impl Default for BufferPool {
             long_reads: 0,
             read_at: 0,
             budget: Budget::TURN,
+            starved: false,
         }
     }
 }

@@ -131,6 +131,8 @@ pub struct Rx {
     peer_closed: bool,
     /// Nothing more will come.
     ended: bool,
+    /// There was no memory to read on with.
+    starved: bool,
     /// Whole messages cut ahead of the reader; of the first one, parts may have been read.
     frames: VecDeque<Msg>,
     /// A frame that is complete and comes next, by itself.
@@ -178,6 +180,7 @@ impl Rx {
             ready: true,
             peer_closed: false,
             ended: false,
+            starved: false,
         }
     }
 
@@ -218,6 +221,22 @@ impl Rx {
     pub fn set_ready(&mut self, hang_up: bool) {
         self.ready = true;
         self.peer_closed |= hang_up;
+    }
+
+    /// There is no memory to read on with. Nothing is lost by waiting for some: what the peer says
+    /// stays in the kernel. Whoever owns the pool is told, and owes a call of [`Rx::feed`].
+    #[cold]
+    fn starve(&mut self, pool: &mut BufferPool) {
+        self.ready = false;
+        self.starved = true;
+        pool.starved = true;
+    }
+
+    /// There may be memory again. Whether that is news for this connection.
+    pub fn feed(&mut self) -> bool {
+        let starved = std::mem::take(&mut self.starved);
+        self.ready |= starved;
+        starved
     }
 
     /// Whether the peer was reported to have hung up.
@@ -504,7 +523,10 @@ impl Rx {
             return Ok(Some(header));
         }
         if body_len > DIRECT {
-            let body = BodyBuilder::new(body_len, &bytes[header.header_len..])?;
+            let Ok(body) = BodyBuilder::new(body_len, &bytes[header.header_len..]) else {
+                self.starve(pool);
+                return Ok(None);
+            };
             self.gap.body_begins(here);
             self.body = Some((body, header));
             self.at = buffer.filled().len();
@@ -587,10 +609,14 @@ impl Rx {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        self.starved = false;
         let count = match self.body {
             Some(_) => self.fill_body(fd, pool),
             None => self.fill_buffer(fd, pool),
         };
+        if self.starved {
+            return count;
+        }
         if !self.ready {
             self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
             self.ready = self.pace.may_have_missed();
@@ -599,7 +625,10 @@ impl Rx {
     }
 
     fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        self.make_room(pool)?;
+        if self.make_room(pool).is_err() {
+            self.starve(pool);
+            return Ok(0);
+        }
         let Some(buffer) = &mut self.buffer else { return Err(Error::NoMemory) };
         let (to, room) = buffer.spare();
         let room = room.min(self.gap.limit());
@@ -650,14 +679,15 @@ impl Rx {
         pool: &mut BufferPool,
     ) -> Result<usize> {
         pool.reads = pool.reads.wrapping_add(1);
-        if !all {
+        // Without memory for what follows, that can wait.
+        let behind = if all { pool.take().ok() } else { None };
+        let Some(mut buffer) = behind else {
             // SAFETY: valid by contract.
             let result = unsafe { net::recv_raw(fd, to, room) };
             let count = self.judge(result, room);
             pool.note_long_read(&count);
             return count;
-        }
-        let mut buffer = pool.take()?;
+        };
         let (behind, most) = buffer.spare();
         // The gap begins at the end of the body.
         let most = if self.gap.expected == 0 { most } else { most.min(self.gap.expected) };

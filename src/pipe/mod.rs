@@ -55,6 +55,8 @@ pub enum PipeEvent {
     Finished(PipeId),
     /// Pipes were left for another turn, see [`PipeTable::resume`].
     Unread,
+    /// Connections wait for memory to read on with: [`PipeTable::feed`] is due in a while.
+    Starved,
 }
 
 impl PipeEvent {
@@ -69,7 +71,7 @@ impl PipeEvent {
             | PipeEvent::Deaf(id, _)
             | PipeEvent::Pinged(id)
             | PipeEvent::Finished(id) => Some(id),
-            PipeEvent::Unread => None,
+            PipeEvent::Unread | PipeEvent::Starved => None,
         }
     }
 }
@@ -884,10 +886,30 @@ impl PipeTable {
         if answered {
             self.send_answers(id);
         }
+        self.tell_starved();
         match result {
             Ok(true) => {}
             Ok(false) => self.cut(id),
             Err(error) => self.events.push_back(PipeEvent::Lost(id, error)),
+        }
+    }
+
+    /// A connection has found no memory to read on with: somebody has to look again.
+    #[inline]
+    fn tell_starved(&mut self) {
+        if std::mem::take(&mut self.pool.starved) {
+            self.events.push_back(PipeEvent::Starved);
+        }
+    }
+
+    /// There may be memory again for connections that wait for some. Those that find none say so anew.
+    pub fn feed(&mut self) {
+        for id in 0..self.pipes.len() as PipeId {
+            let connection = self.get(id).and_then(Pipe::connection);
+            if connection.is_some_and(|connection| connection.rx.feed()) {
+                self.expect_bytes(id, false);
+                self.gather(id);
+            }
         }
     }
 
@@ -986,6 +1008,7 @@ impl PipeTable {
         }
         let (holds, ready) = (wire.holds_data(), wire.stands_ready());
         pipe.note_holding(holds, &mut self.holding);
+        self.tell_starved();
         ready
     }
 
@@ -1025,6 +1048,9 @@ impl PipeTable {
         };
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {
+            if std::mem::take(&mut self.pool.starved) {
+                self.events.push_back(PipeEvent::Starved);
+            }
             pipe.wants_read = true;
             // As long as there is a connection there may be more.
             if pipe.ending && pipe.connection().is_none() {

@@ -62,6 +62,8 @@ pub struct Core {
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
     pumping: bool,
+    /// A timer runs for [`Core::memory_due`](super::driver).
+    pub(super) hungry: bool,
 }
 
 impl Core {
@@ -98,6 +100,7 @@ impl Core {
             waits: Learnt::new(),
             spare_mail: Mail::default(),
             pumping: false,
+            hungry: false,
         }
     }
 
@@ -258,6 +261,7 @@ impl Core {
                 }
                 PipeEvent::Lost(id, error) => self.connection_lost(id, error),
                 PipeEvent::Deaf(id, error) => self.peer_is_deaf(id, error),
+                PipeEvent::Starved => self.wait_for_memory(),
                 PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
                 // Calls of the application look there, and none sleeps before; for those that sleep,

@@ -61,9 +61,11 @@ pub(super) enum Timer {
     Zap,
     /// Does a peer that takes nothing still say something?
     Silence,
+    /// Is there memory again to read on with?
+    Memory,
 }
 
-const TIMERS: [Timer; 11] = [
+const TIMERS: [Timer; 12] = [
     Timer::Reconnect,
     Timer::LookedUp,
     Timer::ConnectTimeout,
@@ -75,6 +77,7 @@ const TIMERS: [Timer; 11] = [
     Timer::Farewell,
     Timer::Zap,
     Timer::Silence,
+    Timer::Memory,
 ];
 
 /// What the reactor gives back when a deadline has passed.
@@ -86,7 +89,24 @@ pub(super) fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
 }
 
+/// How soon to look again for memory.
+const HUNGRY: Duration = Duration::from_millis(20);
+
 impl Core {
+    /// Connections found no memory to read on with; what their peers say waits in the kernel meanwhile.
+    pub(super) fn wait_for_memory(&mut self) {
+        if !std::mem::replace(&mut self.hungry, true) {
+            self.set_timer(clock::now() + HUNGRY, Timer::Memory, 0, 0);
+        }
+    }
+
+    /// Looks for it again, on the I/O thread. Whoever waits for messages hears of those that came.
+    fn memory_due(&mut self) {
+        self.hungry = false;
+        self.pipes.feed();
+        self.changed = true;
+    }
+
     /// Asks for a call of [`Core::timer_due`]; `serial` tells whether it still matters then.
     pub(super) fn set_timer(&mut self, at: Instant, timer: Timer, number: u32, serial: u32) {
         let token = timer_token(timer, number, serial);
@@ -126,6 +146,7 @@ impl Core {
             Timer::Zap => self.hear_zap(number, serial),
             Timer::Heartbeat => self.heartbeat_due(number, serial),
             Timer::Silence => self.silence_due(number, serial),
+            Timer::Memory => self.memory_due(),
             Timer::PipeLinger => {
                 if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
                     self.remove_pipe(number);

@@ -148,7 +148,10 @@ impl Rx {
     /// As [`Rx::fill`].
     pub fn fill_behind(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
         if self.may_stand() && self.error.is_none() {
-            self.begin_another(pool)?;
+            if self.begin_another(pool).is_err() {
+                self.starve(pool);
+                return Ok(0);
+            }
             self.on_last(|rx| rx.fill(fd, pool))
         } else {
             self.fill(fd, pool)
