@@ -3,9 +3,10 @@
 #
 # Builds every program once, with pkg-config against PREFIX, and runs the same binaries against PREFIX and against the
 # system's libzmq, which must agree but for known-differences.txt; then the exchange between processes with different
-# libraries (interop), scripts of calls made from a seed (differential), the demo programs, programs on CZMQ and cppzmq
+# libraries (interop), the same through a proxy that cuts the
+# connection (meddle), scripts of calls made from a seed (differential), the demo programs, programs on CZMQ and cppzmq
 # (foreign), and pyzmq's tests. Last line: `N passed, N failed`; exit code 0 if none failed.
-# TESTS_C_ONLY="unit interop differential demo foreign pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
+# TESTS_C_ONLY="unit interop meddle differential demo foreign pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
 # TESTS_C_ONLY=ours runs the programs of `unit` with ours only, and TESTS_C_OURS=DIR names another libzmq.so.5 of ours for it.
 START=$SECONDS
 PREFIX=$(cd "${1:?usage: run.sh PREFIX [SYSTEM_LIBDIR]}" && pwd) || exit 2
@@ -15,7 +16,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 make_work
 OURS=${TESTS_C_OURS:-$(libdir_of "$PREFIX")} || exit 2
 SYSTEM=$(only_libzmq "$SYSTEM_GIVEN") || exit 2
-ONLY=${TESTS_C_ONLY:-unit interop differential demo foreign pyzmq}
+ONLY=${TESTS_C_ONLY:-unit interop meddle differential demo foreign pyzmq}
 total_passed=0
 total_failed=0
 wants() { [[ " $ONLY " == *" $1 "* ]]; }
@@ -36,9 +37,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop interop_security differential | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security meddle differential | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop interop_security differential; do
+for p in $programs interop interop_security meddle differential; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -115,6 +116,22 @@ between() { # PROGRAM NUMBER_OF_CASES
     account "$1" "$ok" "$bad"
 }
 
+# The same at once, because most of the time is spent waiting: MEDDLE_ALL=1 for each byte, with what each cut has lost.
+meddle() {
+    local out=$WORK/meddle pair ok bad
+    for pair in "$OURS $OURS ours-ours" "$OURS $SYSTEM ours-system" "$SYSTEM $OURS system-ours"; do
+        # shellcheck disable=SC2086
+        timeout -k 2 "${TESTS_C_PATIENCE:-150}" "$WORK/bin/meddle" $pair >"$out.${pair##* }" 2>&1 &
+    done
+    wait
+    cat "$out".* >"$out"
+    grep -v '^ok' "$out"
+    ok=$(grep -c '^ok' "$out")
+    bad=$(grep -c '^FAIL' "$out")
+    [ $((ok + bad)) = $(($1 * 3)) ] || bad=$((bad + $1 * 3 - ok - bad))
+    account meddle "$ok" "$bad"
+}
+
 # Runs a script whose last line is `N passed, N failed`.
 script() { # NAME FILTER COMMAND...
     local name=$1 filter=$2 out=$WORK/$1.out ok bad
@@ -134,6 +151,8 @@ wants ours && ours
 wants unit && unit
 # 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
 wants interop && { between interop 48; between interop_security 292; }
+# 3 kinds of security, 2 floods, and peers that are killed, each over 2 transports.
+wants meddle && meddle 14
 # Half a minute on two cores; the same scripts each time, so that what fails is what was changed.
 wants differential && script differential '^(FAIL|explained|seeds|    )' "$WORK/bin/differential" compare \
     "$OURS" "$SYSTEM" "$HERE/differential-explained.txt" "${SEED:-1}" "${COUNT:-2000}"
