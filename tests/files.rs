@@ -33,7 +33,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("src/connection/rx.rs", 900),
     ("src/connection/tx.rs", 700),
     ("src/pipe/mod.rs", 1100),
-    ("src/socket/endpoints.rs", 700),
     ("tests-c/t_flow.c", 700),
     ("tests-c/t_hostile.c", 800),
     ("tests-c/t_monitor.c", 700),
