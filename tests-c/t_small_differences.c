@@ -180,6 +180,27 @@ GROUP (drained_after_disconnect_from_who_has_closed)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Of a socket that has connected to itself the binding goes first, and then the connections. */
+GROUP (unbind_of_who_is_connected_to_itself)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_DEALER), *other = sock (ctx, ZMQ_DEALER);
+    OK (zmq_bind (s, "inproc://own"));
+    OK (zmq_connect (s, "inproc://own"));
+    OK (zmq_connect (s, "inproc://own"));
+    OK (zmq_unbind (s, "inproc://own"));
+    OK (zmq_bind (other, "inproc://own"));
+    SEND (s, "still here", 0);
+    RECV (s, "still here");
+    OK (zmq_disconnect (s, "inproc://own"));
+    /* With libzmq the other ends, which are its own, learn of it when it looks. */
+    RECV_NONE (s, 20);
+    FAILS (zmq_send (s, "nobody", 6, ZMQ_DONTWAIT), EAGAIN);
+    FAILS (zmq_disconnect (s, "inproc://own"), ENOENT);
+    OK (zmq_close (other));
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
 /* A source means nothing to a bind, but has to be an address of this machine. */
 GROUP (bind_with_a_source)
 {
@@ -355,6 +376,6 @@ GROUP (peers_that_do_not_fit)
 
 MAIN (ENTRY (pair_has_a_second_peer_wait), ENTRY (pair_connects_to_two), ENTRY (pair_forgets_who_gives_up),
       ENTRY_SLOW (pair_goes_on_with_who_has_waited, 8), ENTRY (disconnect_from_who_has_closed),
-      ENTRY (drained_after_disconnect_from_who_has_closed), ENTRY (bind_with_a_source),
+      ENTRY (drained_after_disconnect_from_who_has_closed), ENTRY (unbind_of_who_is_connected_to_itself), ENTRY (bind_with_a_source),
       ENTRY (unsubscriptions_when_an_endpoint_goes), ENTRY (stream_id_without_more), ENTRY_SLOW (stream_id_alone, 10),
       ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (peers_that_do_not_fit))

@@ -321,6 +321,14 @@ impl Core {
         if found.is_empty() {
             return Err(Error::NotFound);
         }
+        // Within the process a socket may have connected to itself: its binding goes first, as in
+        // libzmq, and the connections of that name with the next call.
+        let binds = |core: &mut Core, number: u32| {
+            core.endpoint(number).is_some_and(|e| matches!(e.kind, Kind::InprocBinding(_)))
+        };
+        if found.iter().any(|&number| binds(self, number)) {
+            found.retain(|&number| binds(self, number));
+        }
         found.into_iter().for_each(|number| self.close_endpoint(number));
         Ok(())
     }
