@@ -354,6 +354,23 @@ GROUP (probes_who_came_before_the_bind)
 
 /* ---- monitors --------------------------------------------------------------------------------------------------- */
 
+/* What is wrong with an endpoint is the same as for zmq_bind, as far as the transport goes. */
+GROUP (monitors_at_odd_endpoints)
+{
+    static const struct { const char *endpoint; int error; } odd[] = {
+        {"udp://127.0.0.1:1", ENOCOMPATPROTO}, {"pgm://eth0;239.0.0.1:5", ENOCOMPATPROTO}, {"ipc://", EINVAL},
+        {"://", EINVAL}, {"foo://", EINVAL}, {"inproc://", EINVAL}, {"x", EINVAL}, {"foo://x", EPROTONOSUPPORT},
+        {"tcp://x", EPROTONOSUPPORT}, {"ipc://x", EPROTONOSUPPORT}, {"INPROC://x", EPROTONOSUPPORT},
+    };
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_REP), *other = sock (ctx, ZMQ_PUB);
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        FAILS (zmq_socket_monitor (s, odd[i].endpoint, ZMQ_EVENT_ALL), odd[i].error);
+    FAILS (zmq_socket_monitor (other, "pgm://eth0;239.0.0.1:5", ZMQ_EVENT_ALL), EPROTONOSUPPORT);
+    OK (zmq_close (other));
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
 /* Of a peer of a type that does not fit a listener tells the same whatever the transport. */
 GROUP (peers_that_do_not_fit)
 {
@@ -378,4 +395,4 @@ MAIN (ENTRY (pair_has_a_second_peer_wait), ENTRY (pair_connects_to_two), ENTRY (
       ENTRY_SLOW (pair_goes_on_with_who_has_waited, 8), ENTRY (disconnect_from_who_has_closed),
       ENTRY (drained_after_disconnect_from_who_has_closed), ENTRY (unbind_of_who_is_connected_to_itself), ENTRY (bind_with_a_source),
       ENTRY (unsubscriptions_when_an_endpoint_goes), ENTRY (stream_id_without_more), ENTRY_SLOW (stream_id_alone, 10),
-      ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (peers_that_do_not_fit))
+      ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (monitors_at_odd_endpoints), ENTRY (peers_that_do_not_fit))

@@ -72,18 +72,15 @@ impl Socket {
     /// Starts to report the `wanted` events at the inproc endpoint `endpoint`; `None` stops.
     ///
     /// # Errors
-    /// [`Error::UnknownProtocol`] for other transports, and what making and binding the PAIR
-    /// socket says.
+    /// [`Error::UnknownProtocol`] for other transports, what `zmq_bind` says of an endpoint that is
+    /// none, or not for this type of socket, and what making and binding the PAIR socket says.
     pub fn monitor(&'static self, endpoint: Option<&str>, wanted: u16) -> Result<()> {
         let mut core = self.enter_for_settings()?;
         let Some(endpoint) = endpoint else {
             core.stop_monitor();
             return Ok(());
         };
-        let Some((scheme, _)) = endpoint.split_once("://") else {
-            return Err(Error::Invalid);
-        };
-        if !transport::is_within_process(scheme) {
+        if !transport::is_within_process(endpoint, core.socket_type)? {
             return Err(Error::UnknownProtocol);
         }
         core.stop_monitor();

@@ -94,15 +94,7 @@ impl Address {
     }
 
     fn parse_if(endpoint: &str, carries: impl FnOnce(&Transport) -> bool) -> Parsed {
-        let (scheme, text) = match endpoint.split_once("://") {
-            Some((scheme, text)) if !scheme.is_empty() && !text.is_empty() => (scheme, text),
-            _ => return Err(Error::Invalid.into()),
-        };
-        let named = TABLE.iter().copied().find(|transport| transport.scheme == scheme);
-        let transport = named.ok_or(Error::UnknownProtocol)?;
-        if !carries(transport) {
-            return Err(Error::IncompatibleProtocol.into());
-        }
+        let (transport, text) = named(endpoint, carries)?;
         (transport.check)(text)?;
         Ok(Address { transport, text: text.to_owned() })
     }
@@ -168,9 +160,27 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Whether this is the scheme of a transport whose names are the context's.
-pub fn is_within_process(scheme: &str) -> bool {
-    TABLE.iter().any(|transport| transport.within_process && transport.scheme == scheme)
+/// The transport that an endpoint names, if it may carry what is asked for, and what stands behind `://`.
+fn named(
+    endpoint: &str,
+    carries: impl FnOnce(&Transport) -> bool,
+) -> Result<(&'static Transport, &str)> {
+    let (scheme, text) = match endpoint.split_once("://") {
+        Some((scheme, text)) if !scheme.is_empty() && !text.is_empty() => (scheme, text),
+        _ => return Err(Error::Invalid),
+    };
+    let named = TABLE.iter().copied().find(|transport| transport.scheme == scheme);
+    let transport = named.ok_or(Error::UnknownProtocol)?;
+    if carries(transport) { Ok((transport, text)) } else { Err(Error::IncompatibleProtocol) }
+}
+
+/// Whether an endpoint names a transport whose names are the context's, of which nothing else is said
+/// than whether sockets of this type could ever use it, see [`Address::parse_for`].
+///
+/// # Errors
+/// As there, but for what is wrong with the address.
+pub fn is_within_process(endpoint: &str, socket_type: SocketType) -> Result<bool> {
+    Ok(named(endpoint, |transport| (transport.carries)(socket_type))?.0.within_process)
 }
 
 /// Whether this is a transport that we have, and not every library (zmq_has(3)).
