@@ -384,22 +384,19 @@ static void until_refused (void *events)
         ;
 }
 
-/* A peer that refuses us for the type of our socket is not asked again, and the endpoint stays: what is sent waits. */
+/* A peer that refuses us for the type of our socket is not asked again, and the endpoint stays until it is disconnected.
+ * (Whether there is room to send is chance with libzmq, where the peer may have hung up before we know that it does not
+ * fit: see t_small_differences:refused_endpoints_get_nothing.) */
 GROUP (refused_by_the_peer)
 {
     static const struct { int bound, type; } pairs[] = {{ZMQ_PUB, ZMQ_PUSH}, {ZMQ_PUB, ZMQ_DEALER}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         void *ctx = ctx_new (), *in = sock (ctx, pairs[i].bound), *out = sock (ctx, pairs[i].type);
         char ep[EP_SIZE];
-        set_int (out, ZMQ_SNDHWM, 3);
         bind_any (in, "tcp", ep);
         void *events = monitor (ctx, out);
         OK (zmq_connect (out, ep));
         until_refused (events);
-        CHECK (writable (out, 1000));
-        for (int n = 0; n < 3; n++)
-            IS (zmq_send (out, "x", 1, ZMQ_DONTWAIT), 1);
-        FAILS (zmq_send (out, "x", 1, ZMQ_DONTWAIT), EAGAIN);
         OK (zmq_disconnect (out, ep));
         FAILS (zmq_disconnect (out, ep), ENOENT);
         OK (zmq_connect (out, ep));

@@ -352,6 +352,56 @@ GROUP (probes_who_came_before_the_bind)
     probe (1, 0);
 }
 
+/* ---- plain peers ------------------------------------------------------------------------------------------------ */
+
+/* A peer of a socket of type DEALER that begins like this. */
+static void begin_plainly (int fd, const char *mechanism)
+{
+    unsigned char greeting[64] = {0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1};
+    static const char ready[] = "\4\x1c\5READY\xbSocket-Type\0\0\0\6DEALER";
+    strcpy ((char *) greeting + 12, mechanism);
+    CHECK (raw_write (fd, greeting, sizeof greeting) && raw_write (fd, ready, sizeof ready - 1));
+}
+
+/* A peer with which there is nothing to be had is not tried again, and what is sent goes to others. */
+GROUP (refused_endpoints_get_nothing)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl (INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    char bad[EP_SIZE], good[EP_SIZE], told[EP_SIZE];
+    uint32_t value;
+    int listener = socket (AF_INET, SOCK_STREAM, 0);
+    OK (bind (listener, (struct sockaddr *) &address, size) | listen (listener, 1));
+    OK (getsockname (listener, (struct sockaddr *) &address, &size));
+    snprintf (bad, sizeof bad, "tcp://127.0.0.1:%d", ntohs (address.sin_port));
+    void *ctx = ctx_new (), *in = sock (ctx, ZMQ_DEALER), *out = sock (ctx, ZMQ_DEALER), *mon = monitor (ctx, out);
+    OK (zmq_connect (out, bad));
+    SEND (out, "lost", 0);
+    int fd = accept (listener, NULL, NULL);
+    begin_plainly (fd, "CURVE");
+    while (next_event (mon, &value, told) != ZMQ_EVENT_DISCONNECTED)
+        ;
+    /* libzmq's socket hears of it a moment later. */
+    int64_t until = now_ms () + 2000;
+    while (writable (out, 0) && now_ms () < until)
+        sleep_ms (2);
+    FAILS (zmq_send (out, "nobody", 6, ZMQ_DONTWAIT), EAGAIN);
+    bind_any (in, "tcp", good);
+    OK (zmq_connect (out, good));
+    for (int i = 0; i < 4; i++) {
+        SEND (out, "here", 0);
+        RECV (in, "here");
+    }
+    OK (zmq_disconnect (out, bad));
+    FAILS (zmq_disconnect (out, bad), ENOENT);
+    close (fd);
+    close (listener);
+    OK (zmq_close (mon));
+    OK (zmq_close (out));
+    OK (zmq_close (in));
+    OK (zmq_ctx_term (ctx));
+}
+
 /* ---- monitors --------------------------------------------------------------------------------------------------- */
 
 /* What is wrong with an endpoint is the same as for zmq_bind, as far as the transport goes. */
@@ -395,4 +445,5 @@ MAIN (ENTRY (pair_has_a_second_peer_wait), ENTRY (pair_connects_to_two), ENTRY (
       ENTRY_SLOW (pair_goes_on_with_who_has_waited, 8), ENTRY (disconnect_from_who_has_closed),
       ENTRY (drained_after_disconnect_from_who_has_closed), ENTRY (unbind_of_who_is_connected_to_itself), ENTRY (bind_with_a_source),
       ENTRY (unsubscriptions_when_an_endpoint_goes), ENTRY (stream_id_without_more), ENTRY_SLOW (stream_id_alone, 10),
-      ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (monitors_at_odd_endpoints), ENTRY (peers_that_do_not_fit))
+      ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (refused_endpoints_get_nothing),
+      ENTRY (monitors_at_odd_endpoints), ENTRY (peers_that_do_not_fit))

@@ -58,6 +58,11 @@ impl Connecter {
         self.options.reconnect_ivl > 0
     }
 
+    /// Whether it is one without a pipe: a pipe is made with the next connection, or never.
+    pub(super) fn lives_without_pipe(&self) -> bool {
+        self.refused || self.options.immediate
+    }
+
     /// What monitor events call it: the endpoint, or the proxy on the way there, as in libzmq.
     fn name(&self) -> String {
         self.route.first().to_string()
@@ -332,13 +337,16 @@ impl Core {
         self.forget_endpoint(number);
     }
 
-    /// The peer will have nothing to do with us. The endpoint and its pipe stay all the same, as in
-    /// libzmq: what is sent waits until the endpoint is disconnected, or the socket closed.
+    /// The peer will have nothing to do with us. The endpoint stays until it is disconnected, but not
+    /// its pipe, as in libzmq: what is sent would never go anywhere, and other peers can have it.
     pub(super) fn stay_refused(&mut self, number: u32) {
         let closing = self.closing || self.endpoint(number).is_some_and(|e| e.is_closing());
         match self.connecter(number) {
             Some(connecter) if !closing => connecter.refused = true,
-            _ => self.give_up(number),
+            _ => return self.give_up(number),
+        }
+        for id in self.pipes.of_endpoint(number) {
+            self.close_pipe_when_read(id);
         }
     }
 

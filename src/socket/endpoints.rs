@@ -376,7 +376,7 @@ impl Core {
 
     /// Ends a pipe of a listener. What peers have sent can still be received, as in libzmq (not so after
     /// zmq_disconnect(3)).
-    fn close_pipe_when_read(&mut self, id: PipeId) {
+    pub(super) fn close_pipe_when_read(&mut self, id: PipeId) {
         // Nobody would read one that the pattern does not know.
         let known = self.pipes.get(id).is_some_and(|pipe| pipe.attached);
         let sender = if known { self.pipes.divide(id) } else { None };
@@ -442,7 +442,7 @@ impl Core {
         let Some(endpoint) = self.endpoint(number) else { return };
         // A connecter whose pipe its pattern closed does not connect again.
         let ends = match endpoint.kind {
-            Kind::Connecter(_) => endpoint.closing || !self.reconnects_without_pipe(number),
+            Kind::Connecter(ref connecter) => endpoint.closing || !connecter.lives_without_pipe(),
             Kind::InprocConnection(_) => true,
             _ => endpoint.closing,
         };
@@ -452,10 +452,6 @@ impl Core {
         if self.pipes.count_of(number) <= 1 {
             self.forget_endpoint(number);
         }
-    }
-
-    fn reconnects_without_pipe(&mut self, number: u32) -> bool {
-        self.connecter(number).is_some_and(|c| c.options.immediate)
     }
 
     fn add_pipe(&mut self, endpoint: u32) -> PipeId {
