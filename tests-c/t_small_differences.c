@@ -402,6 +402,23 @@ GROUP (refused_endpoints_get_nothing)
     OK (zmq_ctx_term (ctx));
 }
 
+/* SUBSCRIBE and CANCEL are for who publishes; for others they are commands like any that a later version may have. */
+GROUP (subscriptions_to_who_does_not_publish)
+{
+    static const char frames[] = "\4\xb\11SUBSCRIBEA\4\x8\6CANCELA\4\5\4NONE\0\1A";
+    void *ctx = ctx_new (), *in = sock (ctx, ZMQ_DEALER);
+    char ep[EP_SIZE];
+    bind_any (in, "tcp", ep);
+    int fd = raw_connect (ep);
+    begin_plainly (fd, "NULL");
+    CHECK (raw_write (fd, frames, sizeof frames - 1));
+    RECV (in, "A");
+    RECV_NONE (in, 20);
+    close (fd);
+    OK (zmq_close (in));
+    OK (zmq_ctx_term (ctx));
+}
+
 /* ---- monitors --------------------------------------------------------------------------------------------------- */
 
 /* What is wrong with an endpoint is the same as for zmq_bind, as far as the transport goes. */
@@ -446,4 +463,4 @@ MAIN (ENTRY (pair_has_a_second_peer_wait), ENTRY (pair_connects_to_two), ENTRY (
       ENTRY (drained_after_disconnect_from_who_has_closed), ENTRY (unbind_of_who_is_connected_to_itself), ENTRY (bind_with_a_source),
       ENTRY (unsubscriptions_when_an_endpoint_goes), ENTRY (stream_id_without_more), ENTRY_SLOW (stream_id_alone, 10),
       ENTRY (probes_within_the_process), ENTRY_SLOW (probes_who_came_before_the_bind, 10), ENTRY (refused_endpoints_get_nothing),
-      ENTRY (monitors_at_odd_endpoints), ENTRY (peers_that_do_not_fit))
+      ENTRY_SLOW (subscriptions_to_who_does_not_publish, 5), ENTRY (monitors_at_odd_endpoints), ENTRY (peers_that_do_not_fit))

@@ -21,6 +21,7 @@ use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
+use crate::types::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use answer::Context;
@@ -45,6 +46,8 @@ pub struct Connection {
     pub rx: Rx,
     /// Peers from ZMTP 3.1 on take subscriptions as commands.
     subscribe_commands: bool,
+    /// The peer may be one that subscribes. Of others such a command is as good as unknown.
+    subscribes: bool,
     heartbeats: bool,
     /// Properties that go with each message to the application.
     pub metadata: Arc<Metadata>,
@@ -86,6 +89,9 @@ impl Connection {
         let framing = established.framing;
         let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
         connection.subscribe_commands = established.version >= (3, 1);
+        connection.subscribes = established
+            .peer_socket_type
+            .is_none_or(|peer| matches!(peer, SocketType::Sub | SocketType::XSub));
         connection.heartbeats = established.version >= (3, 0);
         connection.peer_routing_id = established.peer_routing_id;
         if let Some(session) = established.transform {
@@ -114,6 +120,7 @@ impl Connection {
             tx: TxQueue::new(framing, raw),
             rx: Rx::new(framing, raw, max_size),
             subscribe_commands: false,
+            subscribes: false,
             heartbeats: false,
             metadata: Arc::new(metadata),
             peer_routing_id: Vec::new(),
@@ -408,7 +415,9 @@ impl Connection {
         let Ok(parsed) = command::parse(body.data()) else {
             return Err(self.rx.refuse(Error::Protocol));
         };
-        if let Some((what, topic)) = command::command_to_subscription(&parsed) {
+        if self.subscribes
+            && let Some((what, topic)) = command::command_to_subscription(&parsed)
+        {
             let mut msg = Msg::with_size(1 + topic.len())?;
             let data = msg.data_mut();
             data[0] = what;
