@@ -2,7 +2,8 @@
  * Calls that concern sockets and messages, each as a line of a script says: its words are in `call_t`.
  *
  * `S`, `C`, `M` are the numbers of a socket, a context, a message; bytes are `x*N` (N times the letter x), or text with
- * \xHH for what cannot be seen, and `-` for none. An endpoint `@S` is what socket S was last bound to.
+ * \xHH for what cannot be seen, and `-` for none. An endpoint `@S` is what socket S was last bound to, `!P` where the
+ * plain peer P listens.
  */
 #ifndef TESTS_C_DIFFERENTIAL_CALLS_H
 #define TESTS_C_DIFFERENTIAL_CALLS_H
@@ -45,6 +46,8 @@ static int *made (const call_t *c, int i)
 
 static const char *endpoint (const char *word)
 {
+    if (word[0] == '!')
+        return plain_peers[(unsigned) atoi (word + 1) % PLAIN].endpoint;
     const char *known = slots[(unsigned) atoi (word + 1) % SOCKETS].endpoint;
     return word[0] == '@' && known[0] ? known : word;
 }
@@ -52,8 +55,8 @@ static const char *endpoint (const char *word)
 static void call_socket (const call_t *c)
 {
     slot_t *s = slot (c);
-    int zero = 0, late = 60000, context = context_at (c, 2);
-    if (s->socket)
+    int zero = 0, late = 60000, linger = -1, context = context_at (c, 2);
+    if (s->socket || s->away)
         return;
     s->socket = zmq_socket (contexts[context], type_of (word (c, 3)));
     if (!s->socket) {
@@ -65,6 +68,10 @@ static void call_socket (const call_t *c)
     s->type = type_of (word (c, 3));
     s->endpoint[0] = 0;
     s->id_size = 0;
+    size_t size = sizeof linger;
+    zmq_getsockopt (s->socket, ZMQ_LINGER, &linger, &size);
+    if (linger != -1)
+        say (" lingers %d", linger);
     /* What would take a time of its own. */
     zmq_setsockopt (s->socket, ZMQ_LINGER, &zero, sizeof zero);
     zmq_setsockopt (s->socket, ZMQ_RCVTIMEO, &zero, sizeof zero);
@@ -92,6 +99,7 @@ static void call_set (const call_t *c)
     int option = option_of (word (c, 2)), number = atoi (word (c, 4));
     int64_t long_number = atoll (word (c, 4));
     char how = word (c, 3)[0];
+    patient |= option == ZMQ_MAXMSGSIZE;
     if (how == 'i')
         result (zmq_setsockopt (slot (c)->socket, option, &number, sizeof number));
     else if (how == 'l')
@@ -150,17 +158,20 @@ static void call_endpoint (const call_t *c)
     slot_t *s = slot (c);
     const char *address = endpoint (word (c, 2));
     size_t size = EP_SIZE;
-    int binds = c->word[0][0] == 'b', connects = c->word[0][0] == 'c';
+    int binds = c->word[0][0] == 'b' || c->word[0][0] == 'l', connects = c->word[0][0] == 'c';
     if ((binds || connects) && s->socket && !may_meet (s->type, binds, address)) {
         say (" not tried");
         return;
     }
-    int rc = !strcmp (c->word[0], "bind")       ? zmq_bind (s->socket, address)
-             : !strcmp (c->word[0], "connect")  ? zmq_connect (s->socket, address)
-             : !strcmp (c->word[0], "unbind")   ? zmq_unbind (s->socket, address)
-                                                : zmq_disconnect (s->socket, address);
+    int rc = binds                             ? zmq_bind (s->socket, address)
+             : connects                        ? zmq_connect (s->socket, address)
+             : !strcmp (c->word[0], "unbind") ? zmq_unbind (s->socket, address)
+                                               : zmq_disconnect (s->socket, address);
     result (rc);
-    if (rc == 0 && !strcmp (c->word[0], "bind"))
+    /* Who asks a ZAP handler is answered at some moment. */
+    if (connects && zap_runs)
+        usleep (10000);
+    if (rc == 0 && binds)
         zmq_getsockopt (s->socket, ZMQ_LAST_ENDPOINT, s->endpoint, &size);
 }
 
@@ -169,6 +180,10 @@ static void call_monitor (const call_t *c)
     slot_t *s = slot (c);
     char address[EP_SIZE];
     snprintf (address, sizeof address, "inproc://monitor-%s", word (c, 1));
+    if (!strcmp (c->word[0], "monitor_at")) {
+        result (zmq_socket_monitor (s->socket, endpoint (word (c, 2)), number_of (event_names, word (c, 3))));
+        return;
+    }
     int rc = zmq_socket_monitor (s->socket, address, number_of (event_names, word (c, 2)));
     result (rc);
     if (rc == 0 && !s->monitor) {
@@ -342,8 +357,11 @@ static void call_property (const call_t *c)
     zmq_msg_t *m = message (c, 1);
     if (!*made (c, 1))
         return;
-    if (!strcmp (name, "msg_get"))
-        result (zmq_msg_get (m, atoi (word (c, 2))));
+    if (!strcmp (name, "msg_get")) {
+        int value = zmq_msg_get (m, atoi (word (c, 2)));
+        /* Of a descriptor, whether there is one. */
+        result (atoi (word (c, 2)) == ZMQ_SRCFD && value > 0 ? 1 : value);
+    }
     else if (!strcmp (name, "msg_set"))
         result (zmq_msg_set (m, atoi (word (c, 2)), atoi (word (c, 3))));
     else {

@@ -176,6 +176,10 @@ static const name_t context_options[] = {
     N (ZMQ_, THREAD_NAME_PREFIX),
     N (ZMQ_, IPV6),
     N (ZMQ_, BLOCKY),
+    /* Of these, threads of a context that is in use would end libzmq's process. */
+    N (ZMQ_, THREAD_PRIORITY),
+    N (ZMQ_, THREAD_AFFINITY_CPU_ADD),
+    N (ZMQ_, THREAD_AFFINITY_CPU_REMOVE),
     {NULL, 0},
 };
 static const name_t flag_names[] = {{"0", 0}, {"DONTWAIT", ZMQ_DONTWAIT}, {"MORE", ZMQ_SNDMORE}, {"BOTH", 3}, {NULL, 0}};

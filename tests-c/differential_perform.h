@@ -2,29 +2,34 @@
 #ifndef TESTS_C_DIFFERENTIAL_PERFORM_H
 #define TESTS_C_DIFFERENTIAL_PERFORM_H
 
-#include "differential_calls.h"
+#include "differential_beside.h"
 
 /* ---- polling, and calls without a socket ------------------------------------------------------------------------ */
 
 static void call_poll (const call_t *c)
 {
     zmq_pollitem_t items[WORDS];
-    static int pipes[2] = {-1, -1};
+    static int pipes[2] = {-1, -1}, closed[2], readerless[2];
     int count = c->count - 2;
-    if (pipes[0] < 0 && (pipe (pipes) || write (pipes[1], "x", 1) != 1))
-        return;
+    if (pipes[0] < 0) {
+        if (pipe (pipes) || write (pipes[1], "x", 1) != 1 || pipe (closed) || pipe (readerless))
+            return;
+        close (closed[1]);
+        close (readerless[0]);
+    }
     for (int i = 0; i < count; i++) {
         const char *item = c->word[i + 2], *mask = strchr (item, ':');
         items[i] = (zmq_pollitem_t){.events = mask ? atoi (mask + 1) : 0, .revents = 0};
-        if (item[0] == 'r' || item[0] == 'w')
-            items[i].fd = pipes[item[0] == 'w'];
-        else if (item[0] == 'b')
-            items[i].fd = 900;
-        else
-            items[i].socket = slots[atoi (item) % SOCKETS].socket;
-        /* Descriptor 0 stands for no socket: the script's own input is nobody's business. */
-        if (!items[i].socket && item[0] != 'r' && item[0] != 'w' && item[0] != 'b')
-            items[i].fd = pipes[0];
+        switch (item[0]) {
+            case 'r': case 'w': items[i].fd = pipes[item[0] == 'w']; break;
+            case 'c': items[i].fd = closed[0]; break;
+            case 'e': items[i].fd = readerless[1]; break;
+            case 'b': items[i].fd = 900; break;
+            default:
+                items[i].socket = slots[atoi (item) % SOCKETS].socket;
+                /* Descriptor 0 stands for no socket: the script's own input is nobody's business. */
+                items[i].fd = items[i].socket ? 0 : pipes[0];
+        }
     }
     int rc = zmq_poll (items, count, atoi (word (c, 1)));
     result (rc);
@@ -196,6 +201,7 @@ static const struct
     {"unbind", call_endpoint, 1},
     {"disconnect", call_endpoint, 1},
     {"monitor", call_monitor, 1},
+    {"monitor_at", call_monitor, 1},
     {"unmonitor", call_unmonitor, 1},
     {"send", call_send, 1},
     {"send_const", call_send, 1},
@@ -229,6 +235,20 @@ static const struct
     {"timers_execute", call_timers, 0},
     {"timers_timeout", call_timers, 0},
     {"null", call_null, 0},
+    {"plain_connect", call_plain, 0},
+    {"plain_bind", call_plain, 0},
+    {"plain_accept", call_plain, 0},
+    {"plain_greet", call_plain, 0},
+    {"plain_ready", call_plain, 0},
+    {"plain_frame", call_plain, 0},
+    {"plain_send", call_plain, 0},
+    {"plain_recv", call_plain, 0},
+    {"plain_shut", call_plain, 0},
+    {"plain_close", call_plain, 0},
+    {"zap", call_zap, 0},
+    {"proxy", call_proxy, 0},
+    {"steer", call_steer, 0},
+    {"late_bind", call_late_bind, 1},
 };
 
 static void perform (char *line)
@@ -262,6 +282,7 @@ static void perform (char *line)
 /* What a script leaves is looked at, too, and ends. */
 static void end_script (void)
 {
+    end_beside ();
     for (int i = 0; i < SOCKETS; i++)
         if (slots[i].socket) {
             say ("at the end %d [%s]", i, type_names[slots[i].type]);
@@ -297,6 +318,7 @@ static void end_script (void)
             result (zmq_ctx_term (contexts[i]));
             say ("\n");
         }
+    join_zap ();
     say ("freed %d\n", freed);
     flush_out ();
 }

@@ -8,8 +8,9 @@
 
 #include "differential_names.h"
 #include <dirent.h>
+#include <pthread.h>
 
-enum { LONGEST = 1 << 17, WORDS = 16, LINE = 400 };
+enum { LONGEST = 1 << 17, WORDS = 16, LINE = 400, PLAIN = 4 };
 
 typedef struct
 {
@@ -17,13 +18,23 @@ typedef struct
     int context, type;
     /* Of STREAM: an id was sent, and data may be. */
     int addressed;
+    /* A proxy has it. */
+    int away;
     /* What it was last bound to, and the first part of what was last received. */
     char endpoint[EP_SIZE];
     unsigned char id[256];
     int id_size;
 } slot_t;
 
+/* Plain sockets: differential_beside.h. */
+typedef struct
+{
+    int fd, greeted, pinged;
+    char endpoint[EP_SIZE];
+} plain_t;
+
 static slot_t slots[SOCKETS];
+static plain_t plain_peers[PLAIN];
 static void *contexts[CONTEXTS];
 /* Nobody looks at the sockets of a context that has been stopped but the script: the first look has effects. */
 static int stopped[CONTEXTS];
@@ -32,6 +43,8 @@ static zmq_msg_t messages[MESSAGES];
 static int message_made[MESSAGES];
 static unsigned char buffer[LONGEST + 1];
 static int freed, unmonitored;
+/* Something may be noticed some milliseconds late: that a message is too large, behind one that nobody has received. */
+static int patient, zap_runs;
 
 /* Into a buffer that is written at the end of each line, because the process may end at any moment. */
 static char out[1 << 16];
@@ -89,7 +102,7 @@ static void say_bytes (const unsigned char *data, int size)
         say ("-");
     else if (size == 5 && data[0] == 0)
         say ("<id%d>", number_of_id (data, size));
-    else if (size == 4 && !is_text (data, 4) && !is_text (data + 1, 3) && same < size)
+    else if (size == 4 && !is_text (data, 4) && (data[0] > 2 || !is_text (data + 1, 3)) && same < size)
         say ("<request%d>", number_of_id (data, size));
     else if (size > 3 && same == size && is_text (data, 1))
         say ("%c*%d", data[0], size);
@@ -138,6 +151,30 @@ static void result (int rc)
         say (" = -1 %s", error_name (error));
     else
         say (" = %d", rc);
+}
+
+/* What other threads have to say, until the script's own says it. */
+static struct
+{
+    pthread_mutex_t lock;
+    char text[1 << 14];
+    size_t size;
+} beside = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void beside_say (const char *text, const unsigned char *data, int size)
+{
+    size_t room = sizeof beside.text - beside.size;
+    if (room < 2000)
+        return;
+    beside.size += snprintf (beside.text + beside.size, room, "%s", text);
+    /* Over ipc an address has the process in it. */
+    if (data && size > 10 && !memcmp (data, "localhost:", 10))
+        size = 10;
+    for (int i = 0; data && i < size; i++)
+        beside.size += sprintf (beside.text + beside.size, data[i] > ' ' && data[i] <= '~' ? "%s%c" : "%s\\x%02x",
+                                i == 0 ? " " : "", data[i]);
+    if (data && size == 0)
+        beside.size += sprintf (beside.text + beside.size, " -");
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */
@@ -227,9 +264,13 @@ static void settle (void)
     memcpy (before, events[0], sizeof before);
 }
 
-/* What monitors have heard. */
+/* What monitors and other threads have heard. */
 static void say_events (void)
 {
+    pthread_mutex_lock (&beside.lock);
+    say ("%.*s", (int) beside.size, beside.text);
+    beside.size = 0;
+    pthread_mutex_unlock (&beside.lock);
     for (int i = 0; i < SOCKETS; i++) {
         unsigned char head[6];
         char address[EP_SIZE];
@@ -253,6 +294,9 @@ static void say_events (void)
             int shown = event & (ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_BIND_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
                                  | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
                                  | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_MONITOR_STOPPED);
+            /* With unread bytes or without, a peer that hangs up does so. */
+            if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && value == ECONNRESET)
+                value = EPIPE;
             say ("  heard: %d %s %d ", i, name->name ? name->name : "?", shown ? value : 0);
             say_address (address);
             say ("\n");

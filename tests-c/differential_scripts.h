@@ -18,7 +18,8 @@ typedef struct
     int types[SOCKETS];
     /* Pairs that talk: socket i and its partner, or -1; whether they do so within the process. */
     int partner[SOCKETS], inproc[SOCKETS], connected, third;
-    int count;
+    /* Random calls are of the sockets from `first` on; those before belong to a proxy. */
+    int count, first;
     char letter;
 } maker_t;
 
@@ -308,6 +309,7 @@ static void exchange (maker_t *m, int s)
 static void message_call (maker_t *m, int s)
 {
     static const char *const inits[] = {"msg_init", "msg_init_size", "msg_init_data"};
+    static const int properties_to_set[] = {0, 1, 2, 3, 4, -1};
     static const char *const properties[] = {"Socket-Type", "Identity",   "Identity",   "Peer-Address",
                                              "User-Id",     "Routing-Id", "X-none",     "socket-type"};
     int a = below (m, MESSAGES), b = below (m, MESSAGES);
@@ -315,7 +317,12 @@ static void message_call (maker_t *m, int s)
         case 0: case 1: line (m, "%s %d %s", PICK (m, inits), a, some_data (m)); break;
         case 2: line (m, "msg_%s %d %d", chance (m, 50) ? "copy" : "move", a, b); break;
         case 3: line (m, "msg_close %d", a); break;
-        case 4: line (m, "msg_get %d %d", a, below (m, 6)); break;
+        case 4:
+            if (chance (m, 80))
+                line (m, "msg_get %d %d", a, below (m, 6));
+            else
+                line (m, "msg_set %d %d %d", a, PICK (m, properties_to_set), below (m, 2));
+            break;
         case 5:
             line (m, "msg_init %d", a);
             line (m, "msg_recv %d %d DONTWAIT", s, a);
@@ -331,22 +338,22 @@ static void message_call (maker_t *m, int s)
 
 static void poll_call (maker_t *m)
 {
-    static const int masks[] = {1, 2, 3, 3, 0, 4, 7};
+    static const int masks[] = {1, 2, 3, 3, 0, 4, 7, 8, 15, -1}, waits[] = {0, 0, 0, 0, 1, 1, 1, 20};
     char text[100] = "";
     for (int i = below (m, 4); i >= 0; i--) {
         size_t used = strlen (text);
         if (chance (m, 85))
             snprintf (text + used, sizeof text - used, " %d:%d", below (m, m->count), PICK (m, masks));
         else
-            snprintf (text + used, sizeof text - used, " %c:%d", PICK (m, "rwb"), below (m, 8));
+            snprintf (text + used, sizeof text - used, " %c:%d", "rwrwceb"[below (m, 7)], below (m, 16));
     }
-    line (m, "poll %d%s", below (m, 2), text);
+    line (m, "poll %d%s", PICK (m, waits), text);
 }
 
 static void context_call (maker_t *m)
 {
     static const int values[] = {-1, 0, 1, 2, 3, 100, INT_MAX, INT_MIN};
-    const char *name = context_options[below (m, 9)].name;
+    const char *name = context_options[below (m, 12)].name;
     if (chance (m, 40))
         line (m, "ctx_set %d %s %d", 1, name, PICK (m, values));
     else
@@ -380,11 +387,11 @@ static void endpoint_call (maker_t *m, int s)
 {
     static const char *const names[] = {"bind", "bind", "connect", "connect", "unbind", "disconnect"};
     const char *name = PICK (m, names), *where = some_endpoint (m);
-    /* Of a second peer of PAIR, and the pieces of a byte stream, libzmq promises nothing. */
-    if ((m->types[s] == ZMQ_PAIR || m->types[s] == ZMQ_STREAM) && name[0] == 'c')
+    /* Of the pieces of several byte streams libzmq promises nothing. */
+    if (m->types[s] == ZMQ_STREAM && name[0] == 'c')
         name = "disconnect";
     /* With a peer that it cannot talk to a socket may have room for messages or not. */
-    int other = where[0] == '@' ? atoi (where + 1) : -1;
+    int other = where[0] == '@' ? atoi (where + 1) : !strncmp (where, "inproc://p", 10) ? atoi (where + 10) : -1;
     if (name[0] == 'c' && other >= 0 && other < m->count) {
         int fits = m->types[s] >= 0 && m->types[other] >= 0 && fitting[m->types[s]] & 1 << m->types[other];
         m->third |= fits != 0;
@@ -406,7 +413,12 @@ static void end_call (maker_t *m, int s)
             make_socket (m, s, chance (m, 95) ? below (m, TYPES) : -1);
             break;
         case 6: line (m, "ctx_stop 0"); break;
-        case 7: line (m, "unmonitor %d", s); break;
+        case 7:
+            if (chance (m, 50))
+                line (m, "unmonitor %d", s);
+            else
+                line (m, "monitor_at %d %s %d", s, some_endpoint (m), 0);
+            break;
         case 8: line (m, "disconnect %d @%d", s, m->partner[s] >= 0 ? m->partner[s] : s); break;
         case 9: line (m, "unbind %d @%d", s, s); break;
     }
@@ -415,7 +427,7 @@ static void end_call (maker_t *m, int s)
 static void some_call (maker_t *m)
 {
     static const int rooms[] = {0, 1, 4, 100, 100000};
-    int s = below (m, m->count), way = below (m, 100);
+    int s = m->first + below (m, m->count - m->first), way = below (m, 100);
     /* Data without an id before it is a difference that is known, and a message without a delimiter another. */
     int sends = (way >= 32 && way < 42) || (way >= 51 && way < 58) || (way >= 88 && way < 92);
     int type = m->types[s];
@@ -456,33 +468,6 @@ static void some_call (maker_t *m)
         line (m, "set %d UNSUBSCRIBE s %s", s, PICK (m, topics));
     else
         end_call (m, s);
-}
-
-/* Into SCRIPT bytes. */
-static void make_script (uint64_t seed, char *text)
-{
-    maker_t m = {.state = seed * 0x2545f4914f6cdd1dull + 1, .text = text, .letter = 'A'};
-    text[0] = 0;
-    line (&m, "ctx_new 0");
-    if (chance (&m, 10))
-        line (&m, "ctx_set 0 %s %d", context_options[below (&m, 9)].name, PICK (&m, ((int[]){0, 1, 2, -1})));
-    if (chance (&m, 15))
-        line (&m, "ctx_new 1");
-    for (int i = 1 + below (&m, 10) / 7; i > 0; i--)
-        make_pair (&m);
-    if (chance (&m, 40) && m.types[0] != ZMQ_PAIR && m.types[0] != ZMQ_STREAM) {
-        /* A third, beside a pair. */
-        m.third = 1;
-        make_socket (&m, m.count++, m.types[1]);
-        if (chance (&m, 80)) {
-            m.partner[m.count - 1] = 0;
-            m.inproc[m.count - 1] = m.inproc[0];
-            line (&m, "connect %d @0", m.count - 1);
-            subscribe (&m, m.count - 1);
-        }
-    }
-    for (int i = 6 + below (&m, 24); i > 0; i--)
-        some_call (&m);
 }
 
 #endif
