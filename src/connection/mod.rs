@@ -12,11 +12,11 @@ mod heartbeat;
 pub mod opening;
 mod pace;
 pub mod rx;
-mod silence;
 pub mod tx;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
+use crate::policy::silence::Silence;
 use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
@@ -28,7 +28,6 @@ use answer::Context;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
-use silence::Silence;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -431,6 +430,12 @@ impl Connection {
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.
         Ok(None)
+    }
+
+    /// To be asked at intervals: whether nothing happens any more to a connection that can only be read.
+    pub fn is_silent(&mut self) -> bool {
+        let (heard, gathered, unread) = (self.heard, self.rx.gathered(), self.has_unread());
+        self.silence.look(heard, gathered, unread)
     }
 }
 

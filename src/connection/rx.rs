@@ -5,13 +5,14 @@
 //! application that is away, see [`ahead`].
 
 mod ahead;
+mod encrypted;
+mod filling;
 
 use super::buffers::BUFFER;
 pub use super::buffers::BufferPool;
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
-use crate::sys::clock::ticks;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::HandshakeError;
@@ -20,7 +21,6 @@ use crate::wire::mechanism::Decoder;
 use ahead::Ahead;
 use std::collections::VecDeque;
 use std::mem::offset_of;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 /// No frame is longer: more than the address space of a process can hold.
@@ -184,30 +184,9 @@ impl Rx {
         }
     }
 
-    /// From now on frames are encrypted.
-    pub fn decrypt(&mut self, decoder: Box<dyn Decoder>) {
-        self.decoder = Some(decoder);
-        self.longest_inside = self.max_size;
-        self.max_size = self.max_size.saturating_add(ENVELOPE);
-    }
-
     /// Why the peer's encryption was refused, if it was.
     pub fn failure(&mut self) -> Option<HandshakeError> {
         self.failure.take()
-    }
-
-    /// Takes bytes that were received before the connection was established.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`].
-    pub fn preload(&mut self, bytes: &[u8]) -> Result<()> {
-        if !bytes.is_empty() {
-            let mut buffer = RxBuffer::new(BUFFER.max(bytes.len()))?;
-            buffer.append(bytes);
-            self.buffer = Some(buffer);
-            self.gap.read(bytes.len());
-        }
-        Ok(())
     }
 
     /// Whether the kernel may have bytes.
@@ -221,22 +200,6 @@ impl Rx {
     pub fn set_ready(&mut self, hang_up: bool) {
         self.ready = true;
         self.peer_closed |= hang_up;
-    }
-
-    /// There is no memory to read on with. Nothing is lost by waiting for some: what the peer says
-    /// stays in the kernel. Whoever owns the pool is told, and owes a call of [`Rx::feed`].
-    #[cold]
-    fn starve(&mut self, pool: &mut BufferPool) {
-        self.ready = false;
-        self.starved = true;
-        pool.starved = true;
-    }
-
-    /// There may be memory again. Whether that is news for this connection.
-    pub fn feed(&mut self) -> bool {
-        let starved = std::mem::take(&mut self.starved);
-        self.ready |= starved;
-        starved
     }
 
     /// Whether the peer was reported to have hung up.
@@ -413,88 +376,6 @@ impl Rx {
         Some((header.body_len as usize, header.flags.more()))
     }
 
-    /// [`Rx::take_into`] where frames are encrypted: messages of one part only.
-    fn take_encrypted<S: Sink + ?Sized>(
-        &mut self,
-        to: &mut S,
-        pool: &mut BufferPool,
-    ) -> Option<usize> {
-        let plain = self.frames.is_empty()
-            && self.arrived.is_none()
-            && self.framing == Framing::V2
-            && !self.raw
-            && self.front == Front::Message;
-        let buffer = self.buffer.as_ref().filter(|_| plain)?;
-        let bytes = buffer.filled().get(self.at..)?;
-        // Anything but a frame without flags is for the careful path.
-        let header = match bytes.first()? {
-            0 | 2 => frame::parse_header(self.framing, bytes).ok().flatten()?,
-            _ => return None,
-        };
-        if header.body_len > self.longest() {
-            return None;
-        }
-        self.decrypt_into(header, to, pool)
-    }
-
-    /// [`Rx::take_encrypted`] for a frame with this header.
-    fn decrypt_into<S: Sink + ?Sized>(
-        &mut self,
-        header: Header,
-        to: &mut S,
-        pool: &mut BufferPool,
-    ) -> Option<usize> {
-        let here = self.buffer.as_ref()?.filled().len() - self.at;
-        if header.frame_len() > here as u64 {
-            return None;
-        }
-        let (flags, place) = match self.decrypt_here(header) {
-            Ok(decrypted) => decrypted,
-            Err(error) => {
-                let error = self.refuse(error);
-                self.fail_later(error);
-                return None;
-            }
-        };
-        let body = self.buffer.as_ref()?.filled().get(place)?;
-        let len = body.len();
-        let taken = flags == Flags::NONE && to.take(body, false);
-        if !taken {
-            match Msg::copy_from(body) {
-                Ok(msg) => self.arrived = Some(Arrived::Decrypted(msg, flags)),
-                Err(error) => self.fail_later(error),
-            }
-        }
-        self.pass(header, pool);
-        taken.then_some(len)
-    }
-
-    /// Decrypts the frame at the front of the buffer, which is here as a whole, in place: the flags
-    /// of the frame inside, and where in the buffer its body is.
-    #[inline]
-    fn decrypt_here(&mut self, header: Header) -> Result<(Flags, Range<usize>)> {
-        let start = self.at + header.header_len;
-        let end = start.saturating_add(header.body_len as usize);
-        let (Some(buffer), Some(decoder)) = (&mut self.buffer, &mut self.decoder) else {
-            return Err(Error::Protocol);
-        };
-        // No message refers to the buffer: what is cut from it while there is a decoder is copied.
-        let Some(frame) = buffer.filled_mut().and_then(|bytes| bytes.get_mut(start..end)) else {
-            return Err(Error::Protocol);
-        };
-        // The flags outside are not authentic and say nothing.
-        match decoder.decode(frame) {
-            Ok((_, place)) if place.len() as u64 > self.longest_inside => {
-                Err(Error::MessageTooLong)
-            }
-            Ok((flags, place)) => Ok((flags, start + place.start..start + place.end)),
-            Err(error) => {
-                self.failure = Some(error);
-                Err(Error::Protocol)
-            }
-        }
-    }
-
     /// The header of the next frame if the frame is here as a whole.
     #[inline]
     fn peek(&mut self, pool: &mut BufferPool) -> Result<Option<Header>> {
@@ -563,108 +444,6 @@ impl Rx {
         self.give_back_if_empty(pool);
     }
 
-    /// Gives an emptied buffer back.
-    #[inline]
-    fn retire(&mut self, pool: &mut BufferPool) {
-        if let Some(buffer) = self.buffer.take() {
-            pool.give(buffer);
-        }
-        self.at = 0;
-        self.ahead.forget_count();
-        self.next_buffer();
-    }
-
-    /// Makes room for at least one read behind what is left in the buffer.
-    fn make_room(&mut self, pool: &mut BufferPool) -> Result<()> {
-        let Some(buffer) = &mut self.buffer else {
-            self.buffer = Some(pool.take()?);
-            self.at = 0;
-            return Ok(());
-        };
-        if buffer.spare().1 >= BUFFER / 4 {
-            return Ok(());
-        }
-        self.ahead.forget_count();
-        if self.at > 0 && buffer.rewind(self.at) {
-            self.at = 0;
-            if buffer.spare().1 >= BUFFER / 4 {
-                return Ok(());
-            }
-        }
-        // The tail is in use by messages, or many frames wait unread: a fresh buffer.
-        let tail = &buffer.filled()[self.at..];
-        let mut fresh = RxBuffer::new(BUFFER.max(tail.len() * 2))?;
-        fresh.append(tail);
-        self.buffer = Some(fresh);
-        self.at = 0;
-        Ok(())
-    }
-
-    /// Reads once from the kernel without waiting. Returns how many bytes came; 0 means none, or
-    /// the end of the stream ([`Rx::ended`]).
-    ///
-    /// # Errors
-    /// What the kernel says, except that there is nothing.
-    pub fn fill(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        self.starved = false;
-        let count = match self.body {
-            Some(_) => self.fill_body(fd, pool),
-            None => self.fill_buffer(fd, pool),
-        };
-        if self.starved {
-            return count;
-        }
-        if !self.ready {
-            self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
-            self.ready = self.pace.may_have_missed();
-        }
-        count
-    }
-
-    fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        if self.make_room(pool).is_err() {
-            self.starve(pool);
-            return Ok(0);
-        }
-        let Some(buffer) = &mut self.buffer else { return Err(Error::NoMemory) };
-        let (to, room) = buffer.spare();
-        let room = room.min(self.gap.limit());
-        pool.reads = pool.reads.wrapping_add(1);
-        pool.read_at = ticks();
-        // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
-        let result = unsafe { net::recv_raw(fd, to, room) };
-        let count = self.judge(result, room);
-        if let (Ok(count), Some(buffer)) = (count, &mut self.buffer) {
-            // SAFETY: the kernel wrote `count` bytes there.
-            unsafe { buffer.advance(count) };
-            self.gap.read(count);
-        }
-        self.give_back_if_empty(pool);
-        count
-    }
-
-    fn fill_body(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        let Some((body, _)) = &mut self.body else { return Ok(0) };
-        let missing = body.missing();
-        let (to, room) = body.spare()?;
-        // SAFETY: `to` is valid for `room` bytes until the body is used again.
-        let count = unsafe { self.read_body(fd, to, room, room == missing, pool)? };
-        if let Some((body, _)) = &mut self.body {
-            // SAFETY: the kernel wrote as many bytes there.
-            unsafe { body.advance(count.min(room)) };
-        }
-        if count >= missing
-            && let Some((body, header)) = self.body.take()
-        {
-            self.gap.body_ends(count - missing);
-            self.arrived = Some(Arrived::Raw(Msg::from_body_builder(body), header.flags));
-        }
-        Ok(count)
-    }
-
     /// Reads once into a body, and, if `room` is `all` that it needs, what follows it into the
     /// buffer, of which there is none before. The result counts both.
     ///
@@ -707,102 +486,10 @@ impl Rx {
         count
     }
 
-    /// What the result of a read for `room` bytes means. 0: there is nothing, or the end.
-    fn judge(&mut self, result: Result<usize>, room: usize) -> Result<usize> {
-        let count = match result {
-            Ok(0) => {
-                self.ended = true;
-                0
-            }
-            Ok(count) => count,
-            Err(Error::Again) => {
-                self.ready = false;
-                0
-            }
-            Err(Error::Interrupted) => 0,
-            Err(error) => return Err(error),
-        };
-        // A read that was not filled has emptied the kernel's queue; the next bytes make an edge.
-        // After a hang-up no further edge comes, so the end must be looked for.
-        self.ready &= count == room || self.peer_closed;
-        Ok(count)
-    }
-
-    /// Reads a long message of one part, of which the header and perhaps a piece are here, from the
-    /// kernel straight to `to`. If not all of it came it goes on as a body of its own.
-    #[cold]
-    pub fn read_into<S: Sink + ?Sized>(
-        &mut self,
-        to: &mut S,
-        fd: BorrowedFd<'_>,
-        pool: &mut BufferPool,
-    ) -> Straight {
-        let Some((header, len, here)) = self.long_header() else { return Straight::Not };
-        let Some(place) = to.place(len) else { return Straight::Not };
-        if let Some(buffer) = self.buffer.take() {
-            let from = buffer.filled().len() - here;
-            // SAFETY: `here` bytes end the buffer, and `place` is valid for `len`, which is more.
-            unsafe { std::ptr::copy_nonoverlapping(buffer.filled()[from..].as_ptr(), place, here) };
-            pool.give(buffer);
-        }
-        self.at = 0;
-        self.ahead.forget_count();
-        self.gap.body_begins(here);
-        // SAFETY: as above.
-        let read = unsafe { self.read_body(fd, place.add(here), len - here, true, pool) };
-        let count = read.unwrap_or_else(|error| {
-            self.fail_later(error);
-            0
-        });
-        if here + count >= len {
-            self.gap.body_ends(here + count - len);
-            return Straight::Whole(len);
-        }
-        // SAFETY: as many bytes have been written there.
-        let part = unsafe { std::slice::from_raw_parts(place, here + count) };
-        match BodyBuilder::new(len, part) {
-            Ok(body) => self.body = Some((body, header)),
-            Err(error) => self.fail_later(error),
-        }
-        if count > 0 { Straight::Part } else { Straight::Not }
-    }
-
-    /// The header at the front of the buffer, the length of the body and how much of that is here,
-    /// if it is a long message of one part that comes next and the rest may be in the kernel.
-    fn long_header(&self) -> Option<(Header, usize, usize)> {
-        let bytes = self.buffer.as_ref()?.filled().get(self.at..)?;
-        let next = self.ready()
-            && self.frames.is_empty()
-            && self.front == Front::Message
-            && self.arrived.is_none()
-            && self.decoder.is_none()
-            && self.error.is_none()
-            && self.framing == Framing::V2
-            && !self.raw;
-        let plain = bytes.first().is_some_and(|&octet| octet == 2);
-        if !(next && plain) {
-            return None;
-        }
-        let header = frame::parse_header(self.framing, bytes).ok().flatten()?;
-        let here = bytes.len() - header.header_len;
-        let long = header.body_len > DIRECT as u64 && header.body_len > here as u64;
-        if !long || header.body_len > self.longest() {
-            return None;
-        }
-        Some((header, usize::try_from(header.body_len).ok()?, here))
-    }
-
     /// The next read fails with this error.
     fn fail_later(&mut self, error: Error) {
         self.error = Some(error);
         self.ready = true;
-    }
-
-    #[inline]
-    fn give_back_if_empty(&mut self, pool: &mut BufferPool) {
-        if self.buffer.as_ref().is_some_and(|b| b.filled().len() == self.at) {
-            self.retire(pool);
-        }
     }
 }
 

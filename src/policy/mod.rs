@@ -15,6 +15,7 @@
 //! | `looking` | look again before sleeping, and for how long |
 //! | `lingering` | how long the reader of a queue within the process waits for its writer |
 //! | `mark` | when a caller that does not wait meets the high-water mark |
+//! | `silence` | how long to wait for the end of a connection that can only be read |
 //! | `rounds` | how often the I/O thread ticks, and whom its ticks pass by |
 //!
 //! Constants stand at the head of each file, with their unit (a *tick* is a nanosecond of
@@ -31,6 +32,7 @@ pub(crate) mod looking;
 pub(crate) mod mark;
 pub(crate) mod rounds;
 pub(crate) mod row;
+pub(crate) mod silence;
 
 /// Ticks in a microsecond: a tick is a nanosecond, on every machine.
 pub const TICKS_PER_US: u64 = 1000;

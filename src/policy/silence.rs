@@ -1,13 +1,11 @@
 //! How long to wait for the end of a connection that can only be read: see `socket::loss`.
 
-use super::Connection;
-
-/// How many looks an application may let pass without reading what has come.
+/// How many looks, one a second, an application may let pass without reading what has come.
 const PATIENCE: u32 = 10;
 
 /// What the last look saw.
 #[derive(Debug, Default)]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     heard: u64,
     gathered: usize,
     /// Looks since that changed; none yet: 0.
@@ -17,21 +15,13 @@ pub(super) struct Silence {
 impl Silence {
     /// Another look. Whether there was silence for too long: nothing has come, and the application has
     /// taken nothing of what had, of which some is still in the kernel if `unread`.
-    fn look(&mut self, heard: u64, gathered: usize, unread: bool) -> bool {
+    pub(crate) fn look(&mut self, heard: u64, gathered: usize, unread: bool) -> bool {
         if self.looks == 0 || (heard, gathered) != (self.heard, self.gathered) {
             *self = Silence { heard, gathered, looks: 1 };
             return false;
         }
         self.looks += 1;
         self.looks > if unread { PATIENCE } else { 1 }
-    }
-}
-
-impl Connection {
-    /// To be asked at intervals: whether nothing happens any more to a connection that can only be read.
-    pub fn is_silent(&mut self) -> bool {
-        let (heard, gathered, unread) = (self.heard, self.rx.gathered(), self.has_unread());
-        self.silence.look(heard, gathered, unread)
     }
 }
 
