@@ -118,6 +118,16 @@ static void UNUSED sleep_ms (int ms)
         }                                                                                                              \
     } while (0)
 
+/*
+ * What a test draws at random comes from this number, which is the same each time: who runs it again sees the same. The
+ * environment variable chooses another (`make soak` does); who fails says which it was.
+ */
+static unsigned UNUSED seed_from (const char *variable)
+{
+    const char *given = getenv (variable);
+    return given ? (unsigned) strtoul (given, NULL, 0) : 1;
+}
+
 /* ---- sockets --------------------------------------------------------------------------------------------------- */
 
 static void UNUSED *ctx_new (void)

@@ -6,6 +6,7 @@
  * The test traces the process (ptrace(2)) and is told of the calls in question by a filter (seccomp(2)): no tool is
  * needed. Where that is not allowed it says so, and nothing is tested. Each group tries every so manieth call, so that it
  * ends in seconds, starting anywhere; FAULTS_ALL=1 tries all of them, as `make faults` does.
+ * FAULTS_SEED chooses where it goes, which is the same each time without it.
  * FAULTS_AT=n:k tries one: the n-th call with its k-th error.
  */
 #include "scenarios.h"
@@ -196,6 +197,7 @@ static void sweep (const char *name)
     void (*scenario) (void) = scenario_named (name)->run;
     const char *at = getenv ("FAULTS_AT");
     int all = getenv ("FAULTS_ALL") != NULL || only, bad = 0, runs = 0, n, k;
+    unsigned seed = seed_from ("FAULTS_SEED");
     int64_t start = now_ms ();
     if (!allowed ())
         return;
@@ -205,7 +207,7 @@ static void sweep (const char *name)
         CHECK (judge (name, n, k, &out));
         return;
     }
-    srand ((unsigned) (now_ms () ^ getpid ()));
+    srand (seed);
     /* Every call in turn, or big steps that are made until the time is over. */
     for (n = all ? 1 : 1 + rand () % 12; all || (now_ms () < start + 2500 && !bad); n += all ? 1 : 1 + rand () % 12) {
         outcome_t out = run (scenario, n, k = all ? 0 : rand () % 3);
@@ -220,7 +222,7 @@ static void sweep (const char *name)
         if (!out.fault)
             n = 0;
     }
-    fprintf (stderr, "    %s: %d runs, %d calls, %d bad\n", name, runs, n, bad);
+    fprintf (stderr, "    %s: %d runs, %d calls, %d bad, FAULTS_SEED=%u\n", name, runs, n, bad, seed);
     CHECK (bad == 0);
 }
 

@@ -1,6 +1,6 @@
 /*
  * A malloc that fails: the n-th that a scenario makes, alone or with all that follow for a while, for n = 1, 2, ... until
- * no call is left (FAULTS_ALL=1; FAULTS_AT=n:k: the n-th and those after it, k in all). The malloc is this program's own, which takes the place of the C library's for every library in it.
+ * no call is left (FAULTS_ALL=1; FAULTS_AT=n:k: the n-th and those after it, k in all; FAULTS_SEED: others than usual). The malloc is this program's own, which takes the place of the C library's for every library in it.
  */
 #include "scenarios.h"
 #include <dlfcn.h>
@@ -104,6 +104,7 @@ static void sweep (const char *name)
     Dl_info info;
     int bad = 0, runs = 0, all = getenv ("FAULTS_ALL") != NULL;
     long n;
+    unsigned seed = seed_from ("FAULTS_SEED");
     int64_t start = now_ms ();
     alarm (all ? 3600 : 100);
     CHECK (backtrace (frames, 4) > 0);
@@ -118,7 +119,7 @@ static void sweep (const char *name)
         IS (run (scenario, n, many), 0);
         return;
     }
-    srand ((unsigned) (now_ms () ^ getpid ()));
+    srand (seed);
     for (n = all ? 1 : 1 + rand () % 10; all || (now_ms () < start + 1500 && !bad); n += all ? 1 : 1 + rand () % 10) {
         long reached = 0;
         for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
@@ -140,7 +141,7 @@ static void sweep (const char *name)
             n = 0;
         }
     }
-    fprintf (stderr, "    %s: %d runs, %ld calls, %d bad\n", name, runs, n, bad);
+    fprintf (stderr, "    %s: %d runs, %ld calls, %d bad, FAULTS_SEED=%u\n", name, runs, n, bad, seed);
     CHECK (bad == 0);
 }
 

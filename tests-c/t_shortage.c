@@ -1,6 +1,6 @@
 /*
  * A resource runs out, and is there again a moment later: descriptors, threads. Whatever a scenario was doing, it goes on.
- * A signal has the process lift its own limit. FAULTS_ALL=1 tries every limit with every scenario.
+ * A signal has the process lift its own limit. FAULTS_ALL=1 tries every limit with every scenario, FAULTS_SEED others than usual.
  */
 #include "scenarios.h"
 
@@ -69,9 +69,10 @@ static int run (const struct scenario *what, int resource, int some)
 static int sweep (int resource, const char *name, int most)
 {
     int all = getenv ("FAULTS_ALL") != NULL, bad = 0, runs = 0;
+    unsigned seed = seed_from ("FAULTS_SEED");
     int64_t start = now_ms ();
     alarm (all ? 3600 : 100);
-    srand ((unsigned) (now_ms () ^ getpid ()));
+    srand (seed);
     for (int i = 0; all ? i < most * SCENARIOS : now_ms () < start + 2500 && !bad; i++, runs++) {
         int which = all ? i % SCENARIOS : rand () % SCENARIOS, some = all ? i / SCENARIOS : rand () % most;
         int status = run (&scenarios[which], resource, some);
@@ -81,7 +82,7 @@ static int sweep (int resource, const char *name, int most)
                      WIFSIGNALED (status) ? WTERMSIG (status) : WEXITSTATUS (status));
         }
     }
-    fprintf (stderr, "    %s: %d runs, %d bad\n", name, runs, bad);
+    fprintf (stderr, "    %s: %d runs, %d bad, FAULTS_SEED=%u\n", name, runs, bad, seed);
     return bad;
 }
 
