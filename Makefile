@@ -61,7 +61,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults \
+.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -110,7 +110,7 @@ header: ## include/zmq.h from the Rust sources
 demo: stage ## shows the library at work
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom sim test-install test-c test-checked test-instructions ## everything there is to check
+test: test-packages test-rust loom sim test-install test-c test-checked test-sanitized test-instructions ## everything there is to check
 
 test-packages: ## installs the Debian packages that are compared with, if they are missing
 	tools/setup-test-packages.sh
@@ -141,6 +141,28 @@ fuzz: stage ## hostile bytes for FUZZ_SECONDS (30) a target: what the tests do i
 faults: stage ## every system call and every malloc fails, every resource runs out, every byte is the last of a connection, in turn (some minutes)
 	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage t_no_memory" tests-c/run.sh $(STAGE)
 	MEDDLE_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=meddle TESTS_C_PROGRAMS=t_utils tests-c/run.sh $(STAGE)
+
+# What may not be watched, and why: tests-c/sanitized-left-out.txt. TESTS_C_PROGRAMS="t_eight t_poll" selects programs. These,
+# and miri, stop with "Error 77" where the tool cannot be had, after a line that says what is missing.
+asan: stage ## the C tests with AddressSanitizer and LeakSanitizer in them and in the library
+	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
+
+tsan: stage ## the same with ThreadSanitizer
+	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
+
+valgrind: stage ## the same under valgrind's memcheck, with the library as it is installed (long)
+	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
+
+# Not tried: no toolchain with Miri could be had so far. It knows no epoll sets as ours, so only what makes no system call can run.
+miri: ## unit tests that need no system call under Miri, where a nightly toolchain has it
+	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
+		echo "miri cannot be had here: no nightly toolchain with it (rustup +nightly component add miri rust-src)"; exit 77; }
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --lib --target-dir $(BUILD)/miri -- wire:: msg:: util:: pattern::
+
+# A tool that is missing is said, and no failure.
+test-sanitized: stage ## of `make test`, a few programs with valgrind and ThreadSanitizer
+	TESTS_C_PROGRAMS="t_ending t_messages t_whole" tests-c/sanitized.sh valgrind $(STAGE) $(BUILD) || [ $$? = 77 ]
+	TESTS_C_PROGRAMS="t_eight t_ending" tests-c/sanitized.sh tsan $(STAGE) $(BUILD) || [ $$? = 77 ]
 
 stage: build ## installs to target/prefix, for the tests
 	rm -rf $(STAGE)

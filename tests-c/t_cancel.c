@@ -372,7 +372,7 @@ GROUP (second_waiter)
 
 /* ---- at any moment ---------------------------------------------------------------------------------------------- */
 
-static volatile uint32_t sent, received;
+static _Atomic uint32_t sent, received;
 
 static void receive_numbers (void *s)
 {

@@ -46,7 +46,7 @@ GROUP (handlers_of_timers)
 }
 
 static char lent[10];
-static volatile int freed;
+static _Atomic int freed;
 
 static void free_slowly (void *data, void *hint)
 {

@@ -1,7 +1,7 @@
 /* Life and death of contexts: zmq_ctx_term(3), zmq_ctx_shutdown(3), zmq_ctx_set(3); threads, signals and fork. */
 #include "common.h"
 
-static volatile int done;
+static _Atomic int done;
 static void *term_thread (void *ctx)
 {
     OK (zmq_ctx_term (ctx));
@@ -189,7 +189,7 @@ static void on_signal (int number)
 }
 
 static pthread_t victim;
-static volatile int stop_signals;
+static _Atomic int stop_signals;
 static void *signaller (void *unused)
 {
     (void) unused;
@@ -445,7 +445,7 @@ GROUP (exec_inherits_nothing)
 }
 
 MAIN (ENTRY (term_waits_for_open_sockets), ENTRY (blocked_calls_end_with_eterm), ENTRY (busy_calls_end_with_eterm),
-      ENTRY (shutdown_meets_a_beginning_wait), ENTRY (shutdown_twice),
+      ENTRY_SLOW (shutdown_meets_a_beginning_wait, 90), ENTRY (shutdown_twice),
       ENTRY (shutdown_before_any_socket), ENTRY (term_unused), ENTRY (term_interrupted_then_again), ENTRY (max_sockets),
       ENTRY (no_io_threads), ENTRY (several_io_threads), ENTRY (sockets_move_between_threads),
       ENTRY (descriptors_come_back), ENTRY (threads_come_and_go), ENTRY (fork_with_context), ENTRY (fork_and_exit),

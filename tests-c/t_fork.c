@@ -231,7 +231,7 @@ GROUP (inherited_sockets_say_so)
 
 /* ---- who is woken ------------------------------------------------------------------------------------------------ */
 
-static volatile int asked, stop;
+static _Atomic int asked, stop;
 
 static void *send_when_asked (void *push)
 {
@@ -327,7 +327,7 @@ static void *open_and_close (void *ctx)
 
 static void *traffic (void *ctx)
 {
-    static char big[100000];
+    static __thread char big[100000];
     char ep[EP_SIZE];
     void *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
     bind_any (pull, "inproc", ep);

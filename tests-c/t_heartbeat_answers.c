@@ -298,7 +298,7 @@ GROUP (a_sender_without_room)
     OK (zmq_ctx_term (ctx));
 }
 
-typedef struct { int fd, in_time; volatile int done; } pinger_t;
+typedef struct { int fd, in_time; _Atomic int done; } pinger_t;
 
 /* Pings, and looks for the answers among all that comes. */
 static void *pinger (void *arg)

@@ -23,7 +23,7 @@ static int raw[KINDS];        /* what a good peer of a STREAM is */
 static char target[KINDS][EP_SIZE]; /* where the relay connects to */
 static int doors[KINDS];      /* where the relay listens */
 static char door_ep[KINDS][EP_SIZE];
-static volatile int over, attacked;
+static _Atomic int over, attacked;
 static unsigned long seed;
 static int mechanism, bound_side;
 

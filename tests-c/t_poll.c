@@ -217,7 +217,7 @@ static void catch_usr1 (void)
 
 /* Sends the caller's thread signals until told to stop; the first may come before the call blocks. */
 static pthread_t victim;
-static volatile int stop_signals;
+static _Atomic int stop_signals;
 static void *signaller (void *unused)
 {
     (void) unused;

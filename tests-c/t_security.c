@@ -40,7 +40,7 @@ static const answer_t *answer;
 /* The last request: the parts after the delimiter. */
 static char request[10][300];
 static int request_sizes[10];
-static volatile int request_parts;
+static _Atomic int request_parts;
 
 static void send_text (void *s, const char *text, int more)
 {

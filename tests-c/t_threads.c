@@ -174,7 +174,7 @@ GROUP (pull_by_all)
 }
 
 /* One DEALER, all threads sending, receiving, polling and reading options, while endpoints come and go. */
-static volatile int stop_chaos;
+static _Atomic int stop_chaos;
 static void *chaos (void *arg)
 {
     work_t *w = (work_t *) arg;
@@ -404,8 +404,9 @@ GROUP (ending_while_a_long_message_goes)
     free (got);
 }
 
+/* With libzmq many of these hang: not for long. */
 #undef WATCHDOG
 #define WATCHDOG 15
 MAIN (ENTRY (push_from_all), ENTRY (push_in_runs), ENTRY (dealer_from_all), ENTRY (pub_from_all), ENTRY (pull_by_all),
-      ENTRY (everything_from_all), ENTRY (closed_under_their_hands), ENTRY (ending_while_a_long_message_goes),
+      ENTRY (everything_from_all), ENTRY (closed_under_their_hands), ENTRY_SLOW (ending_while_a_long_message_goes, 60),
       ENTRY (handed_over), ENTRY (a_socket_per_thread))

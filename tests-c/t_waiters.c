@@ -16,9 +16,9 @@ typedef struct
     int call;
     int timeout;
     pthread_t thread;
-    volatile pid_t tid;
+    _Atomic pid_t tid;
     int rc, error;
-    volatile int64_t ended;
+    _Atomic int64_t ended;
 } call_t;
 
 static char big[200000];
@@ -368,7 +368,7 @@ GROUP (all_end_with_what_they_wait_for)
     }
 }
 
-static volatile int turn;
+static _Atomic int turn;
 
 static void *poll_now (void *arg)
 {

@@ -12,8 +12,8 @@ typedef struct
     void *argument;
     int state, kind;
     pthread_t thread;
-    volatile pid_t tid;
-    volatile int cleaned;
+    _Atomic pid_t tid;
+    _Atomic int cleaned;
 } victim_t;
 
 static void UNUSED clean (void *arg)
