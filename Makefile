@@ -61,7 +61,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized \
+.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -163,6 +163,10 @@ miri: ## unit tests that need no system call under Miri, where a nightly toolcha
 test-sanitized: stage ## of `make test`, a few programs with valgrind and ThreadSanitizer
 	TESTS_C_PROGRAMS="t_ending t_messages t_whole" tests-c/sanitized.sh valgrind $(STAGE) $(BUILD) || [ $$? = 77 ]
 	TESTS_C_PROGRAMS="t_eight t_ending" tests-c/sanitized.sh tsan $(STAGE) $(BUILD) || [ $$? = 77 ]
+
+terminations: stage ## ends a context from every state TERMINATIONS (1000) times, with signals meanwhile
+	TERMINATIONS=$${TERMINATIONS:-1000} TERMINATION_LOAD=$${TERMINATION_LOAD:-4} TESTS_C_PATIENCE=36000 TESTS_C_ONLY=ours TESTS_C_PROGRAMS=t_termination \
+		tests-c/run.sh $(STAGE)
 
 stage: build ## installs to target/prefix, for the tests
 	rm -rf $(STAGE)
