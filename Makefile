@@ -61,7 +61,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations \
+.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations soak \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -167,6 +167,9 @@ test-sanitized: stage ## of `make test`, a few programs with valgrind and Thread
 terminations: stage ## ends a context from every state TERMINATIONS (1000) times, with signals meanwhile
 	TERMINATIONS=$${TERMINATIONS:-1000} TERMINATION_LOAD=$${TERMINATION_LOAD:-4} TESTS_C_PATIENCE=36000 TESTS_C_ONLY=ours TESTS_C_PROGRAMS=t_termination \
 		tests-c/run.sh $(STAGE)
+
+soak: stage ## everything comes and goes for SOAK_SECONDS (3600), flat; random tests from fresh seeds beside it
+	tools/soak.sh $(STAGE)
 
 stage: build ## installs to target/prefix, for the tests
 	rm -rf $(STAGE)
