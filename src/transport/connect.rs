@@ -92,12 +92,15 @@ impl Connecting {
             self.peer = Some(finish_connect(self.fd.as_fd(), self.transport)?);
             self.connected = Ok(true);
         }
-        self.converse()
+        let step = self.converse()?;
+        if step == Step::Made {
+            (self.transport.made)(self.fd.as_fd())?;
+        }
+        Ok(step)
     }
 
     /// The connection, made.
     pub fn finish(self) -> Stream {
-        (self.transport.made)(self.fd.as_fd());
         Stream::new(self.fd, self.transport, self.peer, None)
     }
 

@@ -61,8 +61,8 @@ pub struct Transport {
     pub(super) start: fn(&Way, &SocketOptions) -> Result<Started>,
     /// Looks at whom a socket has been connected to.
     pub(super) inspect: fn(BorrowedFd<'_>, &SockAddr) -> Result<()>,
-    /// A connection that we made is a stream from now on.
-    pub(super) made: fn(BorrowedFd<'_>),
+    /// A connection that we made is a stream from now on, unless this fails.
+    pub(super) made: fn(BorrowedFd<'_>) -> Result<()>,
 
     /// An address of the system as an endpoint, if it is one of this transport.
     pub(super) endpoint: fn(&SockAddr) -> Option<String>,
@@ -91,7 +91,7 @@ impl Transport {
         through_proxy: None,
         start: connect::start,
         inspect: |_, _| Ok(()),
-        made: |_| (),
+        made: |_| Ok(()),
         endpoint: |_| None,
         is_specific: |_| true,
         peer_address: |_, _| String::new(),

@@ -26,7 +26,8 @@ pub(super) static TRANSPORT: Transport = Transport {
     through_proxy: Some(through_proxy),
     start,
     inspect,
-    // From now on what was sent counts, also when we close first.
+    // From now on what was sent counts, also when we close first. A connection whose last words would be
+    // thrown away is none.
     made: |fd| net::abort_on_close(fd, false),
     endpoint: |address| address.to_inet().map(endpoint),
     is_specific,
@@ -64,7 +65,7 @@ fn admit(fd: BorrowedFd<'_>, peer: &SockAddr, options: &SocketOptions) -> bool {
         tune::accepted(fd, options);
     } else {
         // No connection of ours: nothing of it stays on the port.
-        net::abort_on_close(fd, true);
+        let _ = net::abort_on_close(fd, true);
     }
     welcome
 }
@@ -105,7 +106,8 @@ fn connect(
 ) -> Result<bool> {
     tune::prepare(fd, target.is_ipv6(), options)?;
     tune::tcp(fd, options);
-    net::abort_on_close(fd, true);
+    // Refused, it leaves TIME_WAIT behind if it comes to nothing.
+    let _ = net::abort_on_close(fd, true);
     if let Some(source) = source {
         net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
         if source.port() == 0 {

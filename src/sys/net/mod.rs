@@ -157,10 +157,13 @@ pub fn set_option_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[
 
 /// Whether closing a TCP socket shall abort its connection: what was not sent is thrown away, the
 /// peer gets a reset, and nothing of it stays in TIME_WAIT (SO_LINGER of 0 seconds, socket(7)).
-pub fn abort_on_close(fd: BorrowedFd<'_>, abort: bool) {
+///
+/// # Errors
+/// What setsockopt(2) says. It is as it was then.
+pub fn abort_on_close(fd: BorrowedFd<'_>, abort: bool) -> Result<()> {
     let linger = libc::linger { l_onoff: c_int::from(abort), l_linger: 0 };
-    // SAFETY: the value is as long as told, and outlives the call, which fails for no socket.
-    let _ = check(unsafe {
+    // SAFETY: the value is as long as told, and outlives the call.
+    check(unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
             libc::SOL_SOCKET,
@@ -168,7 +171,8 @@ pub fn abort_on_close(fd: BorrowedFd<'_>, abort: bool) {
             (&raw const linger).cast(),
             size_of::<libc::linger>() as libc::socklen_t,
         )
-    });
+    })
+    .map(drop)
 }
 
 /// getsockopt(2) of a plain-data `T`, which `initial` fills as far as the system does not.
