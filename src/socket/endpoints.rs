@@ -530,8 +530,11 @@ impl Core {
         );
         let fd = opening.fd();
         let number = self.endpoints.openings.insert(opening);
+        // What it needs later, too: a peer that has heard from us may send, and what it sends must find
+        // its place.
+        let has_set = self.set().is_ok();
         let Ok(io) = self.io() else { return };
-        if io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
+        if !has_set || io.add(fd, epoll::IN, self.key, driver::opening(number)).is_err() {
             self.drop_opening(number);
             self.retry_later(endpoint);
             return;
