@@ -58,8 +58,7 @@ struct Known {
 
 impl Known {
     const fn new() -> Known {
-        let (failures, skip) = (AtomicU32::new(0), AtomicU32::new(0));
-        Known { least: AtomicU64::new(0), failures, skip }
+        Known { least: AtomicU64::new(0), failures: AtomicU32::new(0), skip: AtomicU32::new(0) }
     }
 
     /// Takes note of how much there is before anything happens, once: later contexts begin in a program

@@ -66,6 +66,9 @@ pub struct BiasedMutex<T> {
     /// holder only.
     turns: [AtomicU32; SLOTS],
     beneath: Mutex<Habit>,
+    /// Somebody is inside, which no order of events may let two be.
+    #[cfg(sim)]
+    inside: std::sync::atomic::AtomicBool,
     value: UnsafeCell<T>,
 }
 
@@ -108,6 +111,8 @@ impl<T> BiasedMutex<T> {
             owner: AtomicUsize::new(NOBODY),
             turns: std::array::from_fn(|_| AtomicU32::new(0)),
             beneath: Mutex::new(habit),
+            #[cfg(sim)]
+            inside: std::sync::atomic::AtomicBool::new(false),
             value: UnsafeCell::new(value),
         }
     }
@@ -124,10 +129,9 @@ impl<T> BiasedMutex<T> {
     pub fn lock_as_owner(&self) -> Option<OwnersGuard<'_, T>> {
         let owner = self.owner.load(Ordering::Relaxed);
         let turns = self.turns.get(owner ^ thread::token())?;
-        self.enter(owner, turns, asymmetric::free).then(|| OwnersGuard {
-            mutex: self,
-            turns,
-            _here: PhantomData,
+        self.enter(owner, turns, asymmetric::free).then(|| {
+            self.is_inside_now(true);
+            OwnersGuard { mutex: self, turns, _here: PhantomData }
         })
     }
 
@@ -145,7 +149,19 @@ impl<T> BiasedMutex<T> {
 
     #[inline(always)]
     fn guard<'a>(&'a self, entered: Entered<'a>) -> BiasedGuard<'a, T> {
+        self.is_inside_now(true);
         BiasedGuard { mutex: self, entered, _here: PhantomData }
+    }
+
+    /// Somebody has entered, or is about to leave.
+    #[inline(always)]
+    fn is_inside_now(&self, inside: bool) {
+        #[cfg(sim)]
+        {
+            let before = self.inside.swap(inside, std::sync::atomic::Ordering::Relaxed);
+            assert!(before != inside, "two threads have the same lock");
+        }
+        let _ = inside;
     }
 
     /// Enters as the `owner`; false if it has just ceased to be that.
@@ -306,6 +322,7 @@ impl<T> DerefMut for BiasedGuard<'_, T> {
 impl<T> Drop for BiasedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.mutex.is_inside_now(false);
         if let Entered::Owner(turns) = self.entered {
             leave(turns);
         }
@@ -325,6 +342,7 @@ impl<T> Deref for OwnersGuard<'_, T> {
 impl<T> Drop for OwnersGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.mutex.is_inside_now(false);
         leave(self.turns);
     }
 }

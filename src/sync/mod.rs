@@ -48,15 +48,18 @@ pub mod statics {
 /// Locks of std whose waiters may be many, and values that are written once.
 pub mod once {
     #[cfg(sim)]
-    pub use crate::sys::sim::lock::RwLock;
+    pub use crate::sys::sim::lock::{RwLock, RwLockReadGuard};
+    pub use std::sync::{OnceLock, PoisonError};
     #[cfg(not(sim))]
-    pub use std::sync::RwLock;
-    pub use std::sync::{OnceLock, PoisonError, RwLockReadGuard};
+    pub use std::sync::{RwLock, RwLockReadGuard};
 }
 
 /// malloc(3) and free(3) of what threads share; a model knows what is allocated.
 #[cfg(not(loom))]
 pub mod heap {
+    #[cfg(sim)]
+    pub use crate::sys::sim::libc::{free, malloc, realloc};
+    #[cfg(not(sim))]
     pub use libc::{free, malloc, realloc};
 }
 
@@ -64,7 +67,13 @@ pub mod heap {
 pub use model::heap;
 
 #[cfg(not(loom))]
-pub use {mutex::Mutex, std::sync::Arc};
+pub use mutex::Mutex;
+
+#[cfg(sim)]
+pub use crate::sys::sim::lock::Arc;
+
+#[cfg(not(any(loom, sim)))]
+pub use std::sync::Arc;
 
 #[cfg(loom)]
 pub use {loom::sync::Arc, model::Mutex};

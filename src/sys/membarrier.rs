@@ -1,5 +1,7 @@
 //! membarrier(2): a memory barrier on every processor that runs a thread of this process.
 
+#[cfg(sim)]
+use super::sim::libc;
 use super::unnamed;
 use std::ptr;
 

@@ -1,6 +1,8 @@
 //! Memory straight from the system: it goes back there when it is unmapped, which memory from malloc
 //! does only if nothing above it is in use.
 
+#[cfg(sim)]
+use super::sim::libc;
 use std::ptr::NonNull;
 
 /// `len` bytes at the start of a page, all zero; `None` if the system has none.

@@ -23,6 +23,53 @@ pub(crate) fn check(right: bool, text: impl FnOnce() -> String) {
     }
 }
 
+/// How many calls into the kernel have failed by chance, and how many connections that may have cost.
+pub(crate) fn failed() -> (u64, u64) {
+    world::with(|world, _| (world.faults.failed, world.faults.lost)).unwrap_or_default()
+}
+
+/// From now on calls may fail so that connections are lost, in worlds that have that.
+pub(crate) fn may_lose() {
+    world::with(|world, _| world.faults.may_lose());
+}
+
+/// From now on no call fails any more.
+pub(crate) fn no_more_failures() {
+    world::with(|world, _| world.faults.end());
+}
+
+/// Tries again what fails because the kernel was short of something, or a signal came.
+fn again<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
+    use libc::{EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC};
+    again_if(call, |error| [EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC].contains(&error))
+}
+
+/// Tries again what must succeed in the end.
+fn insist<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
+    again_if(call, |_| true)
+}
+
+fn again_if<T>(
+    mut call: impl FnMut() -> Result<T, i32>,
+    passes: impl Fn(i32) -> bool,
+) -> Result<T, i32> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let error = match call() {
+            Err(error) if tries < 1000 && failed().0 != 0 && passes(error) => error,
+            result => return result,
+        };
+        world::note("tries again", i64::from(error), 0);
+        world::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// The result of a function that gives less than 0 on failure.
+fn told(result: c_int) -> Result<c_int, i32> {
+    if result < 0 { Err(errno()) } else { Ok(result) }
+}
+
 /// A context that threads share.
 #[derive(Clone, Copy)]
 pub(crate) struct Context(*mut c_void);
@@ -32,15 +79,19 @@ unsafe impl Send for Context {}
 
 impl Context {
     pub(crate) fn new() -> Context {
-        // SAFETY: no arguments.
-        Context(unsafe { context::zmq_ctx_new() })
+        let new = || {
+            // SAFETY: no arguments.
+            let context = unsafe { context::zmq_ctx_new() };
+            if context.is_null() { Err(errno()) } else { Ok(Context(context)) }
+        };
+        insist(new).unwrap_or_else(|error| world::wrong(&format!("zmq_ctx_new: {error}")))
     }
 
     /// Ends it, which waits for all sockets.
     pub(crate) fn term(self) {
         // SAFETY: a live context.
-        let rc = unsafe { context::zmq_ctx_term(self.0) };
-        check(rc == 0, || format!("zmq_ctx_term: {}", errno()));
+        let rc = insist(|| told(unsafe { context::zmq_ctx_term(self.0) }));
+        check(rc == Ok(0), || format!("zmq_ctx_term: {rc:?}"));
     }
 
     pub(crate) fn shutdown(self) {
@@ -49,7 +100,8 @@ impl Context {
     }
 
     pub(crate) fn socket(self, kind: c_int) -> Socket {
-        self.try_socket(kind).unwrap_or_else(|| world::wrong(&format!("zmq_socket: {}", errno())))
+        let socket = insist(|| self.try_socket(kind).ok_or_else(errno));
+        socket.unwrap_or_else(|error| world::wrong(&format!("zmq_socket: {error}")))
     }
 
     pub(crate) fn try_socket(self, kind: c_int) -> Option<Socket> {
@@ -79,14 +131,25 @@ impl Socket {
     }
 
     pub(crate) fn set(self, option: c_int, value: c_int) {
-        check(self.try_set(option, value), || format!("zmq_setsockopt {option}: {}", errno()));
+        let set = insist(|| if self.try_set(option, value) { Ok(()) } else { Err(errno()) });
+        check(set.is_ok(), || format!("zmq_setsockopt {option}: {set:?}"));
     }
 
     pub(crate) fn subscribe(self, topic: &[u8]) {
         let (data, length) = (topic.as_ptr().cast(), topic.len());
         // SAFETY: as long as told.
-        let rc = unsafe { socket::zmq_setsockopt(self.0, ZMQ_SUBSCRIBE, data, length) };
-        check(rc == 0, || format!("ZMQ_SUBSCRIBE: {}", errno()));
+        let set = || told(unsafe { socket::zmq_setsockopt(self.0, ZMQ_SUBSCRIBE, data, length) });
+        let set = insist(set);
+        check(set.is_ok(), || format!("ZMQ_SUBSCRIBE: {set:?}"));
+    }
+
+    /// Its routing id.
+    pub(crate) fn name(self, name: &[u8]) {
+        let (data, length) = (name.as_ptr().cast(), name.len());
+        // SAFETY: as long as told.
+        let set = || told(unsafe { socket::zmq_setsockopt(self.0, ZMQ_ROUTING_ID, data, length) });
+        let set = insist(set);
+        check(set.is_ok(), || format!("ZMQ_ROUTING_ID: {set:?}"));
     }
 
     pub(crate) fn try_bind(self, endpoint: &str) -> bool {
@@ -96,7 +159,8 @@ impl Socket {
     }
 
     pub(crate) fn bind(self, endpoint: &str) {
-        check(self.try_bind(endpoint), || format!("zmq_bind {endpoint}: {}", errno()));
+        let done = insist(|| if self.try_bind(endpoint) { Ok(()) } else { Err(errno()) });
+        check(done.is_ok(), || format!("zmq_bind {endpoint}: {done:?}"));
     }
 
     pub(crate) fn try_connect(self, endpoint: &str) -> bool {
@@ -106,22 +170,24 @@ impl Socket {
     }
 
     pub(crate) fn connect(self, endpoint: &str) {
-        check(self.try_connect(endpoint), || format!("zmq_connect {endpoint}: {}", errno()));
+        let done = insist(|| if self.try_connect(endpoint) { Ok(()) } else { Err(errno()) });
+        check(done.is_ok(), || format!("zmq_connect {endpoint}: {done:?}"));
     }
 
     /// Sends a part; the error if it is not accepted.
     pub(crate) fn send(self, data: &[u8], flags: c_int) -> Result<(), i32> {
+        let (bytes, length) = (data.as_ptr().cast(), data.len());
         // SAFETY: as long as told.
-        let rc = unsafe { socket::zmq_send(self.0, data.as_ptr().cast(), data.len(), flags) };
-        if rc < 0 { Err(errno()) } else { Ok(()) }
+        again(|| told(unsafe { socket::zmq_send(self.0, bytes, length, flags) })).map(drop)
     }
 
     /// Receives a part.
     pub(crate) fn recv(self, flags: c_int) -> Result<Vec<u8>, i32> {
         let mut data = vec![0; 1 << 18];
+        let (bytes, room) = (data.as_mut_ptr().cast(), data.len());
         // SAFETY: as long as told.
-        let rc = unsafe { socket::zmq_recv(self.0, data.as_mut_ptr().cast(), data.len(), flags) };
-        let length = usize::try_from(rc).map_err(|_| errno())?;
+        let got = again(|| told(unsafe { socket::zmq_recv(self.0, bytes, room, flags) }));
+        let length = got? as usize;
         check(length <= data.len(), || format!("a message of {length} bytes"));
         data.truncate(length);
         Ok(data)
@@ -153,8 +219,8 @@ impl Socket {
     pub(crate) fn poll(self, events: i16, milliseconds: i64) -> Result<bool, i32> {
         let mut item = types::zmq_pollitem_t { socket: self.0, fd: 0, events, revents: 0 };
         // SAFETY: one item.
-        let rc = unsafe { poll::zmq_poll(&raw mut item, 1, milliseconds) };
-        if rc < 0 { Err(errno()) } else { Ok(item.revents & events != 0) }
+        again(|| told(unsafe { poll::zmq_poll(&raw mut item, 1, milliseconds) }))?;
+        Ok(item.revents & events != 0)
     }
 }
 
@@ -172,6 +238,7 @@ pub(crate) fn wait_until(what: &str, progress: impl Fn() -> u64, done: impl Fn()
 
 /// Nothing is asked of the kernel for two seconds, once it has become quiet.
 pub(crate) fn check_idle() {
+    no_more_failures();
     let calls = || world::with(|world, _| world.calls).unwrap();
     world::sleep(std::time::Duration::from_secs(3));
     let before = calls();

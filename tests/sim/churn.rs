@@ -64,6 +64,7 @@ fn last_words(choice: &mut Choice, context: Context, endpoint: &str) {
 }
 
 pub(crate) fn run(choice: &mut Choice) {
+    may_lose();
     let context = Context::new();
     let kinds = choice.of(&KINDS);
     let endpoint = endpoint(choice, 1);
@@ -86,6 +87,7 @@ pub(crate) fn run(choice: &mut Choice) {
     }
     threads.into_iter().for_each(sim::Spawned::join);
     if !ended.load(Ordering::SeqCst) {
+        no_more_failures();
         let other =
             if endpoint.starts_with("inproc") { "inproc://2" } else { "tcp://127.0.0.1:7777" };
         last_words(choice, context, other);

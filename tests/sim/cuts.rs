@@ -64,6 +64,7 @@ fn receiver(mut choice: Choice, host: Socket, router: bool, senders: usize, move
 }
 
 pub(crate) fn run(choice: &mut Choice) {
+    may_lose();
     let context = Context::new();
     let kinds = choice.of(&KINDS);
     eprintln!("cuts: {} to {}", kinds.0, kinds.1);
@@ -108,6 +109,7 @@ pub(crate) fn run(choice: &mut Choice) {
     }
     let progress = || moved.load(Ordering::SeqCst);
     wait_until("senders", progress, || done.load(Ordering::SeqCst) == senders as u64);
+    no_more_failures();
     // Whoever does not know yet that the connection is gone would lose its last words.
     sim::sleep(Duration::from_secs(2));
     over.store(true, Ordering::SeqCst);

@@ -182,6 +182,10 @@ pub(crate) fn run(choice: &mut Choice) {
     let plan = plan(choice);
     eprintln!("flow: {} to {}, {}", plan.kinds.0, plan.kinds.1, plan.endpoint);
     let books = Arc::new(Books::default());
+    // Subscriptions would be told of again.
+    if plan.kinds.0 != ZMQ_XPUB {
+        may_lose();
+    }
     let context = Context::new();
     let make = |receives: bool| {
         let socket = context.socket(if receives { plan.kinds.1 } else { plan.kinds.0 });
@@ -226,7 +230,12 @@ pub(crate) fn run(choice: &mut Choice) {
     let total = plan.messages * plan.senders as u64 * copies(&plan);
     let received = || books.received.load(Ordering::SeqCst);
     let progress = || received() + books.sent.load(Ordering::SeqCst);
-    wait_until("messages", progress, || received() >= total);
+    let all_sent = || books.sent.load(Ordering::SeqCst) == plan.messages * plan.senders as u64;
+    wait_until("messages", progress, || received() >= total || all_sent() && failed().1 != 0);
+    if received() < total {
+        // What was not lost with a connection that failed comes soon.
+        sim::sleep(std::time::Duration::from_secs(5));
+    }
     senders.into_iter().for_each(sim::Spawned::join);
     // Who connects to somebody that has gone tries again and again.
     if plan.patient && (!plan.senders_bind || plan.endpoint.starts_with("inproc")) {
@@ -247,6 +256,11 @@ fn copies(plan: &Plan) -> u64 {
 fn balance(plan: &Plan, books: &Books) {
     let mut messages = books.messages.lock().unwrap();
     messages.sort_unstable();
+    let twice = messages.windows(2).find(|pair| copies(plan) == 1 && pair[0] == pair[1]);
+    check(twice.is_none(), || format!("{twice:?} are here twice"));
+    if failed().1 != 0 {
+        return;
+    }
     let mut all = messages.as_slice();
     for sender in 0..plan.senders as u32 {
         for number in 0..plan.messages as u32 {

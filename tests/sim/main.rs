@@ -22,7 +22,15 @@ mod questions;
 #[cfg(sim)]
 mod run;
 #[cfg(sim)]
+mod successors;
+#[cfg(sim)]
+mod truth;
+#[cfg(sim)]
 mod waiters;
+
+#[cfg(sim)]
+#[global_allocator]
+static HEAP: zmq::sys::sim::Heap = zmq::sys::sim::Heap;
 
 #[cfg(sim)]
 fn main() {

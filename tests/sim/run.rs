@@ -1,13 +1,13 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, cuts, flow, guests, pulse, questions, waiters};
+use crate::{churn, cuts, flow, guests, pulse, questions, successors, truth, waiters};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 7] = [
+const SCENARIOS: [(&str, Scenario); 8] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -15,7 +15,12 @@ const SCENARIOS: [(&str, Scenario); 7] = [
     ("guests", guests::run),
     ("pulse", pulse::run),
     ("cuts", cuts::run),
+    ("successors", successors::run),
 ];
+
+/// Scripts that compare the model's kernel with the real one; some of them are part of every run.
+const TRUTH: (&str, Scenario) = ("truth", truth::run);
+const SCRIPTS: u64 = 100;
 
 /// Real seconds that a seed may take.
 const PATIENCE: u32 = 60;
@@ -39,12 +44,15 @@ pub(crate) fn main() {
     let mut failed = Vec::new();
     let mut happened = 0;
     let mut all = 0u64;
-    for seed in first..first + count {
-        let outcome = in_child(seed);
+    let asked = std::env::var("SCENARIO").is_ok() || number("SEED").is_some();
+    let scripts = (0..if asked { 0 } else { SCRIPTS }).map(|seed| (seed, TRUTH));
+    for (seed, scenario) in (first..first + count).map(|seed| (seed, name_of(seed))).chain(scripts)
+    {
+        let outcome = in_child(seed, scenario);
         happened += outcome.digest.1;
         all = all.rotate_left(1) ^ outcome.digest.0;
         let twice = number("TWICE").is_some() || seed % 20 == 0;
-        let again = twice.then(|| in_child(seed));
+        let again = twice.then(|| in_child(seed, scenario));
         let differs = again.is_some_and(|again| again.digest != outcome.digest);
         if outcome.status == 0 && !differs {
             continue;
@@ -52,9 +60,7 @@ pub(crate) fn main() {
         let what = if differs { "is another when it runs again" } else { "failed" };
         println!(
             "{}\nseed {seed} ({}) {what}: status {}",
-            outcome.text,
-            name_of(seed).0,
-            outcome.status
+            outcome.text, scenario.0, outcome.status
         );
         failed.push(seed);
         if number("KEEP_GOING").is_none() {
@@ -70,12 +76,13 @@ pub(crate) fn main() {
 
 fn name_of(seed: u64) -> (&'static str, Scenario) {
     let asked = std::env::var("SCENARIO").ok();
-    let mut scenarios = SCENARIOS.iter().filter(|(name, _)| Some(*name) == asked.as_deref());
+    let mut scenarios =
+        SCENARIOS.iter().chain([&TRUTH]).filter(|(name, _)| Some(*name) == asked.as_deref());
     let chosen = scenarios.next().unwrap_or(&SCENARIOS[seed as usize % SCENARIOS.len()]);
     *chosen
 }
 
-fn in_child(seed: u64) -> Outcome {
+fn in_child(seed: u64, scenario: (&str, Scenario)) -> Outcome {
     // SAFETY: a new file in memory, for what the child prints.
     let fd = unsafe { libc::memfd_create(c"sim".as_ptr(), 0) };
     // SAFETY: just made.
@@ -89,7 +96,7 @@ fn in_child(seed: u64) -> Outcome {
     if child == 0 {
         // SAFETY: descriptors of ours.
         unsafe { libc::dup2(file.as_raw_fd(), 2) };
-        let (digest, count) = live(seed);
+        let (digest, count) = live(seed, scenario.1);
         let told = [digest, count];
         // SAFETY: two numbers; then the process ends without anything of the parent's.
         unsafe {
@@ -113,7 +120,7 @@ fn in_child(seed: u64) -> Outcome {
 }
 
 /// One life of the world.
-fn live(seed: u64) -> (u64, u64) {
+fn live(seed: u64, scenario: Scenario) -> (u64, u64) {
     // SAFETY: of this process, which has one thread.
     unsafe {
         libc::alarm(PATIENCE);
@@ -136,7 +143,7 @@ fn live(seed: u64) -> (u64, u64) {
     if number("ALOUD").is_some() {
         world::speak();
     }
-    name_of(seed).1(&mut choice);
+    scenario(&mut choice);
     sim::finish();
     let (files, threads) =
         world::with(|world, _| (world.kernel.open_files(), world.living())).unwrap();

@@ -53,6 +53,7 @@ impl Head {
     }
 }
 
+#[cfg_attr(sim, repr(align(4096)))]
 pub(super) struct Block {
     pub(super) next: AtomicPtr<Block>,
     /// The queue, and messages that use a body where it stands, see [`Block::lend`].

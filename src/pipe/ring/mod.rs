@@ -40,8 +40,14 @@ use std::mem::size_of;
 use std::ptr;
 
 /// Words of 8 bytes in a block: with the link and the count they fill 4 KiB. In a model, one `Msg` and
-/// the end.
-const BLOCK: usize = if cfg!(loom) { 2 + MSG_WORDS } else { 510 };
+/// the end; in a made-up world little more than the longest record.
+const BLOCK: usize = if cfg!(loom) {
+    2 + MSG_WORDS
+} else if cfg!(sim) {
+    132
+} else {
+    510
+};
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
 /// The same while the reader is far behind: longer ones would leave much of each block empty, and
@@ -56,7 +62,7 @@ const SPARES: usize = 8;
 /// Stands for no high-water mark.
 const UNLIMITED: u64 = u64::MAX / 2;
 /// Messages read without sleeping after which the writer may be quick.
-const AWAKE: u64 = if cfg!(loom) { 1 } else { 256 };
+const AWAKE: u64 = if cfg!(any(loom, sim)) { 1 } else { 256 };
 
 /// Keeps what the two sides write on different cache lines.
 #[repr(align(128))]

@@ -1,12 +1,33 @@
 //! std's atomics, at which another thread may go on.
 
-use super::world;
+use super::{buffers, world};
 pub use std::sync::atomic::{Ordering, compiler_fence};
 
 /// As in std.
 pub fn fence(order: Ordering) {
     world::atomic();
+    if order == Ordering::SeqCst {
+        buffers::drain();
+    }
     std::sync::atomic::fence(order);
+}
+
+/// A value as a store buffer has it.
+#[inline]
+fn word<T: Copy>(value: T) -> u64 {
+    let mut word = 0u64;
+    // SAFETY: no value of an atomic is longer.
+    unsafe {
+        let bytes = (&raw const value).cast::<u8>();
+        std::ptr::copy_nonoverlapping(bytes, (&raw mut word).cast(), size_of::<T>());
+    }
+    word
+}
+
+#[inline]
+fn value<T: Copy>(word: u64) -> T {
+    // SAFETY: made of one.
+    unsafe { (&raw const word).cast::<T>().read() }
 }
 
 macro_rules! atomics {
@@ -25,13 +46,20 @@ macro_rules! atomics {
             #[inline]
             pub fn load(&self, order: Ordering) -> $type {
                 world::atomic();
-                self.0.load(order)
+                match buffers::own(self.0.as_ptr() as usize) {
+                    Some(word) => value(word),
+                    None => self.0.load(order),
+                }
             }
 
             #[inline]
             pub fn store(&self, value: $type, order: Ordering) {
                 world::atomic();
-                self.0.store(value, order);
+                let (address, size) = (self.0.as_ptr() as usize, size_of::<$type>());
+                if order == Ordering::SeqCst || !buffers::store(address, size, word(value)) {
+                    buffers::drain();
+                    self.0.store(value, order);
+                }
             }
 
             #[inline]
@@ -43,6 +71,7 @@ macro_rules! atomics {
                 else_order: Ordering,
             ) -> Result<$type, $type> {
                 world::atomic();
+                buffers::drain();
                 self.0.compare_exchange(old, new, order, else_order)
             }
 
@@ -62,6 +91,7 @@ macro_rules! atomics {
             }
 
             pub fn get_mut(&mut self) -> &mut $type {
+                buffers::freed(self.0.as_ptr() as usize, size_of::<$type>());
                 self.0.get_mut()
             }
 
@@ -69,9 +99,16 @@ macro_rules! atomics {
                 #[inline]
                 pub fn $update(&self, value: $type, order: Ordering) -> $type {
                     world::atomic();
+                    buffers::drain();
                     self.0.$update(value, order)
                 }
             )*
+        }
+
+        impl $(<$t>)? Drop for $name $(<$t>)? {
+            fn drop(&mut self) {
+                buffers::freed(self.0.as_ptr() as usize, size_of::<$type>());
+            }
         }
     )*};
 }

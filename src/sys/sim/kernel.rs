@@ -35,6 +35,8 @@ pub struct Kernel {
     pub(super) latency: u64,
     /// Bytes that a connection's receiver has room for.
     pub(super) rooms: [usize; 3],
+    /// It takes all that it has room for.
+    pub(super) plain: bool,
     pub(super) now: u64,
     pub(super) directories: u64,
     /// How many connections were ever made.
@@ -62,10 +64,16 @@ impl Kernel {
             latency: choice.of(&[1000, 20_000, 300_000]),
             rooms: choice.of(&rooms),
             choice: Choice::new(choice.number()),
+            plain: false,
             now: 0,
             directories: 0,
             connections: 0,
         }
+    }
+
+    /// From now on it has much room, and does at once what it can: then it can be compared.
+    pub fn be_plain(&mut self) {
+        (self.rooms, self.plain) = ([1 << 17; 3], true);
     }
 
     /// How many descriptors are open.

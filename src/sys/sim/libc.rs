@@ -3,6 +3,8 @@
 #![allow(clippy::missing_safety_doc, reason = "as in the C library")]
 #![allow(missing_docs, reason = "as in the C library")]
 
+use super::buffers;
+pub use super::heap::{free, realloc};
 use super::kernel::{Errno, Kernel};
 pub use super::threads::{
     pthread_create, pthread_getspecific, pthread_join, pthread_key_create, pthread_key_delete,
@@ -23,7 +25,16 @@ fn call<T>(
     let result = world::with(|world, me| {
         let now = world.time();
         world.kernel.arrive(now);
-        let result = call(&mut world.kernel);
+        let result = match world.faults.of(name) {
+            Some(EINTR) if name == "connect" => {
+                // It goes on.
+                let _ = call(&mut world.kernel);
+                Err(EINTR)
+            }
+            Some(ECONNABORTED) if name == "accept" => Err(world.kernel.give_up_waiting(fd)),
+            Some(error) => Err(error),
+            None => call(&mut world.kernel),
+        };
         if let Err(error) = &result {
             world.add(me, "fails", [i64::from(fd), i64::from(*error)]);
         }
@@ -35,6 +46,16 @@ fn call<T>(
         // A thread that the world does not know has none of its descriptors.
         None => fail(EBADF),
     }
+}
+
+/// The error of a call outside the model that fails by chance.
+pub(super) fn chance(name: &'static str) -> Option<Errno> {
+    let error = world::with(|world, me| {
+        let error = world.faults.of(name)?;
+        world.add(me, "fails", [0, i64::from(error)]);
+        Some(error)
+    });
+    error.flatten()
 }
 
 fn fail<T>(error: Errno) -> Option<T> {
@@ -397,6 +418,10 @@ pub unsafe fn futex(word: *mut u32, operation: c_int, value: u32, time: *const t
         let most = value as usize;
         return world::with(|world, _| world.wake(word as usize, most)).unwrap_or(0) as c_long;
     }
+    if let Some(error) = chance("futex wait") {
+        fail::<()>(error);
+        return -1;
+    }
     // SAFETY: a word, says the caller; one thread goes on at a time.
     if unsafe { std::ptr::read_volatile(word) } != value {
         fail::<()>(EAGAIN);
@@ -414,14 +439,41 @@ pub unsafe fn futex(word: *mut u32, operation: c_int, value: u32, time: *const t
     -1
 }
 
+/// To take pages away the kernel interrupts every processor that has a thread of the process.
+pub unsafe fn munmap(memory: *mut c_void, length: size_t) -> c_int {
+    buffers::drain_all();
+    // SAFETY: the caller's.
+    unsafe { ::libc::munmap(memory, length) }
+}
+
+pub unsafe fn mremap(from: *mut c_void, length: size_t, to: size_t, how: c_int) -> *mut c_void {
+    buffers::drain_all();
+    // SAFETY: the caller's.
+    unsafe { ::libc::mremap(from, length, to, how) }
+}
+
+pub unsafe fn madvise(memory: *mut c_void, length: size_t, advice: c_int) -> c_int {
+    buffers::drain_all();
+    // SAFETY: the caller's.
+    unsafe { ::libc::madvise(memory, length, advice) }
+}
+
 pub unsafe fn membarrier(command: c_int) -> c_int {
     world::place("membarrier", i64::from(command), 0);
     let has = world::with(|world, _| world.habits.barriers).unwrap_or(false);
-    if has { 0 } else { -1 }
+    if !has || chance("membarrier").is_some() {
+        return -1;
+    }
+    buffers::drain_all();
+    0
 }
 
 pub unsafe fn getrandom(buffer: *mut u8, length: size_t, _flags: c_uint) -> isize {
     world::place("getrandom", length as i64, 0);
+    if let Some(error) = chance("getrandom") {
+        fail::<()>(error);
+        return -1;
+    }
     for at in 0..length {
         let byte = world::with(|world, _| world.choice.number() as u8).unwrap_or(at as u8);
         // SAFETY: room for as many as told.

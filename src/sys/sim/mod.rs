@@ -6,8 +6,11 @@
 //! every thread before [`world::begin`], goes on unhindered.
 
 pub mod atomic;
+mod buffers;
 mod choice;
+mod faults;
 mod files;
+mod heap;
 pub mod kernel;
 pub mod libc;
 pub mod lock;
@@ -20,5 +23,6 @@ mod trace;
 pub mod world;
 
 pub use choice::Choice;
+pub use heap::Heap;
 pub use threads::{Spawned, end_values as finish, spawn};
 pub use world::{World, begin, end, now, place, relax, sleep, yields};

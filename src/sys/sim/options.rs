@@ -22,7 +22,7 @@ impl Kernel {
             }
             (::libc::SOL_SOCKET, ::libc::SO_RCVLOWAT) => {
                 sock.low_water = number.max(1) as usize;
-                if sock.input.len() >= sock.low_water {
+                if sock.input.len() >= sock.low_water || sock.ended {
                     self.tell(id, ::libc::EPOLLIN as u32);
                 }
             }

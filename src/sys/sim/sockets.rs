@@ -252,6 +252,18 @@ impl Kernel {
         Ok((new, sock.remote.clone()))
     }
 
+    /// Who waits to be accepted first is given up; the error that accept(2) has then.
+    pub(super) fn give_up_waiting(&mut self, fd: i32) -> Errno {
+        match self.sock(fd).ok().and_then(|sock| sock.waiting.pop_front()) {
+            Some(id) => {
+                self.socks.get_mut(&id).into_iter().for_each(|sock| sock.aborts = true);
+                self.close_sock(id);
+                ::libc::ECONNABORTED
+            }
+            None => ::libc::EAGAIN,
+        }
+    }
+
     /// getsockname(2).
     pub fn local_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
         let sock = self.sock(fd)?;

@@ -73,7 +73,7 @@ impl Kernel {
                 Some((_, Flight::Knock(id))) => self.knock(id),
                 Some((_, Flight::Bytes { to, from, bytes })) => self.bytes_come(to, from, &bytes),
                 Some((_, Flight::End { to })) => self.end_comes(to),
-                Some((_, Flight::Reset { to })) => self.fail(to, ::libc::ECONNRESET),
+                Some((_, Flight::Reset { to })) => self.reset_comes(to),
                 None => {}
             }
         }
@@ -99,6 +99,16 @@ impl Kernel {
         if let Some(sock) = self.socks.get_mut(&to) {
             sock.ended = true;
             self.tell(to, 0);
+        }
+    }
+
+    fn reset_comes(&mut self, to: u64) {
+        let Some(sock) = self.socks.get(&to) else { return };
+        match (sock.ended, sock.shut) {
+            // There is no connection any more.
+            (true, true) => {}
+            (true, false) => self.fail(to, ::libc::EPIPE),
+            (false, _) => self.fail(to, ::libc::ECONNRESET),
         }
     }
 
@@ -158,7 +168,7 @@ impl Kernel {
         let peer = self.sock(fd)?.peer;
         let gone = !self.socks.contains_key(&peer);
         let sock = self.sock(fd)?;
-        if sock.error != 0 {
+        if sock.error != 0 && !sock.is_unix() {
             return Err(std::mem::take(&mut sock.error));
         }
         match sock.stage {
@@ -176,7 +186,7 @@ impl Kernel {
         }
         let mut count = bytes.len().min(free);
         let (to, unix) = (sock.peer, sock.is_unix());
-        if self.choice.once_in(8) {
+        if !self.plain && self.choice.once_in(8) {
             count = self.choice.between(1, count as u64) as usize;
         }
         let sock = self.sock(fd)?;
@@ -199,10 +209,13 @@ impl Kernel {
         let sock = self.sock(fd)?;
         if sock.input.is_empty() || most == 0 {
             return match sock.stage {
+                // The end that came before the reset.
+                Stage::Dead if sock.ended && !sock.is_unix() => Ok(Vec::new()),
                 _ if sock.error != 0 => Err(std::mem::take(&mut sock.error)),
                 _ if most == 0 => Ok(Vec::new()),
                 Stage::Dead => Ok(Vec::new()),
                 Stage::Connected if sock.ended => Ok(Vec::new()),
+                Stage::New | Stage::Listening if sock.is_unix() => Err(::libc::EINVAL),
                 Stage::New | Stage::Listening => Err(::libc::ENOTCONN),
                 _ => Err(::libc::EAGAIN),
             };
@@ -230,12 +243,18 @@ impl Kernel {
     pub fn shut(&mut self, fd: i32) -> Result<(), Errno> {
         let id = self.sock_id(fd)?;
         let sock = self.sock(fd)?;
-        if sock.stage != Stage::Connected {
-            return Err(::libc::ENOTCONN);
+        let unix = sock.is_unix();
+        if sock.stage != Stage::Connected || !unix && sock.shut && sock.ended {
+            // Whoever waits is woken all the same.
+            self.tell(id, 0);
+            return if unix { Ok(()) } else { Err(::libc::ENOTCONN) };
         }
-        if !std::mem::replace(&mut sock.shut, true) {
-            let to = sock.peer;
-            if sock.is_unix() { self.end_comes(to) } else { self.send_off(id, Flight::End { to }) }
+        let (to, again) = (sock.peer, std::mem::replace(&mut sock.shut, true));
+        if unix {
+            // The peer hears it each time.
+            self.end_comes(to);
+        } else if !again {
+            self.send_off(id, Flight::End { to });
         }
         self.tell(id, 0);
         Ok(())
@@ -247,7 +266,12 @@ impl Kernel {
         let (to, unix) = (sock.peer, sock.is_unix());
         let resets = !sock.input.is_empty() || sock.aborts;
         let (stage, shut) = (sock.stage, sock.shut);
+        let resets = resets && (unix || !(shut && sock.ended));
         for waiting in sock.waiting.clone() {
+            // Nobody has accepted them, nor will.
+            if let Some(sock) = self.socks.get_mut(&waiting) {
+                sock.aborts = true;
+            }
             self.close_sock(waiting);
         }
         if stage == Stage::Connected && unix {

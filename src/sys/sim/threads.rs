@@ -65,6 +65,9 @@ pub unsafe fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     world::place("pthread_create", 0, 0);
+    if let Some(error) = super::libc::chance("pthread_create") {
+        return error;
+    }
     let added = world::with(|world, _| {
         let number = world.add_thread("library");
         (number, world.turn_of(number))

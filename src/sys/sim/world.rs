@@ -1,12 +1,14 @@
 //! The scheduler: real threads, of which one goes on at a time, and the clock.
 
+use super::buffers::{self, Buffers};
 use super::choice::Choice;
+use super::faults::Faults;
 use super::kernel::Kernel;
 use super::trace::Trace;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where the clock begins, in nanoseconds.
@@ -76,6 +78,9 @@ pub struct World {
     pub choice: Choice,
     /// Descriptors and what is behind them.
     pub kernel: Kernel,
+    /// Which calls fail.
+    pub faults: Faults,
+    pub(super) buffers: Buffers,
     /// What the seed chose once.
     pub habits: Habits,
     now: u64,
@@ -89,9 +94,13 @@ pub struct World {
 }
 
 static WORLD: AtomicPtr<World> = AtomicPtr::new(ptr::null_mut());
+/// Whether the thread whose turn it is looks at the world.
+static INSIDE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static ME: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// Where the thread's stack begins and ends; not known yet if it has no end.
+    static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Calls with the world and the number of the running thread, if it is a thread of the world.
@@ -102,7 +111,34 @@ pub fn with<R>(call: impl FnOnce(&mut World, usize) -> R) -> Option<R> {
     }
     // SAFETY: it is this thread's turn, and no caller keeps the reference while another's is.
     let world = unsafe { WORLD.load(Ordering::Acquire).as_mut() }?;
-    Some(call(world, me))
+    let before = INSIDE.load(Ordering::Relaxed);
+    INSIDE.store(true, Ordering::Relaxed);
+    let result = call(world, me);
+    INSIDE.store(before, Ordering::Relaxed);
+    Some(result)
+}
+
+/// Whether the caller is a part of the world, which must not look at it again.
+pub(super) fn is_inside() -> bool {
+    INSIDE.load(Ordering::Relaxed)
+}
+
+/// Whether an address is on the running thread's stack.
+pub(super) fn is_on_stack(address: usize) -> bool {
+    let (begin, end) = STACK.get();
+    if end != 0 {
+        return (begin..end).contains(&address);
+    }
+    let (mut begin, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: plain data that lives during the calls.
+    unsafe {
+        let mut attributes: ::libc::pthread_attr_t = std::mem::zeroed();
+        ::libc::pthread_getattr_np(::libc::pthread_self(), &raw mut attributes);
+        ::libc::pthread_attr_getstack(&raw const attributes, &raw mut begin, &raw mut size);
+        ::libc::pthread_attr_destroy(&raw mut attributes);
+    }
+    STACK.set((begin as usize, begin as usize + size.max(1)));
+    is_on_stack(address)
 }
 
 /// Begins a world of which the running thread is the first thread.
@@ -116,8 +152,12 @@ pub fn begin(seed: u64) {
         slice: choice.of(&[300, 3000, 30_000]),
         cost: choice.of(&[100, 1000, 5000]),
     };
+    // What came later is chosen apart: worlds without it are what they were before.
+    let mut apart = Choice::new(seed ^ 0xfa17);
     let mut world = World {
         kernel: Kernel::new(&mut choice),
+        faults: Faults::new(&mut apart),
+        buffers: Buffers::new(&mut apart),
         choice,
         habits,
         now: MORNING,
@@ -137,6 +177,7 @@ pub fn begin(seed: u64) {
 /// Ends the world: the running thread goes on unhindered. Returns what tells this run from others: a
 /// digest of all that happened, and how much that was.
 pub fn end() -> Option<(u64, u64)> {
+    buffers::drain_all();
     let told = with(|world, _| (world.trace.digest(), world.trace.count()));
     ME.set(usize::MAX);
     told
@@ -165,6 +206,9 @@ pub fn age() -> u64 {
 
 /// A place in the running thread where time passes and another thread may go on.
 pub fn place(what: &'static str, a: i64, b: i64) {
+    if !what.is_empty() {
+        buffers::drain();
+    }
     if let Some(switch) = with(|world, me| world.place(me, what, [a, b])) {
         switch.follow();
     }
@@ -175,6 +219,9 @@ pub fn place(what: &'static str, a: i64, b: i64) {
 pub fn atomic() {
     let switch = with(|world, me| {
         world.now += 5;
+        if world.buffers.first <= world.now {
+            world.buffers.pass(world.now);
+        }
         world.until_point -= 1;
         if world.until_point != 0 {
             return Switch::NONE;
@@ -206,6 +253,7 @@ pub fn relax() {
 
 /// Lets another thread go on, if any would.
 pub fn yields() {
+    buffers::drain();
     let switch = with(|world, me| {
         world.step();
         world.pass(2000);
@@ -223,6 +271,7 @@ pub fn sleep(time: Duration) {
 
 /// Waits for something, or until the time is over: then it returns false.
 pub fn wait(what: &'static str, wait: Wait, time: Option<Duration>) -> bool {
+    buffers::drain();
     let switch = with(|world, me| {
         let nanoseconds = time.map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
         let deadline = nanoseconds.and_then(|n| world.now.checked_add(n));
@@ -271,6 +320,9 @@ impl World {
 
     fn step(&mut self) {
         self.steps += 1;
+        if self.buffers.first <= self.now {
+            self.buffers.pass(self.now);
+        }
         if self.steps > MOST_STEPS || self.now > MORNING + OLDEST {
             // Who runs then may be who does not stop.
             panic!("it does not come to an end");
@@ -293,6 +345,7 @@ impl World {
             let slice = self.choice.any_size(10_000_000);
             let deadline = Some(self.now + slice);
             self.add(me, "loses its turn", [slice as i64, 0]);
+            self.buffers.drain(me);
             self.wait(me, Wait::Time, deadline)
         } else if self.choice.once_in(self.habits.switch) {
             self.go_on(me, false)
@@ -430,6 +483,11 @@ impl World {
         }
         self.kernel.describe();
         eprintln!("{:?}", self.habits);
+        let (failed, lost) = (self.faults.failed, self.faults.lost);
+        eprintln!(
+            "{failed} calls failed by chance, {lost} of them lost something; {:?}",
+            self.buffers
+        );
         eprintln!("after {} us and {} steps: {text}", (self.now - MORNING) / 1000, self.steps);
     }
 }
@@ -495,6 +553,7 @@ pub(super) fn enter(me: usize, turn: &'static AtomicU32) {
 
 /// The last thing a thread does.
 pub(super) fn leave() {
+    buffers::drain();
     if let Some(next) = with(World::ends) {
         ME.set(usize::MAX);
         give(next);
