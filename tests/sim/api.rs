@@ -71,7 +71,7 @@ fn told(result: c_int) -> Result<c_int, i32> {
 }
 
 /// A context that threads share.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Context(*mut c_void);
 
 // SAFETY: contexts may be used from any thread.
@@ -222,6 +222,38 @@ impl Socket {
         again(|| told(unsafe { poll::zmq_poll(&raw mut item, 1, milliseconds) }))?;
         Ok(item.revents & events != 0)
     }
+}
+
+fn place_of(socket: Option<Socket>) -> *mut c_void {
+    socket.map_or(std::ptr::null_mut(), |socket| socket.0)
+}
+
+fn result(rc: c_int) -> Result<(), i32> {
+    if rc == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// zmq_proxy(3).
+pub(crate) fn proxy(front: Socket, back: Socket, capture: Option<Socket>) -> Result<(), i32> {
+    // SAFETY: sockets.
+    result(unsafe { poll::zmq_proxy(front.0, back.0, place_of(capture)) })
+}
+
+/// zmq_proxy_steerable(3).
+pub(crate) fn proxy_steerable(
+    front: Socket,
+    back: Socket,
+    capture: Option<Socket>,
+    control: Option<Socket>,
+) -> Result<(), i32> {
+    let (capture, control) = (place_of(capture), place_of(control));
+    // SAFETY: sockets.
+    result(unsafe { poll::zmq_proxy_steerable(front.0, back.0, capture, control) })
+}
+
+/// zmq_device(3).
+pub(crate) fn device(front: Socket, back: Socket) -> Result<(), i32> {
+    // SAFETY: sockets.
+    result(unsafe { poll::zmq_device(ZMQ_QUEUE, front.0, back.0) })
 }
 
 /// Waits until it is true; if nothing moves for a minute it never will be.

@@ -13,7 +13,14 @@ const KINDS: [(i32, i32); 3] =
 /// Behind all others.
 const LAST: u32 = u32::MAX;
 
-fn send(choice: &mut Choice, socket: Socket, sender: u32, number: u32, largest: u64) {
+/// Sends a message that says in each part whose it is and which.
+pub(crate) fn send_message(
+    choice: &mut Choice,
+    socket: Socket,
+    sender: u32,
+    number: u32,
+    largest: u64,
+) {
     let parts = choice.of(&[1, 1, 2, 4]);
     for part in 0..parts {
         let words = [sender, number, part, parts];
@@ -26,7 +33,7 @@ fn send(choice: &mut Choice, socket: Socket, sender: u32, number: u32, largest: 
 }
 
 /// The sender and the number of a message that is whole.
-fn named(parts: &[Vec<u8>]) -> (u32, u32) {
+pub(crate) fn named(parts: &[Vec<u8>]) -> (u32, u32) {
     let words = |part: &Vec<u8>| {
         let mut words = part.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
         [(); 4].map(|()| words.next().unwrap_or(77))
@@ -89,14 +96,14 @@ pub(crate) fn run(choice: &mut Choice) {
         threads.push(sim::spawn("sender", move || {
             for number in 0..messages {
                 pause(&mut own, longest);
-                send(&mut own, socket, sender, number, largest);
+                send_message(&mut own, socket, sender, number, largest);
                 moved.fetch_add(1, Ordering::SeqCst);
             }
             done.fetch_add(1, Ordering::SeqCst);
             while !over.load(Ordering::SeqCst) {
                 sim::sleep(Duration::from_millis(20));
             }
-            send(&mut own, socket, sender, LAST, largest);
+            send_message(&mut own, socket, sender, LAST, largest);
             socket.close();
         }));
     }

@@ -12,6 +12,8 @@ mod churn;
 #[cfg(sim)]
 mod cuts;
 #[cfg(sim)]
+mod devices;
+#[cfg(sim)]
 mod flow;
 #[cfg(sim)]
 mod guests;

@@ -5,7 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zmq::sys::sim::{self, Choice};
 
-fn ask(mut choice: Choice, socket: Socket, kind: i32, rounds: u64, longest: u64, done: &AtomicU64) {
+pub(crate) fn ask(
+    mut choice: Choice,
+    socket: Socket,
+    kind: i32,
+    rounds: u64,
+    longest: u64,
+    done: &AtomicU64,
+) {
     for round in 0..rounds {
         pause(&mut choice, longest);
         let mut question = round.to_le_bytes().to_vec();
@@ -30,7 +37,7 @@ fn ask(mut choice: Choice, socket: Socket, kind: i32, rounds: u64, longest: u64,
     socket.close();
 }
 
-fn answer(mut choice: Choice, socket: Socket, longest: u64) {
+pub(crate) fn answer(mut choice: Choice, socket: Socket, longest: u64) {
     loop {
         if choice.once_in(3) {
             let _ = socket.poll(ZMQ_POLLIN as i16, choice.of(&[-1, 1, 1000]));

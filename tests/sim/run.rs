@@ -1,13 +1,13 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, cuts, flow, guests, pulse, questions, successors, truth, waiters};
+use crate::{churn, cuts, devices, flow, guests, pulse, questions, successors, truth, waiters};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 8] = [
+const SCENARIOS: [(&str, Scenario); 9] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -16,6 +16,7 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("pulse", pulse::run),
     ("cuts", cuts::run),
     ("successors", successors::run),
+    ("devices", devices::run),
 ];
 
 /// Scripts that compare the model's kernel with the real one; some of them are part of every run.
