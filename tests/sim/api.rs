@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_int, c_void};
 
-use zmq::capi::{context, poll, socket, types};
+use zmq::capi::{context, poll, socket, types, util};
 use zmq::sys::sim::{Choice, world};
 
 pub(crate) use zmq::capi::constants::*;
@@ -117,6 +117,8 @@ pub(crate) struct Socket(pub(crate) *mut c_void);
 
 // SAFETY: the library's sockets may be used from any thread.
 unsafe impl Send for Socket {}
+// SAFETY: the same.
+unsafe impl Sync for Socket {}
 
 impl Socket {
     pub(crate) fn close(self) {
@@ -135,6 +137,24 @@ impl Socket {
         check(set.is_ok(), || format!("zmq_setsockopt {option}: {set:?}"));
     }
 
+    pub(crate) fn set_bytes(self, option: c_int, value: &[u8]) {
+        // SAFETY: as long as told.
+        let rc = unsafe {
+            socket::zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len())
+        };
+        check(rc == 0, || format!("zmq_setsockopt {option}: {}", errno()));
+    }
+
+    /// An option that is bytes: how many there are.
+    pub(crate) fn get_bytes(self, option: c_int, room: &mut [u8]) -> usize {
+        let mut size = room.len();
+        let (place, size_place) = (room.as_mut_ptr().cast(), &raw mut size);
+        // SAFETY: as much room as told.
+        let rc = unsafe { socket::zmq_getsockopt(self.0, option, place, size_place) };
+        check(rc == 0, || format!("zmq_getsockopt {option}: {}", errno()));
+        size
+    }
+
     pub(crate) fn subscribe(self, topic: &[u8]) {
         let (data, length) = (topic.as_ptr().cast(), topic.len());
         // SAFETY: as long as told.
@@ -150,6 +170,25 @@ impl Socket {
         let set = || told(unsafe { socket::zmq_setsockopt(self.0, ZMQ_ROUTING_ID, data, length) });
         let set = insist(set);
         check(set.is_ok(), || format!("ZMQ_ROUTING_ID: {set:?}"));
+    }
+
+    /// Binds or connects.
+    pub(crate) fn attach(self, endpoint: &str, binds: bool) -> Result<(), i32> {
+        let done = if binds { self.try_bind(endpoint) } else { self.try_connect(endpoint) };
+        if done { Ok(()) } else { Err(errno()) }
+    }
+
+    /// Ends what a bind or a connect began.
+    pub(crate) fn detach(self, endpoint: &str, bound: bool) -> Result<(), i32> {
+        let text = CString::new(endpoint).unwrap();
+        // SAFETY: a socket and a text.
+        result(unsafe {
+            if bound {
+                socket::zmq_unbind(self.0, text.as_ptr())
+            } else {
+                socket::zmq_disconnect(self.0, text.as_ptr())
+            }
+        })
     }
 
     pub(crate) fn try_bind(self, endpoint: &str) -> bool {
@@ -193,13 +232,27 @@ impl Socket {
         Ok(data)
     }
 
-    pub(crate) fn more(self) -> bool {
-        let mut more: c_int = 0;
+    /// An option that is a number.
+    pub(crate) fn get(self, option: c_int) -> c_int {
+        let mut value: c_int = 0;
         let mut size = size_of::<c_int>();
-        let (place, size) = ((&raw mut more).cast(), &raw mut size);
+        let (place, size) = ((&raw mut value).cast(), &raw mut size);
         // SAFETY: room for a number.
-        unsafe { socket::zmq_getsockopt(self.0, ZMQ_RCVMORE, place, size) };
-        more != 0
+        unsafe { socket::zmq_getsockopt(self.0, option, place, size) };
+        value
+    }
+
+    pub(crate) fn more(self) -> bool {
+        self.get(ZMQ_RCVMORE) != 0
+    }
+
+    /// Has all its events told at a name, or no more.
+    pub(crate) fn monitor(self, name: Option<&str>) {
+        let text = name.map(|name| CString::new(name).unwrap());
+        let name = text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        // SAFETY: a socket, and a text or null.
+        let rc = unsafe { socket::zmq_socket_monitor(self.0, name, ZMQ_EVENT_ALL) };
+        check(rc == 0, || format!("zmq_socket_monitor: {}", errno()));
     }
 
     /// All parts of a message.
@@ -254,6 +307,23 @@ pub(crate) fn proxy_steerable(
 pub(crate) fn device(front: Socket, back: Socket) -> Result<(), i32> {
     // SAFETY: sockets.
     result(unsafe { poll::zmq_device(ZMQ_QUEUE, front.0, back.0) })
+}
+
+/// A new public key and its secret one, as text.
+pub(crate) fn key_pair() -> [String; 2] {
+    let mut keys = [[0u8; 41]; 2];
+    let [public, secret] = keys.each_mut().map(|key| key.as_mut_ptr().cast());
+    // SAFETY: room for both.
+    let rc = unsafe { util::zmq_curve_keypair(public, secret) };
+    check(rc == 0, || format!("zmq_curve_keypair: {}", errno()));
+    keys.map(|key| String::from_utf8_lossy(&key[..40]).into_owned())
+}
+
+/// zmq_poll(3): how many are ready.
+pub(crate) fn poll_all(items: &mut [types::zmq_pollitem_t], time: i64) -> Result<usize, i32> {
+    // SAFETY: as many as told.
+    let rc = unsafe { poll::zmq_poll(items.as_mut_ptr(), items.len() as c_int, time) };
+    usize::try_from(rc).map_err(|_| errno())
 }
 
 /// Waits until it is true; if nothing moves for a minute it never will be.

@@ -45,8 +45,8 @@ fn comes_and_goes(mut choice: Choice, context: Context, kind: i32, binds: bool, 
 }
 
 /// Two new sockets at the end of it all: what one sends the other gets.
-fn last_words(choice: &mut Choice, context: Context, endpoint: &str) {
-    let (push, pull) = (context.socket(ZMQ_PUSH), context.socket(ZMQ_PULL));
+pub(crate) fn last_words(choice: &mut Choice, contexts: [Context; 2], endpoint: &str) {
+    let (push, pull) = (contexts[0].socket(ZMQ_PUSH), contexts[1].socket(ZMQ_PULL));
     let connect_first = choice.once_in(2);
     if connect_first {
         push.connect(endpoint);
@@ -90,7 +90,7 @@ pub(crate) fn run(choice: &mut Choice) {
         no_more_failures();
         let other =
             if endpoint.starts_with("inproc") { "inproc://2" } else { "tcp://127.0.0.1:7777" };
-        last_words(choice, context, other);
+        last_words(choice, [context; 2], other);
     }
     context.term();
 }

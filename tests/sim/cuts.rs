@@ -32,6 +32,14 @@ pub(crate) fn send_message(
     }
 }
 
+/// A message of one part.
+pub(crate) fn numbered(sender: u32, number: u32, more: usize) -> Vec<u8> {
+    let words = [sender, number, 0, 1];
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.resize(16 + more, number as u8);
+    bytes
+}
+
 /// The sender and the number of a message that is whole.
 pub(crate) fn named(parts: &[Vec<u8>]) -> (u32, u32) {
     let words = |part: &Vec<u8>| {

@@ -10,6 +10,8 @@ mod api;
 #[cfg(sim)]
 mod churn;
 #[cfg(sim)]
+mod contexts;
+#[cfg(sim)]
 mod cuts;
 #[cfg(sim)]
 mod devices;
@@ -24,11 +26,15 @@ mod questions;
 #[cfg(sim)]
 mod run;
 #[cfg(sim)]
+mod secrets;
+#[cfg(sim)]
 mod successors;
 #[cfg(sim)]
 mod truth;
 #[cfg(sim)]
 mod waiters;
+#[cfg(sim)]
+mod watchers;
 
 #[cfg(sim)]
 #[global_allocator]

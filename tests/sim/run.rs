@@ -1,13 +1,13 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, cuts, devices, flow, guests, pulse, questions, successors, truth, waiters};
+use crate::{churn, contexts, cuts, devices, flow, guests, pulse, questions, secrets, successors, truth, waiters, watchers};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 9] = [
+const SCENARIOS: [(&str, Scenario); 12] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -17,6 +17,9 @@ const SCENARIOS: [(&str, Scenario); 9] = [
     ("cuts", cuts::run),
     ("successors", successors::run),
     ("devices", devices::run),
+    ("watchers", watchers::run),
+    ("contexts", contexts::run),
+    ("secrets", secrets::run),
 ];
 
 /// Scripts that compare the model's kernel with the real one; some of them are part of every run.

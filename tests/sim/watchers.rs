@@ -1,0 +1,403 @@
+//! Who watches sockets: event loops over ZMQ_FD and ZMQ_EVENTS, or zmq_poll(3) over many sockets and
+//! a descriptor, and monitors that are read slowly, late or never.
+
+use crate::api::*;
+use crate::cuts::{named, numbered};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use zmq::capi::types::zmq_pollitem_t;
+use zmq::sys::sim::{self, Choice, world};
+
+const IN: i16 = ZMQ_POLLIN as i16;
+const OUT: i16 = ZMQ_POLLOUT as i16;
+
+/// A socket of an event loop.
+struct Driven {
+    socket: Socket,
+    /// Who it is in what it sends.
+    name: u32,
+    next: u32,
+    /// How many messages it sends.
+    count: u32,
+    receives: bool,
+    router: bool,
+    /// Of each peer the number that comes next, or a later one.
+    heard: BTreeMap<u32, u32>,
+}
+
+/// How a program waits.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// For ZMQ_FD; then it does what ZMQ_EVENTS says until that says nothing more.
+    Descriptor,
+    /// For ZMQ_FD; then it receives until there is nothing, and never asks for ZMQ_EVENTS.
+    Blind,
+    /// With zmq_poll(3).
+    Poll,
+}
+
+struct Loop {
+    choice: Choice,
+    way: Way,
+    sockets: Vec<Driven>,
+    /// What makes it end.
+    over: i32,
+    received: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
+    longest: u64,
+    largest: u64,
+}
+
+impl Driven {
+    fn receive(&mut self, received: &AtomicU64) -> bool {
+        match self.socket.recv_all(ZMQ_DONTWAIT) {
+            Ok(mut parts) => {
+                if self.router {
+                    parts.remove(0);
+                }
+                let (name, number) = named(&parts);
+                let next = self.heard.entry(name).or_default();
+                check(number >= *next, || format!("{number} of {name} behind {next}"));
+                *next = number + 1;
+                received.fetch_add(1, Ordering::SeqCst);
+                true
+            }
+            Err(error) => {
+                check(error == libc::EAGAIN, || format!("zmq_recv: {error}"));
+                false
+            }
+        }
+    }
+
+    fn send(&mut self, choice: &mut Choice, largest: u64, sent: &AtomicU64) -> bool {
+        let bytes = numbered(self.name, self.next, choice.any_size(largest) as usize);
+        match self.socket.send(&bytes, ZMQ_DONTWAIT) {
+            Ok(()) => {
+                self.next += 1;
+                sent.fetch_add(1, Ordering::SeqCst);
+                true
+            }
+            Err(error) => {
+                check(error == libc::EAGAIN, || format!("zmq_send: {error}"));
+                false
+            }
+        }
+    }
+
+    fn sends(&self) -> bool {
+        self.next < self.count
+    }
+}
+
+impl Loop {
+    /// Does what can be done, until there is nothing.
+    fn drive(&mut self, at: usize) {
+        let (driven, choice) = (&mut self.sockets[at], &mut self.choice);
+        if self.way == Way::Blind {
+            return while driven.receive(&self.received) {};
+        }
+        loop {
+            pause(choice, self.longest);
+            let events = driven.socket.get(ZMQ_EVENTS) as i16;
+            let mut did = false;
+            if events & IN != 0 && driven.receives {
+                check(driven.receive(&self.received), || "ZMQ_POLLIN and nothing".to_owned());
+                did = true;
+            }
+            if events & OUT != 0 && driven.sends() {
+                // What it has just received may have been what made room; the other way round not.
+                did |= driven.send(choice, self.largest, &self.sent);
+            }
+            if !did || self.way == Way::Poll && choice.once_in(2) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for news. True if all is over.
+    fn wait(&mut self) -> bool {
+        let event = |driven: &Driven| if driven.sends() { IN | OUT } else { IN };
+        let item = |driven: &Driven| match self.way {
+            Way::Poll => {
+                let (socket, events) = (driven.socket.0, event(driven));
+                zmq_pollitem_t { socket, fd: 0, events, revents: 0 }
+            }
+            _ => {
+                let (socket, fd) = (std::ptr::null_mut(), driven.socket.get(ZMQ_FD));
+                zmq_pollitem_t { socket, fd, events: IN, revents: 0 }
+            }
+        };
+        let mut items: Vec<_> = self.sockets.iter().map(item).collect();
+        let (socket, fd) = (std::ptr::null_mut(), self.over);
+        items.push(zmq_pollitem_t { socket, fd, events: IN, revents: 0 });
+        let ready = poll_all(&mut items, -1);
+        check(ready.is_ok_and(|ready| ready > 0), || format!("zmq_poll: {ready:?}"));
+        items.last().is_some_and(|item| item.revents != 0)
+    }
+
+    fn run(mut self) {
+        loop {
+            for at in 0..self.sockets.len() {
+                self.drive(at);
+            }
+            if self.wait() {
+                break;
+            }
+        }
+        self.sockets.iter().for_each(|driven| driven.socket.close());
+    }
+}
+
+const KINDS: [(i32, i32); 4] = [
+    (ZMQ_PUSH, ZMQ_PULL),
+    (ZMQ_PAIR, ZMQ_PAIR),
+    (ZMQ_DEALER, ZMQ_ROUTER),
+    (ZMQ_DEALER, ZMQ_DEALER),
+];
+
+/// Event loops: all that can be sent is, and arrives.
+fn loops(choice: &mut Choice) {
+    let context = Context::new();
+    let kinds = choice.of(&KINDS);
+    let messages = choice.of(&[1, 5, 30]);
+    let mut sockets = Vec::new();
+    let mut all = 0;
+    for host in 0..choice.between(1, 3) {
+        let endpoint = endpoint(choice, host);
+        eprintln!("watchers: {} to {}, {endpoint}", kinds.0, kinds.1);
+        let guests = if kinds.0 == ZMQ_PAIR { 1 } else { choice.between(1, 3) };
+        for guest in 0..=guests {
+            let kind = if guest == 0 { kinds.1 } else { kinds.0 };
+            let socket = context.socket(kind);
+            socket.set(ZMQ_SNDHWM, choice.of(&[1, 2, 1000]));
+            socket.set(ZMQ_RCVHWM, choice.of(&[1, 2, 1000]));
+            if guest == 0 { socket.bind(&endpoint) } else { socket.connect(&endpoint) }
+            let sends = guest > 0 || matches!(kind, ZMQ_PAIR | ZMQ_DEALER);
+            let count = if sends { messages } else { 0 };
+            all += u64::from(count);
+            let (receives, router) = (kind != ZMQ_PUSH, kind == ZMQ_ROUTER);
+            let name = (host * 10 + guest) as u32;
+            let heard = BTreeMap::new();
+            sockets.push(Driven { socket, name, next: 0, count, receives, router, heard });
+        }
+    }
+    // SAFETY: a counter.
+    let over = unsafe { sim::libc::eventfd(0, 0) };
+    let [received, sent] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+    let longest = choice.of(&[1, 10_000, 1_000_000]);
+    let largest = choice.of(&[10, 1000, 30_000]);
+    let mut threads = Vec::new();
+    while !sockets.is_empty() {
+        let first = choice.below(sockets.len() as u64) as usize;
+        let sockets = sockets.split_off(first);
+        let blind = sockets.iter().all(|driven| driven.receives && !driven.sends());
+        let way = match choice.below(3) {
+            0 if blind => Way::Blind,
+            1 => Way::Poll,
+            _ => Way::Descriptor,
+        };
+        let choice = Choice::new(choice.number());
+        let (received, sent) = (received.clone(), sent.clone());
+        let one = Loop { choice, way, sockets, over, received, sent, longest, largest };
+        // SAFETY: a socket may be used by another thread from now on.
+        let one = Moved(one);
+        threads.push(sim::spawn("loop", move || one.take().run()));
+    }
+    let received = || received.load(Ordering::SeqCst);
+    let progress = || received() + sent.load(Ordering::SeqCst);
+    wait_until("messages", progress, || received() == all);
+    check_idle();
+    let one = 1u64;
+    // SAFETY: a number.
+    unsafe { sim::libc::write(over, (&raw const one).cast(), 8) };
+    threads.into_iter().for_each(sim::Spawned::join);
+    // SAFETY: the counter.
+    unsafe { sim::libc::close(over) };
+    context.term();
+}
+
+/// What goes to another thread.
+struct Moved<T>(T);
+
+// SAFETY: of sockets, which any thread may use.
+unsafe impl<T> Send for Moved<T> {}
+
+impl<T> Moved<T> {
+    fn take(self) -> T {
+        self.0
+    }
+}
+
+/// What a monitor has said so far.
+#[derive(Default, Debug)]
+struct Story {
+    /// Connections that are made, by descriptor.
+    open: BTreeMap<i32, u32>,
+    /// Connections whose handshake has no end yet.
+    shaking: i32,
+    listening: BTreeMap<i32, u32>,
+    /// The last event about connecting.
+    last: i32,
+    stopped: bool,
+}
+
+impl Story {
+    /// The next event; `whole` if none before was lost.
+    fn hear(&mut self, event: i32, value: i32, binds: bool, whole: bool) {
+        let wrong = |text: &str| world::wrong(&format!("{text}: event {event:#x} of {value}"));
+        check(!self.stopped, || format!("event {event:#x} after the last"));
+        match event {
+            ZMQ_EVENT_LISTENING => *self.listening.entry(value).or_default() += 1,
+            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED => {
+                check((event == ZMQ_EVENT_ACCEPTED) == binds, || format!("event {event:#x}"));
+                if whole && self.open.contains_key(&value) {
+                    wrong("a connection with a descriptor that another has");
+                }
+                self.open.insert(value, 1);
+                self.shaking += 1;
+            }
+            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL => {
+                self.shaking -= 1;
+                if whole && self.shaking < 0 {
+                    wrong("the end of a handshake that did not begin");
+                }
+            }
+            ZMQ_EVENT_DISCONNECTED => {
+                if whole && self.open.remove(&value).is_none() {
+                    wrong("the end of a connection that is none");
+                }
+            }
+            ZMQ_EVENT_CLOSED if binds => {
+                if whole && self.listening.remove(&value).is_none() {
+                    wrong("the end of a listener that is none");
+                }
+            }
+            ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED => {
+                check(!binds, || format!("event {event:#x} where nobody connects"));
+                // zmq_socket_monitor(3): tried again is what has failed, or was lost.
+                let failed = [ZMQ_EVENT_CLOSED, ZMQ_EVENT_DISCONNECTED];
+                if whole && event == ZMQ_EVENT_CONNECT_RETRIED && !failed.contains(&self.last) {
+                    wrong(&format!("tried again after {:#x}", self.last));
+                }
+            }
+            ZMQ_EVENT_MONITOR_STOPPED => self.stopped = true,
+            _ => wrong("an unexpected event"),
+        }
+        self.last = event;
+    }
+}
+
+/// Reads a monitor until it stops.
+fn reader(mut choice: Choice, context: Context, name: &str, binds: bool, slow: u64, early: bool) {
+    let mut story = Story::default();
+    let make = |choice: &mut Choice| {
+        let socket = context.socket(ZMQ_PAIR);
+        socket.set(ZMQ_RCVHWM, if early { 1000 } else { choice.of(&[1, 2, 1000]) });
+        socket.set(ZMQ_RCVTIMEO, 20_000);
+        socket.try_connect(name).then_some(socket).or_else(|| {
+            socket.close();
+            None
+        })
+    };
+    let Some(mut socket) = make(&mut choice) else { return };
+    while !story.stopped {
+        pause(&mut choice, slow);
+        if !early && choice.once_in(5) {
+            // Another comes in its place.
+            socket.close();
+            let Some(next) = make(&mut choice) else { return };
+            socket = next;
+        }
+        let parts = match socket.recv_all(0) {
+            Ok(parts) => parts,
+            // What did not come in time is lost, the last word, too.
+            Err(libc::EAGAIN) if !early => break,
+            Err(error) => return check(error == ETERM, || format!("a monitor says: {error}")),
+        };
+        let sizes: Vec<_> = parts.iter().map(Vec::len).collect();
+        check(parts.len() == 2 && sizes[0] == 6, || format!("an event of {sizes:?} bytes"));
+        let event = i32::from(u16::from_ne_bytes([parts[0][0], parts[0][1]]));
+        let value = i32::from_ne_bytes([parts[0][2], parts[0][3], parts[0][4], parts[0][5]]);
+        story.hear(event, value, binds, early);
+    }
+    socket.close();
+}
+
+/// Guests come and go, connections are cut, and all are monitored.
+fn monitors(choice: &mut Choice) {
+    let context = Context::new();
+    let tcp = choice.once_in(2);
+    let endpoint = if tcp { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
+    eprintln!("watchers: monitors of {endpoint}");
+    let slow = choice.of(&[1, 100_000, 50_000_000]);
+    let readers = Arc::new(Mutex::new(Vec::new()));
+    let number = Arc::new(AtomicU64::new(0));
+    let (list, next) = (readers.clone(), number.clone());
+    let watch = move |choice: &mut Choice, socket: Socket, binds: bool| {
+        let name = format!("inproc://monitor-{}", next.fetch_add(1, Ordering::SeqCst));
+        socket.monitor(Some(&name));
+        let how = choice.below(3);
+        if how == 0 {
+            return;
+        }
+        let own = Choice::new(choice.number());
+        let early = how == 1;
+        let ready = Arc::new(AtomicBool::new(false));
+        let told = ready.clone();
+        let thread = sim::spawn("reads a monitor", move || {
+            told.store(true, Ordering::SeqCst);
+            reader(own, context, &name, binds, slow, early);
+        });
+        while early && !ready.load(Ordering::SeqCst) {
+            sim::sleep(Duration::from_micros(100));
+        }
+        if early {
+            // It is connected when it sleeps.
+            sim::sleep(Duration::from_millis(200));
+        }
+        list.lock().unwrap().push(thread);
+    };
+    let host = context.socket(ZMQ_PULL);
+    watch(choice, host, true);
+    host.bind(endpoint);
+    let mut guests = Vec::new();
+    for _ in 0..choice.between(1, 3) {
+        let (mut own, watch) = (Choice::new(choice.number()), watch.clone());
+        guests.push(sim::spawn("guests", move || {
+            for _ in 0..own.between(1, 4) {
+                let guest = context.socket(ZMQ_PUSH);
+                guest.set(ZMQ_RECONNECT_IVL, own.of(&[1, 10]));
+                guest.set(ZMQ_LINGER, own.of(&[0, 50]));
+                watch(&mut own, guest, false);
+                guest.connect(endpoint);
+                for _ in 0..own.below(5) {
+                    pause(&mut own, 5_000_000);
+                    let _ = guest.send(b"message", ZMQ_DONTWAIT);
+                }
+                if own.once_in(4) {
+                    guest.monitor(None);
+                }
+                guest.close();
+            }
+        }));
+    }
+    for _ in 0..choice.below(10) {
+        pause(choice, 20_000_000);
+        world::with(|world, _| world.kernel.cut());
+        while host.recv(ZMQ_DONTWAIT).is_ok() {}
+    }
+    guests.into_iter().for_each(sim::Spawned::join);
+    if choice.once_in(3) {
+        host.monitor(None);
+    }
+    host.close();
+    let readers = std::mem::take(&mut *readers.lock().unwrap());
+    readers.into_iter().for_each(sim::Spawned::join);
+    context.term();
+}
+
+pub(crate) fn run(choice: &mut Choice) {
+    if choice.once_in(3) { monitors(choice) } else { loops(choice) }
+}
