@@ -82,10 +82,11 @@ pub(crate) fn run(choice: &mut Choice) {
     may_lose();
     let context = Context::new();
     let kinds = choice.of(&KINDS);
-    eprintln!("cuts: {} to {}", kinds.0, kinds.1);
+    let endpoint = choice.of(&["tcp://127.0.0.1:5001", "ipc:///made-up/1"]);
+    eprintln!("cuts: {} to {}, {endpoint}", kinds.0, kinds.1);
     let host = context.socket(kinds.1);
     host.set(ZMQ_RCVHWM, choice.of(&[1, 10, 1000]));
-    host.bind("tcp://127.0.0.1:5001");
+    host.bind(endpoint);
     let senders = choice.between(1, 3) as usize;
     let over = Arc::new(AtomicBool::new(false));
     let moved = Arc::new(AtomicU64::new(0));
@@ -97,7 +98,7 @@ pub(crate) fn run(choice: &mut Choice) {
         let socket = context.socket(kinds.0);
         socket.set(ZMQ_SNDHWM, choice.of(&[1, 10, 1000]));
         socket.set(ZMQ_RECONNECT_IVL, choice.of(&[1, 20]));
-        socket.connect("tcp://127.0.0.1:5001");
+        socket.connect(endpoint);
         let mut own = Choice::new(choice.number());
         let messages = choice.of(&[5, 30, 100]);
         let (over, moved, done) = (over.clone(), moved.clone(), done.clone());

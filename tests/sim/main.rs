@@ -20,9 +20,13 @@ mod flow;
 #[cfg(sim)]
 mod guests;
 #[cfg(sim)]
+mod kills;
+#[cfg(sim)]
 mod pulse;
 #[cfg(sim)]
 mod questions;
+#[cfg(sim)]
+mod raw;
 #[cfg(sim)]
 mod run;
 #[cfg(sim)]

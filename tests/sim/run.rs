@@ -1,13 +1,13 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, contexts, cuts, devices, flow, guests, pulse, questions, secrets, successors, truth, waiters, watchers};
+use crate::{churn, contexts, cuts, devices, flow, guests, kills, pulse, questions, secrets, successors, truth, waiters, watchers};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 12] = [
+const SCENARIOS: [(&str, Scenario); 13] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -20,6 +20,7 @@ const SCENARIOS: [(&str, Scenario); 12] = [
     ("watchers", watchers::run),
     ("contexts", contexts::run),
     ("secrets", secrets::run),
+    ("kills", kills::run),
 ];
 
 /// Scripts that compare the model's kernel with the real one; some of them are part of every run.

@@ -286,11 +286,10 @@ impl Kernel {
         self.socks.remove(&id);
     }
 
-    /// Somebody between them cuts one of the connections over TCP: both ends get a reset.
+    /// Somebody between them cuts one of the connections: both ends get a reset.
     pub fn cut(&mut self) {
-        let tcp = |sock: &Sock| sock.stage == Stage::Connected && !sock.is_unix();
-        let ids: Vec<u64> =
-            self.socks.iter().filter(|(_, sock)| tcp(sock)).map(|(id, _)| *id).collect();
+        let socks = self.socks.iter().filter(|(_, sock)| sock.stage == Stage::Connected);
+        let ids: Vec<u64> = socks.map(|(id, _)| *id).collect();
         if ids.is_empty() {
             return;
         }
