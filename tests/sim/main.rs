@@ -22,6 +22,8 @@ mod guests;
 #[cfg(sim)]
 mod kills;
 #[cfg(sim)]
+mod memory;
+#[cfg(sim)]
 mod pulse;
 #[cfg(sim)]
 mod questions;

@@ -1,6 +1,6 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, contexts, cuts, devices, flow, guests, kills, pulse, questions, secrets, successors, truth, waiters, watchers};
+use crate::{churn, churn, contexts, cuts, devices, flow, guests, kills, memory, pulse, questions, secrets, successors, truth, waiters, waiters, watchers};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};
@@ -33,6 +33,11 @@ const PATIENCE: u32 = 60;
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
+
+/// How often a world is lived through to see whether memory is lost.
+const LIVES: u64 = 4;
+/// So many times that, if there is more of it after each.
+const MOST_LIVES: u64 = 25;
 
 /// What came of a seed.
 struct Outcome {
@@ -143,6 +148,33 @@ fn live(seed: u64, scenario: Scenario) -> (u64, u64) {
         ours.skip(1).for_each(|pair| eprintln!("{}\n{}", pair[0], pair[1]));
         world::wrong("a panic");
     }));
+    let again = number("AGAIN").unwrap_or(if seed % 30 == 7 { LIVES } else { 1 });
+    let mut digest = (0u64, 0);
+    let mut used = Vec::with_capacity(again as usize);
+    for life in 0..again * MOST_LIVES {
+        let (told, happened) = live_once(seed);
+        digest = (digest.0.rotate_left(1) ^ told, digest.1 + happened);
+        used.push(memory::in_use());
+        // What is more each time that the same is done is lost; what a slot of a socket keeps is not.
+        let most = |lives: &[[usize; 3]], kind: usize| lives.iter().map(|life| life[kind]).max();
+        let (before, lately) = used.split_at(used.len().saturating_sub(3));
+        let settled = (0..3).all(|kind| most(before, kind) >= most(lately, kind));
+        if again == 1 || life + 1 >= again && settled {
+            break;
+        }
+        if life + 1 == again * MOST_LIVES {
+            eprintln!("memory in use after each life: {used:?}");
+            world::wrong("it grows");
+        }
+    }
+    if number("AGAIN").is_some() {
+        println!("memory in use after each life: {used:?}");
+    }
+    digest
+}
+
+/// The same world, from its beginning to its end.
+fn live_once(seed: u64) -> (u64, u64) {
     let mut choice = Choice::new(seed ^ 0x5eed);
     sim::begin(seed);
     if number("ALOUD").is_some() {

@@ -13,6 +13,7 @@ pub use super::threads::{
 use super::world::{self, Wait};
 pub use ::libc::*;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The result of a call, which is one place where another thread may go on.
@@ -439,15 +440,38 @@ pub unsafe fn futex(word: *mut u32, operation: c_int, value: u32, time: *const t
     -1
 }
 
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many bytes are mapped.
+pub fn mapped() -> usize {
+    MAPPED.load(Ordering::Relaxed)
+}
+
+pub unsafe fn mmap(
+    address: *mut c_void,
+    length: size_t,
+    access: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: off_t,
+) -> *mut c_void {
+    MAPPED.fetch_add(length, Ordering::Relaxed);
+    // SAFETY: the caller's.
+    unsafe { ::libc::mmap(address, length, access, flags, fd, offset) }
+}
+
 /// To take pages away the kernel interrupts every processor that has a thread of the process.
 pub unsafe fn munmap(memory: *mut c_void, length: size_t) -> c_int {
     buffers::drain_all();
+    MAPPED.fetch_sub(length, Ordering::Relaxed);
     // SAFETY: the caller's.
     unsafe { ::libc::munmap(memory, length) }
 }
 
 pub unsafe fn mremap(from: *mut c_void, length: size_t, to: size_t, how: c_int) -> *mut c_void {
     buffers::drain_all();
+    MAPPED.fetch_add(to, Ordering::Relaxed);
+    MAPPED.fetch_sub(length, Ordering::Relaxed);
     // SAFETY: the caller's.
     unsafe { ::libc::mremap(from, length, to, how) }
 }

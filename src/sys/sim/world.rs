@@ -8,7 +8,7 @@ use super::trace::Trace;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where the clock begins, in nanoseconds.
@@ -84,6 +84,8 @@ pub struct World {
     /// What the seed chose once.
     pub habits: Habits,
     now: u64,
+    /// When it began.
+    began: u64,
     threads: Vec<Thread>,
     trace: Trace,
     steps: u64,
@@ -96,6 +98,8 @@ pub struct World {
 static WORLD: AtomicPtr<World> = AtomicPtr::new(ptr::null_mut());
 /// Whether the thread whose turn it is looks at the world.
 static INSIDE: AtomicBool = AtomicBool::new(false);
+/// When the next world begins: the clock of a process never goes back.
+static NEXT: AtomicU64 = AtomicU64::new(MORNING);
 
 thread_local! {
     static ME: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -160,7 +164,8 @@ pub fn begin(seed: u64) {
         buffers: Buffers::new(&mut apart),
         choice,
         habits,
-        now: MORNING,
+        now: NEXT.load(Ordering::Acquire),
+        began: NEXT.load(Ordering::Acquire),
         threads: Vec::new(),
         trace: Trace::default(),
         steps: 0,
@@ -174,13 +179,19 @@ pub fn begin(seed: u64) {
     WORLD.store(Box::into_raw(Box::new(world)), Ordering::Release);
 }
 
-/// Ends the world: the running thread goes on unhindered. Returns what tells this run from others: a
-/// digest of all that happened, and how much that was.
+/// Ends the world, of which the running thread is the last: it goes on unhindered. Returns what tells
+/// this run from others: a digest of all that happened, and how much that was.
 pub fn end() -> Option<(u64, u64)> {
     buffers::drain_all();
-    let told = with(|world, _| (world.trace.digest(), world.trace.count()));
+    let told = with(|world, _| {
+        NEXT.store(world.now, Ordering::Release);
+        (world.living() == 1).then(|| (world.trace.digest(), world.trace.count()))
+    });
     ME.set(usize::MAX);
-    told
+    let told = told.flatten()?;
+    // SAFETY: made by `begin`, and all other threads have ended and were waited for.
+    drop(unsafe { Box::from_raw(WORLD.swap(ptr::null_mut(), Ordering::AcqRel)) });
+    Some(told)
 }
 
 fn base() -> Instant {
@@ -201,7 +212,7 @@ pub fn instant() -> Instant {
 
 /// Nanoseconds since the world began, without taking any time.
 pub fn age() -> u64 {
-    with(|world, _| world.now - MORNING).unwrap_or_default()
+    with(|world, _| world.now - world.began).unwrap_or_default()
 }
 
 /// A place in the running thread where time passes and another thread may go on.
@@ -323,7 +334,7 @@ impl World {
         if self.buffers.first <= self.now {
             self.buffers.pass(self.now);
         }
-        if self.steps > MOST_STEPS || self.now > MORNING + OLDEST {
+        if self.steps > MOST_STEPS || self.now > self.began + OLDEST {
             // Who runs then may be who does not stop.
             panic!("it does not come to an end");
         }
@@ -402,7 +413,7 @@ impl World {
 
     /// Where a thread's turn is told.
     pub(super) fn turn_of(&self, thread: usize) -> &'static AtomicU32 {
-        // SAFETY: boxed, and worlds are never freed.
+        // SAFETY: boxed, and a world lives until its last thread has ended it.
         unsafe { &*std::ptr::from_ref(self.threads[thread].turn.as_ref()) }
     }
 
@@ -476,7 +487,7 @@ impl World {
     }
 
     fn describe(&mut self, me: usize, text: &str) {
-        self.trace.print(MORNING);
+        self.trace.print(self.began);
         for (number, thread) in self.threads.iter().enumerate() {
             let here = if number == me { "here" } else { "" };
             eprintln!("thread {number} ({}): {:?} {here}", thread.name, thread.state);
@@ -488,7 +499,7 @@ impl World {
             "{failed} calls failed by chance, {lost} of them lost something; {:?}",
             self.buffers
         );
-        eprintln!("after {} us and {} steps: {text}", (self.now - MORNING) / 1000, self.steps);
+        eprintln!("after {} us and {} steps: {text}", (self.now - self.began) / 1000, self.steps);
     }
 }
 
