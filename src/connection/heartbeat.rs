@@ -23,6 +23,8 @@ struct Limit {
     until: Instant,
     /// How much had been heard when it began.
     heard: u64,
+    /// How many bytes of ours the kernel had still to take then, up to the end of the PING.
+    owed: usize,
 }
 
 /// What is due on a connection, and when.
@@ -67,19 +69,41 @@ impl Pulse {
         self.ping_at = Some(now + self.settings.interval);
     }
 
-    /// A PING goes out.
-    pub fn ping_sent(&mut self, now: Instant, heard: u64) {
+    /// A PING goes out, or waits for the kernel to take what `owed` counts. `left` if the one before it
+    /// does not wait any more.
+    pub fn ping_sent(&mut self, now: Instant, heard: u64, owed: usize, left: bool) {
         self.postpone_ping(now);
-        let unanswered = self.answer.is_some_and(|limit| limit.heard == heard);
-        if !unanswered && !self.settings.timeout.is_zero() {
-            self.answer = Some(Limit { until: now + self.settings.timeout, heard });
+        if self.settings.timeout.is_zero() {
+            return;
+        }
+        let until = now + self.settings.timeout;
+        match &mut self.answer {
+            Some(limit) if limit.heard == heard => {
+                // Since its limit began, nobody knows when.
+                if left && limit.owed > 0 {
+                    *limit = Limit { until, heard, owed: 0 };
+                }
+            }
+            _ => self.answer = Some(Limit { until, heard, owed }),
+        }
+    }
+
+    /// The peer may have been busy with what stands before our PING: a limit that is over begins again
+    /// if the kernel has taken some of that meanwhile. The last time is when the PING has left.
+    pub fn put_off(&mut self, now: Instant, owed: usize) {
+        if let Some(limit) = &mut self.answer
+            && limit.until <= now
+            && owed < limit.owed
+        {
+            limit.until = now + self.settings.timeout;
+            limit.owed = owed;
         }
     }
 
     /// A PING of the peer came, which asks us to give it up if nothing comes for so long; zero: it
     /// does not.
     pub fn ping_came(&mut self, ttl: Duration, now: Instant, heard: u64) {
-        self.life = (!ttl.is_zero()).then(|| Limit { until: now + ttl, heard });
+        self.life = (!ttl.is_zero()).then(|| Limit { until: now + ttl, heard, owed: 0 });
     }
 
     /// Whether the peer has been silent for longer than a limit allows.
@@ -132,6 +156,9 @@ mod tests {
         set: u32,
         pings: Vec<u64>,
         dead: Option<u64>,
+        /// What the kernel has to take until it has the last PING, and what stands before the next.
+        owed: usize,
+        queued: usize,
     }
 
     impl World {
@@ -142,7 +169,8 @@ mod tests {
             let mut pulse = Pulse::new(settings);
             pulse.begin(origin);
             let (pings, dead) = (Vec::new(), None);
-            let mut world = World { origin, pulse, heard: 0, timer: None, set: 0, pings, dead };
+            let (heard, timer, set, owed, queued) = (0, None, 0, 0, 0);
+            let mut world = World { origin, pulse, heard, timer, set, pings, dead, owed, queued };
             world.set_timer();
             world
         }
@@ -170,13 +198,18 @@ mod tests {
             }
             self.timer = None;
             self.pulse.timer_fired();
+            self.pulse.put_off(now, self.owed);
             if self.pulse.is_overdue(now, self.heard) {
                 self.dead = Some(time);
                 return;
             }
             if self.pulse.wants_ping(now) {
                 self.pings.push(time);
-                self.pulse.ping_sent(now, self.heard);
+                let new = self.owed == 0;
+                if new {
+                    self.owed = self.queued;
+                }
+                self.pulse.ping_sent(now, self.heard, self.owed, new || self.owed == 0);
             }
             self.set_timer();
         }
@@ -229,6 +262,30 @@ mod tests {
             }
         }
         assert_eq!((world.pings[..3].to_vec(), world.dead), (vec![50, 100, 150], Some(650)));
+    }
+
+    #[test]
+    fn a_peer_that_takes_what_stands_before_a_ping_is_not_given_up() {
+        // 2 s for what is queued, and no byte comes before that.
+        let mut world = World::new(50, 300);
+        world.queued = 2000;
+        for time in 1..2070 {
+            world.pass(time);
+            world.owed = world.owed.saturating_sub(1);
+        }
+        assert_eq!((world.pings[0], world.dead), (50, None));
+        // The PING has left, and there is no answer.
+        world.queued = 0;
+        (2070..4000).for_each(|time| world.pass(time));
+        assert!(world.dead.is_some_and(|at| (2350..=2450).contains(&at)), "{:?}", world.dead);
+        // Nothing is taken any more.
+        let mut world = World::new(50, 300);
+        world.queued = 2000;
+        for time in 1..4000 {
+            world.pass(time);
+            world.owed = world.owed.saturating_sub(usize::from(time < 500));
+        }
+        assert!(world.dead.is_some_and(|at| (500..=1000).contains(&at)), "{:?}", world.dead);
     }
 
     #[test]

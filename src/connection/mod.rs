@@ -386,21 +386,35 @@ impl Connection {
 
     /// Queues a PING, unless one waits there already. It does so if the kernel takes nothing at the
     /// moment, too: a peer that takes what there is for it, and is not asked, has nothing to say.
-    pub fn push_ping(&mut self, now: Instant) {
-        if !self.heartbeats {
-            // Peers before ZMTP 3.0 would take it for a message.
-            return;
-        }
-        if self.tx.owes_ping() {
-            return self.pulse.ping_sent(now, self.heard);
+    /// [`Connection::ping_flushed`] follows, and hears whether there is a new one.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; then nothing follows.
+    pub fn push_ping(&mut self, now: Instant) -> Result<bool> {
+        // Peers before ZMTP 3.0 would take it for a message.
+        if !self.heartbeats || self.tx.owed_to_ping() > 0 {
+            return Ok(false);
         }
         let mut body = Vec::with_capacity(8);
         command::append_ping(&mut body, self.pulse.ttl(), &[]);
-        match Msg::copy_from(&body).and_then(|body| self.tx.push_ping(body)) {
-            Ok(()) => self.pulse.ping_sent(now, self.heard),
-            // Without memory for it there is nothing to be answered.
-            Err(_) => self.pulse.postpone_ping(now),
+        let pushed = Msg::copy_from(&body).and_then(|body| self.tx.push_ping(body));
+        if pushed.is_err() {
+            self.pulse.postpone_ping(now);
         }
+        pushed.map(|()| true)
+    }
+
+    /// The kernel has taken what it would, maybe all of the last PING: an answer is waited for.
+    pub fn ping_flushed(&mut self, now: Instant, new: bool) {
+        if self.heartbeats {
+            let owed = self.tx.owed_to_ping();
+            self.pulse.ping_sent(now, self.heard, owed, new || owed == 0);
+        }
+    }
+
+    /// For a peer that has been silent for too long: whether it took what stands before our PING.
+    pub fn put_off_ping(&mut self, now: Instant) {
+        self.pulse.put_off(now, self.tx.owed_to_ping());
     }
 
     /// Whether the kernel has bytes of the peer that we do not read, because too much waits for the

@@ -411,7 +411,7 @@ impl TxQueue {
         Ok(())
     }
 
-    /// Appends a PING, see [`TxQueue::owes_ping`].
+    /// Appends a PING, see [`TxQueue::owed_to_ping`].
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
@@ -421,9 +421,9 @@ impl TxQueue {
         Ok(())
     }
 
-    /// Whether the kernel has not taken the last PING as a whole.
-    pub fn owes_ping(&self) -> bool {
-        self.pings > 0
+    /// How many bytes the kernel has to take until it has the last PING as a whole.
+    pub fn owed_to_ping(&self) -> usize {
+        self.pings
     }
 
     /// Whether the kernel has not taken the last answer as a whole.

@@ -72,6 +72,7 @@ impl Core {
             self.pipes.gather(id);
         }
         let Some(connection) = self.live_connection(id, serial) else { return };
+        connection.put_off_ping(now);
         if connection.pulse.is_overdue(now, connection.heard) {
             if !connection.has_unread() {
                 let error = Error::Os(libc::ETIMEDOUT);
@@ -92,10 +93,12 @@ impl Core {
         // That the kernel takes more may be news that nobody has looked at yet.
         self.pipes.on_ready(id, epoll::OUT);
         self.flush_held();
-        if let Some(connection) = self.live_connection(id, serial) {
-            connection.push_ping(now);
-        }
+        let Some(connection) = self.live_connection(id, serial) else { return };
+        let new = connection.push_ping(now);
         self.pipes.touch(id);
         self.flush_held();
+        if let (Ok(new), Some(connection)) = (new, self.live_connection(id, serial)) {
+            connection.ping_flushed(now, new);
+        }
     }
 }

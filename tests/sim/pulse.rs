@@ -8,7 +8,7 @@ use zmq::sys::sim::{self, Choice, world};
 
 /// What a program does with a socket while time goes by.
 fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
-    let habit = choice.below(6);
+    let habit = choice.below(8);
     world::note("habit", habit as i64, 0);
     let mut buffer = 0;
     while world::age() < until {
@@ -29,8 +29,10 @@ fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
             // It waits for what may not come.
             3 => {
                 socket.set(ZMQ_RCVTIMEO, choice.below(200) as i32);
-                if socket.recv(0).is_ok() {
-                    received.fetch_add(1, Ordering::SeqCst);
+                match socket.recv(0) {
+                    Ok(_) => drop(received.fetch_add(1, Ordering::SeqCst)),
+                    // One that never receives.
+                    Err(_) => sim::sleep(Duration::from_micros(choice.any_size(200_000))),
                 }
             }
             4 => {
@@ -38,6 +40,19 @@ fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
                 if there == Ok(true) {
                     sim::sleep(Duration::from_micros(choice.any_size(100_000)));
                 }
+            }
+            // It looks at what its event loop would.
+            5 => {
+                socket.get(ZMQ_EVENTS);
+                sim::sleep(Duration::from_micros(choice.any_size(100_000)));
+            }
+            // It sends all it can, and goes away.
+            6 => {
+                let size = choice.any_size(10_000) as usize;
+                while choice.below(20) > 0 && socket.send(&vec![1; size], ZMQ_DONTWAIT).is_ok() {
+                    buffer += 1;
+                }
+                sim::sleep(Duration::from_micros(choice.any_size(200_000)));
             }
             // It receives a little, and goes away.
             _ => {
@@ -54,17 +69,24 @@ fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
 pub(crate) fn run(choice: &mut Choice) {
     let context = Context::new();
     let endpoint = if choice.once_in(2) { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
-    eprintln!("pulse: {endpoint}");
+    let kinds = choice.of(&[
+        (ZMQ_DEALER, ZMQ_DEALER),
+        (ZMQ_DEALER, ZMQ_DEALER),
+        (ZMQ_PUSH, ZMQ_PULL),
+        (ZMQ_PULL, ZMQ_PUSH),
+    ]);
+    eprintln!("pulse: {} and {}, {endpoint}", kinds.0, kinds.1);
     let received = Arc::new(AtomicU64::new(0));
-    let make = |choice: &mut Choice| {
-        let socket = context.socket(ZMQ_DEALER);
+    let make = |choice: &mut Choice, kind: i32| {
+        let socket = context.socket(kind);
+        socket.set(ZMQ_SNDHWM, choice.of(&[1, 3, 1000, 1000]));
         socket.set(ZMQ_LINGER, 0);
         // Who reads no further, because the program does not receive, hears no PING.
         socket.set(ZMQ_RCVHWM, 0);
         if choice.once_in(4) {
             return socket;
         }
-        let times = [[20, 50, 200], [100, 150, 1000], [0, 300, 1000]];
+        let times = [[20, 50, 200], [60, 150, 1000], [0, 300, 1000]];
         let [interval, timeout, ttl] = times.map(|times| choice.of(&times));
         eprintln!("heartbeats {interval} {timeout} {ttl}");
         socket.set(ZMQ_HEARTBEAT_IVL, interval);
@@ -72,11 +94,11 @@ pub(crate) fn run(choice: &mut Choice) {
         socket.set(ZMQ_HEARTBEAT_TTL, ttl);
         socket
     };
-    let host = make(choice);
+    let host = make(choice, kinds.0);
     host.bind(endpoint);
     let mut sockets = vec![host];
-    for _ in 0..choice.between(1, 2) {
-        let guest = make(choice);
+    for _ in 0..choice.between(1, 3) {
+        let guest = make(choice, kinds.1);
         guest.connect(endpoint);
         sockets.push(guest);
     }

@@ -187,7 +187,7 @@ fn every_message_arrives_once_and_in_order_whatever_connections_do() {
                 80..=89 => bench.read(1),
                 90..=94 => {
                     if let Some(connection) = &mut bench.wire.connection {
-                        connection.push_ping(std::time::Instant::now());
+                        let _ = connection.push_ping(std::time::Instant::now());
                     }
                 }
                 _ if bench.peer.is_some() => bench.lose(),
