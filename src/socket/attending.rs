@@ -20,7 +20,9 @@ impl Core {
             if will_wait || recently {
                 self.attend();
             }
-            if !self.pipes.expect_bytes_on_only_connection() {
+            if self.pipes.expect_bytes_on_only_connection() {
+                self.read_unattended();
+            } else {
                 self.poll_set();
             }
         }
@@ -97,7 +99,18 @@ impl Core {
                 break;
             }
         }
+        if !gather {
+            self.read_unattended();
+        }
         true
+    }
+
+    /// Reports of the set were taken while nobody looks after it: no tick follows, and the I/O thread
+    /// does not hear of them any more. What they told of is read now.
+    fn read_unattended(&mut self) {
+        if !self.is_attended() {
+            self.pipes.gather_ready();
+        }
     }
 
     /// Looks at connections that are not known to be readable, every so many messages: a busy

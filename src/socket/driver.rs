@@ -368,10 +368,6 @@ impl Core {
         self.set_heartbeat_timer(id);
         // Bytes that came right behind the handshake make no event any more.
         self.pipes.gather(id);
-        if !self.is_attended() {
-            // Nor does what the set reported of the others, and their bytes are ours to read.
-            self.pipes.gather_ready();
-        }
         self.settle();
         self.changed = true;
     }
