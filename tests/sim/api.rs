@@ -139,9 +139,8 @@ impl Socket {
 
     pub(crate) fn set_bytes(self, option: c_int, value: &[u8]) {
         // SAFETY: as long as told.
-        let rc = unsafe {
-            socket::zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len())
-        };
+        let rc =
+            unsafe { socket::zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len()) };
         check(rc == 0, || format!("zmq_setsockopt {option}: {}", errno()));
     }
 

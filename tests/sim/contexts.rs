@@ -22,9 +22,8 @@ impl Drop for Shared {
     }
 }
 
-const KINDS: [i32; 8] = [
-    ZMQ_PUSH, ZMQ_PULL, ZMQ_PAIR, ZMQ_DEALER, ZMQ_ROUTER, ZMQ_XPUB, ZMQ_XSUB, ZMQ_REP,
-];
+const KINDS: [i32; 8] =
+    [ZMQ_PUSH, ZMQ_PULL, ZMQ_PAIR, ZMQ_DEALER, ZMQ_ROUTER, ZMQ_XPUB, ZMQ_XSUB, ZMQ_REP];
 
 /// What a call may say, whatever else happens.
 const ERRORS: [i32; 8] = [
@@ -40,9 +39,7 @@ const ERRORS: [i32; 8] = [
 ];
 
 fn expected<T>(what: &str, result: Result<T, i32>) -> Option<T> {
-    result
-        .map_err(|error| check(ERRORS.contains(&error), || format!("{what}: error {error}")))
-        .ok()
+    result.map_err(|error| check(ERRORS.contains(&error), || format!("{what}: error {error}"))).ok()
 }
 
 /// One thing that a program may do with a socket.

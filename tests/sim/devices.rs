@@ -303,9 +303,11 @@ fn streams(choice: &mut Choice, plan: &Plan, topics: bool) {
     let [taken, captured] = &counts;
     let progress = || taken.load(Ordering::SeqCst) + captured.load(Ordering::SeqCst);
     let captures = u64::from(middle.capture.is_some());
-    wait_until("messages", || progress() + sent.load(Ordering::SeqCst), || {
-        taken.load(Ordering::SeqCst) == all && captured.load(Ordering::SeqCst) == all * captures
-    });
+    wait_until(
+        "messages",
+        || progress() + sent.load(Ordering::SeqCst),
+        || taken.load(Ordering::SeqCst) == all && captured.load(Ordering::SeqCst) == all * captures,
+    );
     clients.into_iter().for_each(sim::Spawned::join);
     middle.end(choice, plan);
     plan.away.shutdown();
@@ -314,7 +316,8 @@ fn streams(choice: &mut Choice, plan: &Plan, topics: bool) {
 
 /// Questions and answers: ROUTER and DEALER, or a REP that talks to itself.
 fn questions(choice: &mut Choice, plan: &Plan, one: bool) {
-    let middle = middle(choice, plan, if one { [ZMQ_REP; 2] } else { [ZMQ_ROUTER, ZMQ_DEALER] }, one);
+    let middle =
+        middle(choice, plan, if one { [ZMQ_REP; 2] } else { [ZMQ_ROUTER, ZMQ_DEALER] }, one);
     let mut threads = Vec::new();
     let longest = plan.longest;
     for _ in 0..if one { 0 } else { choice.between(1, 3) } {
@@ -340,7 +343,9 @@ fn questions(choice: &mut Choice, plan: &Plan, one: bool) {
         let kind = choice.of(&[ZMQ_REQ, ZMQ_DEALER]);
         let socket = plan.peer(choice, 0, kind);
         let (own, done) = (Choice::new(choice.number()), done.clone());
-        clients.push(sim::spawn("asks", move || ask(own, socket, kind, rounds, longest, &done)));
+        clients.push(sim::spawn("asks", move || {
+            ask(own, socket, kind, false, rounds, longest, &done)
+        }));
     }
     if let Some(pilot) = &middle.pilot {
         pilot.steer(choice, longest.max(1_000_000), true);

@@ -3,12 +3,13 @@
 use crate::api::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use zmq::sys::sim::{self, Choice};
+use zmq::sys::sim::{self, Choice, world};
 
 pub(crate) fn ask(
     mut choice: Choice,
     socket: Socket,
     kind: i32,
+    relaxed: bool,
     rounds: u64,
     longest: u64,
     done: &AtomicU64,
@@ -16,6 +17,12 @@ pub(crate) fn ask(
     for round in 0..rounds {
         pause(&mut choice, longest);
         let mut question = round.to_le_bytes().to_vec();
+        for _ in 0..if relaxed { choice.below(3) } else { 0 } {
+            // It does not wait for the answer.
+            let asked = socket.send(b"what nobody wants to know", 0);
+            check(asked.is_ok(), || format!("zmq_send: {asked:?}"));
+            pause(&mut choice, longest);
+        }
         question.resize(8 + choice.any_size(3000) as usize, choice.below(256) as u8);
         let asked = if kind == ZMQ_DEALER {
             socket.send(b"", ZMQ_SNDMORE).and_then(|()| socket.send(&question, 0))
@@ -79,9 +86,14 @@ pub(crate) fn run(choice: &mut Choice) {
     for _ in 0..clients {
         let kind = choice.of(&[ZMQ_REQ, ZMQ_DEALER]);
         let socket = context.socket(kind);
+        let relaxed = kind == ZMQ_REQ && choice.once_in(2);
+        if relaxed {
+            socket.set(ZMQ_REQ_RELAXED, 1);
+            socket.set(ZMQ_REQ_CORRELATE, 1);
+        }
         socket.connect(&endpoint);
         let (own, done) = (Choice::new(choice.number()), done.clone());
-        let body = move || ask(own, socket, kind, rounds, longest, &done);
+        let body = move || ask(own, socket, kind, relaxed, rounds, longest, &done);
         askers.push(sim::spawn("asks", body));
     }
     pause(choice, longest);
@@ -93,6 +105,9 @@ pub(crate) fn run(choice: &mut Choice) {
     let progress = || done.load(Ordering::SeqCst);
     wait_until("answers", progress, || progress() == clients * rounds);
     askers.into_iter().for_each(sim::Spawned::join);
+    let made = world::with(|world, _| world.kernel.connections).unwrap();
+    let inside = endpoint.starts_with("inproc");
+    check(inside || made == clients, || format!("{made} connections for {clients} clients"));
     context.term();
     server.join();
 }

@@ -86,8 +86,7 @@ impl Raw {
         let mut name = [0u8; 128];
         let mut length = name.len() as u32;
         // SAFETY: room as told.
-        let fd =
-            unsafe { libc::accept4(self.fd, name.as_mut_ptr().cast(), &raw mut length, 0) };
+        let fd = unsafe { libc::accept4(self.fd, name.as_mut_ptr().cast(), &raw mut length, 0) };
         (fd >= 0).then_some(Raw { fd })
     }
 

@@ -1,6 +1,9 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
-use crate::{churn, churn, contexts, cuts, devices, flow, guests, kills, memory, pulse, questions, secrets, successors, truth, waiters, waiters, watchers};
+use crate::{
+    churn, contexts, cuts, devices, flow, guests, kills, memory, pulse, questions, secrets,
+    successors, truth, waiters, watchers,
+};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
 use zmq::sys::sim::{self, Choice, world};

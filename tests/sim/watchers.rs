@@ -173,7 +173,11 @@ fn loops(choice: &mut Choice) {
             let socket = context.socket(kind);
             socket.set(ZMQ_SNDHWM, choice.of(&[1, 2, 1000]));
             socket.set(ZMQ_RCVHWM, choice.of(&[1, 2, 1000]));
-            if guest == 0 { socket.bind(&endpoint) } else { socket.connect(&endpoint) }
+            if guest == 0 {
+                socket.bind(&endpoint)
+            } else {
+                socket.connect(&endpoint)
+            }
             let sends = guest > 0 || matches!(kind, ZMQ_PAIR | ZMQ_DEALER);
             let count = if sends { messages } else { 0 };
             all += u64::from(count);
