@@ -79,7 +79,11 @@ fn is_fuzzing(file: &Path) -> bool {
 /// The code of a file: no comments, and nothing from the module of its tests on.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let tests = text.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| {
+        // What stands below `mod tests;` is code.
+        text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{'))
+    });
+    let text = &text[..tests.map_or(text.len(), |(at, _)| at)];
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -446,6 +446,13 @@ impl Connection {
         Ok(None)
     }
 
+    /// Tells the peer, if it is still there, that it hears no more from us: what could not be sent goes to
+    /// its next connection.
+    pub fn fall_silent(&self) {
+        // Where this is refused nobody is there to be told.
+        let _ = net::shut_down_writing(self.fd.as_fd());
+    }
+
     /// To be asked at intervals: whether nothing happens any more to a connection that can only be read.
     pub fn is_silent(&mut self) -> bool {
         let (heard, gathered, unread) = (self.heard, self.rx.gathered(), self.has_unread());

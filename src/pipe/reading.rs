@@ -59,9 +59,10 @@ impl PipeTable {
     /// is nobody to read it.
     pub fn read_on(&mut self, id: PipeId, ends: bool) -> bool {
         let Some(pipe) = self.get(id).filter(|pipe| !pipe.lingering) else { return false };
-        if pipe.connection().is_none_or(|connection| connection.rx.ended()) {
+        let Some(connection) = pipe.connection().filter(|connection| !connection.rx.ended()) else {
             return false;
-        }
+        };
+        connection.fall_silent();
         if ends {
             pipe.ending = true;
             pipe.parts.clear();

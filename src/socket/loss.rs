@@ -3,7 +3,8 @@
 //! That nothing can be sent any more is learned by whoever sends, perhaps before anybody has read what the
 //! peer said just before it went. Such a connection is *deaf*: nothing is written to it, and it is read on
 //! until its other side has ended, which the set reports as for any other. Then it is lost, and only then
-//! who connects does so again. Somebody else ends it where nobody may come to that:
+//! who connects does so again. A peer that is still there is told at once that it hears no more from us
+//! (shutdown(2), SHUT_WR), and ends its side. Somebody else ends it where nobody may come to that:
 //!
 //! - its pipe is closed: nobody reads what comes;
 //! - heartbeats, where they are asked for: the answers to our PINGs do not come;

@@ -19,7 +19,7 @@ static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 /// What a block of a queue within the process has. Those from malloc, made where two threads were at
 /// the pool, are kept as others are, up to a number that no world comes to (`pipe/ring/pool.rs`).
-const KEPT: usize = 1080;
+const KEPT: usize = 4104;
 
 fn begins(place: *mut c_void) -> *mut c_void {
     // SAFETY: just allocated, or null.
