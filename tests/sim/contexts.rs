@@ -139,83 +139,126 @@ fn speaker(mut choice: Choice, socket: Socket, name: u32, longest: u64) -> u64 {
     accepted
 }
 
+/// Threads of a context that share its sockets.
+fn dwellers(choice: &mut Choice, context: Context, number: u8) -> Vec<sim::Spawned> {
+    let list = Arc::new(Mutex::new(Vec::new()));
+    let count = choice.between(0, 3);
+    let begin = |_| {
+        let (own, list) = (Choice::new(choice.number()), list.clone());
+        let anchor = Shared { socket: context.socket(choice.of(&KINDS)), inside: true };
+        anchor.socket.set(ZMQ_LINGER, 0);
+        anchor.socket.set(ZMQ_SNDTIMEO, 1);
+        anchor.socket.set(ZMQ_RCVTIMEO, 1);
+        sim::spawn("dwells", move || dweller(own, context, &anchor, number, &list))
+    };
+    (0..count).map(begin).collect()
+}
+
+/// A socket of the context that stays. The others talk to it until they end.
+struct Host {
+    socket: Socket,
+    endpoint: &'static str,
+    /// The longest pause of who talks and who hears.
+    longest: u64,
+    /// How many messages were accepted of all who talk, and how many have arrived.
+    accepted: Arc<AtomicU64>,
+    heard: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Host {
+    fn new(choice: &mut Choice, context: Context) -> Host {
+        let socket = context.socket(ZMQ_PULL);
+        let endpoint = choice.of(&["tcp://127.0.0.1:7000", "ipc:///made-up/host"]);
+        socket.set(ZMQ_RCVHWM, choice.of(&[1, 1000]));
+        socket.bind(endpoint);
+        let longest = choice.of(&[1, 100_000, 3_000_000]);
+        let [accepted, heard] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        Host { socket, endpoint, longest, accepted, heard, over: Arc::default() }
+    }
+
+    /// Somebody in another context who talks to it.
+    fn begin_speaker(&self, choice: &mut Choice, context: Context, name: u32) -> sim::Spawned {
+        let socket = context.socket(ZMQ_PUSH);
+        socket.set(ZMQ_SNDHWM, choice.of(&[1, 1000]));
+        socket.connect(self.endpoint);
+        let (own, longest) = (Choice::new(choice.number()), self.longest);
+        let accepted = self.accepted.clone();
+        sim::spawn("speaks", move || {
+            let all = speaker(own, socket, name, longest);
+            accepted.fetch_add(all, Ordering::SeqCst);
+        })
+    }
+
+    /// Hears what each says in order, until all is over.
+    fn begin_listener(&self, choice: &mut Choice) -> sim::Spawned {
+        let (mut own, socket, longest) = (Choice::new(choice.number()), self.socket, self.longest);
+        let (heard, over) = (self.heard.clone(), self.over.clone());
+        sim::spawn("host", move || {
+            let mut next = [0; 4];
+            while !over.load(Ordering::SeqCst) {
+                pause(&mut own, longest);
+                match socket.recv_all(0) {
+                    Ok(parts) => {
+                        let (name, number) = named(&parts);
+                        let next = &mut next[name as usize];
+                        check(number == *next, || format!("{number} of {name} instead of {next}"));
+                        *next += 1;
+                        heard.fetch_add(1, Ordering::SeqCst);
+                    }
+                    Err(error) => return check(error == ETERM, || format!("zmq_recv: {error}")),
+                }
+            }
+        })
+    }
+
+    /// Nobody talks any more: what was accepted arrives, and no more.
+    fn hears_the_rest(&self) {
+        let accepted = self.accepted.load(Ordering::SeqCst);
+        let heard = || self.heard.load(Ordering::SeqCst);
+        wait_until("what was accepted", heard, || heard() >= accepted);
+        check(heard() == accepted, || format!("{} of {accepted} messages", heard()));
+        self.over.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The context ends some time, whatever its threads do.
+fn begin_end(choice: &mut Choice, context: Context) -> sim::Spawned {
+    let mut own = Choice::new(choice.number());
+    sim::spawn("ends a context", move || {
+        sim::sleep(std::time::Duration::from_nanos(own.any_size(40_000_000)));
+        if own.once_in(3) {
+            context.shutdown();
+            pause(&mut own, 1_000_000);
+        }
+        context.term();
+    })
+}
+
 pub(crate) fn run(choice: &mut Choice) {
     let count = choice.between(2, 3) as usize;
     let contexts: Vec<Context> = (0..count).map(|_| Context::new()).collect();
     eprintln!("contexts: {count}");
     // The first stays, the others end.
     let stays = contexts[0];
-    let host = stays.socket(ZMQ_PULL);
-    let endpoint = choice.of(&["tcp://127.0.0.1:7000", "ipc:///made-up/host"]);
-    host.set(ZMQ_RCVHWM, choice.of(&[1, 1000]));
-    host.bind(endpoint);
-    let [accepted, heard] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
-    let longest = choice.of(&[1, 100_000, 3_000_000]);
+    let host = Host::new(choice, stays);
     let mut threads = Vec::new();
     for (number, &context) in contexts.iter().enumerate() {
-        let list = Arc::new(Mutex::new(Vec::new()));
-        for _ in 0..choice.between(0, 3) {
-            let (own, list) = (Choice::new(choice.number()), list.clone());
-            let anchor = Shared { socket: context.socket(choice.of(&KINDS)), inside: true };
-            anchor.socket.set(ZMQ_LINGER, 0);
-            anchor.socket.set(ZMQ_SNDTIMEO, 1);
-            anchor.socket.set(ZMQ_RCVTIMEO, 1);
-            let body = move || dweller(own, context, &anchor, number as u8 + 10, &list);
-            threads.push(sim::spawn("dwells", body));
-        }
+        threads.extend(dwellers(choice, context, number as u8 + 10));
         if context != stays {
-            let socket = context.socket(ZMQ_PUSH);
-            socket.set(ZMQ_SNDHWM, choice.of(&[1, 1000]));
-            socket.connect(endpoint);
-            let (own, accepted) = (Choice::new(choice.number()), accepted.clone());
-            threads.push(sim::spawn("speaks", move || {
-                let all = speaker(own, socket, number as u32, longest);
-                accepted.fetch_add(all, Ordering::SeqCst);
-            }));
+            threads.push(host.begin_speaker(choice, context, number as u32));
         }
     }
-    let (mut own, count_of, over) =
-        (Choice::new(choice.number()), heard.clone(), Arc::new(AtomicBool::new(false)));
-    let ended = over.clone();
-    let listener = sim::spawn("host", move || {
-        let mut next = [0; 4];
-        while !ended.load(Ordering::SeqCst) {
-            pause(&mut own, longest);
-            match host.recv_all(0) {
-                Ok(parts) => {
-                    let (name, number) = named(&parts);
-                    let next = &mut next[name as usize];
-                    check(number == *next, || format!("{number} of {name} instead of {next}"));
-                    *next += 1;
-                    count_of.fetch_add(1, Ordering::SeqCst);
-                }
-                Err(error) => return check(error == ETERM, || format!("zmq_recv: {error}")),
-            }
-        }
-    });
-    let mut ends = Vec::new();
-    for &context in &contexts[1..] {
-        let mut own = Choice::new(choice.number());
-        ends.push(sim::spawn("ends a context", move || {
-            sim::sleep(std::time::Duration::from_nanos(own.any_size(40_000_000)));
-            if own.once_in(3) {
-                context.shutdown();
-                pause(&mut own, 1_000_000);
-            }
-            context.term();
-        }));
-    }
+    let listener = host.begin_listener(choice);
+    let ends: Vec<_> = contexts[1..].iter().map(|context| begin_end(choice, *context)).collect();
     ends.into_iter().for_each(sim::Spawned::join);
     threads.into_iter().for_each(sim::Spawned::join);
-    let (accepted, heard) = (accepted.load(Ordering::SeqCst), || heard.load(Ordering::SeqCst));
-    wait_until("what was accepted", heard, || heard() >= accepted);
-    check(heard() == accepted, || format!("{} of {accepted} messages", heard()));
-    over.store(true, Ordering::SeqCst);
+    host.hears_the_rest();
     let other = Context::new();
     last_words(choice, [stays, other], "tcp://127.0.0.1:7777");
     other.term();
     stays.shutdown();
     listener.join();
-    host.close();
+    host.socket.close();
     stays.term();
 }

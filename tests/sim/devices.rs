@@ -103,42 +103,66 @@ impl Pilot {
     }
 }
 
-/// What has arrived somewhere: of each client the number of the next message.
-type Arrived = Arc<Mutex<BTreeMap<(u32, u32), u32>>>;
+/// What has arrived somewhere.
+#[derive(Clone, Default)]
+struct Arrived {
+    /// Of each taker and client the number of the next message.
+    next: Arc<Mutex<BTreeMap<(u32, u32), u32>>>,
+    count: Arc<AtomicU64>,
+}
 
-/// Takes messages until the context ends. `all` is where every message comes by, in order.
-fn taker(
-    mut choice: Choice,
+impl Arrived {
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+/// Whoever takes messages until the context ends.
+struct Taker {
     socket: Socket,
+    /// Every message comes by here, in order.
     all: bool,
-    topic: bool,
+    /// The first part is a topic.
+    topics: bool,
     longest: u64,
-    arrived: &Arrived,
-    count: &AtomicU64,
-) {
-    let number_of_taker = choice.number() as u32;
-    loop {
-        pause(&mut choice, longest);
-        match socket.recv_all(0) {
-            // A subscription on its way to the publishers.
-            Ok(parts) if topic && parts[0].len() == 2 => continue,
-            Ok(mut parts) => {
-                if topic {
-                    parts.remove(0);
+    arrived: Arrived,
+}
+
+impl Taker {
+    fn begin(self, choice: &mut Choice) -> sim::Spawned {
+        let own = Choice::new(choice.number());
+        sim::spawn("takes", move || self.run(own))
+    }
+
+    fn run(self, mut choice: Choice) {
+        let number_of_taker = choice.number() as u32;
+        loop {
+            pause(&mut choice, self.longest);
+            match self.socket.recv_all(0) {
+                // A subscription on its way to the publishers.
+                Ok(parts) if self.topics && parts[0].len() == 2 => continue,
+                Ok(mut parts) => {
+                    if self.topics {
+                        parts.remove(0);
+                    }
+                    self.take(number_of_taker, &parts);
                 }
-                let (client, number) = named(&parts);
-                let mut arrived = arrived.lock().unwrap();
-                let next = arrived.entry((number_of_taker, client)).or_default();
-                let right = if all { number == *next } else { number >= *next };
-                check(right, || format!("message {number} of {client} instead of {next}"));
-                *next = number + 1;
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-            Err(error) => {
-                check(error == ETERM, || format!("zmq_recv: {error}"));
-                return socket.close();
+                Err(error) => {
+                    check(error == ETERM, || format!("zmq_recv: {error}"));
+                    return self.socket.close();
+                }
             }
         }
+    }
+
+    fn take(&self, number_of_taker: u32, parts: &[Vec<u8>]) {
+        let (client, number) = named(parts);
+        let mut arrived = self.arrived.next.lock().unwrap();
+        let next = arrived.entry((number_of_taker, client)).or_default();
+        let right = if self.all { number == *next } else { number >= *next };
+        check(right, || format!("message {number} of {client} instead of {next}"));
+        *next = number + 1;
+        self.arrived.count.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -247,40 +271,52 @@ fn ends_contexts(plan: &Plan) {
     }
 }
 
-/// Messages go one way: PUSH to PULL, or with topics.
-fn streams(choice: &mut Choice, plan: &Plan, topics: bool) {
-    let inner = if topics { [ZMQ_XSUB, ZMQ_XPUB] } else { [ZMQ_PULL, ZMQ_PUSH] };
-    let outer = if topics { [ZMQ_XPUB, ZMQ_SUB] } else { [ZMQ_PUSH, ZMQ_PULL] };
-    let middle = middle(choice, plan, inner, false);
-    let workers = choice.between(1, 3) as u8;
-    let arrived = [Arrived::default(), Arrived::default()];
-    let counts = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
-    let mut threads = Vec::new();
-    let take = |choice: &mut Choice, socket: Socket, place: usize, all: bool| {
-        let own = Choice::new(choice.number());
-        let (arrived, count, longest) =
-            (arrived[place].clone(), counts[place].clone(), plan.longest);
-        let body = move || taker(own, socket, all, topics, longest, &arrived, &count);
-        sim::spawn("takes", body)
-    };
-    for worker in 0..workers {
-        let socket = plan.peer(choice, 1, outer[1]);
-        if topics {
-            socket.subscribe(&[worker]);
+/// Messages that go one way: PUSH to PULL, or with topics.
+struct Streams<'a> {
+    plan: &'a Plan,
+    topics: bool,
+    /// How many take what comes out.
+    workers: u8,
+    sent: Arc<AtomicU64>,
+    /// What the workers have, and what the capture socket has.
+    taken: Arrived,
+    captured: Arrived,
+}
+
+impl Streams<'_> {
+    /// Whoever takes all that comes, in order, or what is left of it by others.
+    fn begin_taker(
+        &self,
+        choice: &mut Choice,
+        socket: Socket,
+        all: bool,
+        arrived: &Arrived,
+    ) -> sim::Spawned {
+        let (topics, longest, arrived) = (self.topics, self.plan.longest, arrived.clone());
+        Taker { socket, all, topics, longest, arrived }.begin(choice)
+    }
+
+    fn begin_worker(&self, choice: &mut Choice, number: u8) -> sim::Spawned {
+        let kind = if self.topics { ZMQ_SUB } else { ZMQ_PULL };
+        let socket = self.plan.peer(choice, 1, kind);
+        if self.topics {
+            socket.subscribe(&[number]);
         }
-        threads.push(take(choice, socket, 0, workers == 1));
+        self.begin_taker(choice, socket, self.workers == 1, &self.taken)
     }
-    if let Some(capture) = middle.capture {
-        threads.push(take(choice, capture, 1, true));
-    }
-    let sent = Arc::new(AtomicU64::new(0));
-    let largest = choice.of(&[10, 1000, 50_000]);
-    let messages = choice.of(&[1, 10, 60]);
-    let mut clients = Vec::new();
-    for client in 0..choice.between(1, 3) as u32 {
-        let socket = plan.peer(choice, 0, outer[0]);
-        let (mut own, sent, longest) = (Choice::new(choice.number()), sent.clone(), plan.longest);
-        clients.push(sim::spawn("client", move || {
+
+    fn begin_client(
+        &self,
+        choice: &mut Choice,
+        client: u32,
+        messages: u32,
+        largest: u64,
+    ) -> sim::Spawned {
+        let kind = if self.topics { ZMQ_XPUB } else { ZMQ_PUSH };
+        let socket = self.plan.peer(choice, 0, kind);
+        let (mut own, sent) = (Choice::new(choice.number()), self.sent.clone());
+        let (topics, workers, longest) = (self.topics, self.workers, self.plan.longest);
+        sim::spawn("client", move || {
             // All have subscribed before the first message.
             let news = if topics { workers } else { 0 };
             (0..news).for_each(|_| check(socket.recv(0).is_ok(), || "no subscription".to_owned()));
@@ -294,20 +330,42 @@ fn streams(choice: &mut Choice, plan: &Plan, topics: bool) {
                 sent.fetch_add(1, Ordering::SeqCst);
             }
             socket.close();
-        }));
+        })
+    }
+
+    /// Waits until so many messages are where they belong.
+    fn all_arrive(&self, all: u64, captures: bool) {
+        let progress =
+            || self.taken.count() + self.captured.count() + self.sent.load(Ordering::SeqCst);
+        let captured = if captures { all } else { 0 };
+        let done = || self.taken.count() == all && self.captured.count() == captured;
+        wait_until("messages", progress, done);
+    }
+}
+
+fn streams(choice: &mut Choice, plan: &Plan, topics: bool) {
+    let inner = if topics { [ZMQ_XSUB, ZMQ_XPUB] } else { [ZMQ_PULL, ZMQ_PUSH] };
+    let middle = middle(choice, plan, inner, false);
+    let workers = choice.between(1, 3) as u8;
+    let (taken, captured) = (Arrived::default(), Arrived::default());
+    let streams = Streams { plan, topics, workers, sent: Arc::default(), taken, captured };
+    let mut threads = Vec::new();
+    for worker in 0..workers {
+        threads.push(streams.begin_worker(choice, worker));
+    }
+    if let Some(capture) = middle.capture {
+        threads.push(streams.begin_taker(choice, capture, true, &streams.captured));
+    }
+    let largest = choice.of(&[10, 1000, 50_000]);
+    let messages = choice.of(&[1, 10, 60]);
+    let mut clients = Vec::new();
+    for client in 0..choice.between(1, 3) as u32 {
+        clients.push(streams.begin_client(choice, client, messages, largest));
     }
     if let Some(pilot) = &middle.pilot {
         pilot.steer(choice, plan.longest.max(1_000_000), true);
     }
-    let all = clients.len() as u64 * u64::from(messages);
-    let [taken, captured] = &counts;
-    let progress = || taken.load(Ordering::SeqCst) + captured.load(Ordering::SeqCst);
-    let captures = u64::from(middle.capture.is_some());
-    wait_until(
-        "messages",
-        || progress() + sent.load(Ordering::SeqCst),
-        || taken.load(Ordering::SeqCst) == all && captured.load(Ordering::SeqCst) == all * captures,
-    );
+    streams.all_arrive(clients.len() as u64 * u64::from(messages), middle.capture.is_some());
     clients.into_iter().for_each(sim::Spawned::join);
     middle.end(choice, plan);
     plan.away.shutdown();

@@ -178,6 +178,88 @@ fn receiver(mut choice: Choice, socket: Socket, plan: &Plan, books: &Books) {
     }
 }
 
+fn make_socket(context: Context, plan: &Plan, receives: bool) -> Socket {
+    let socket = context.socket(if receives { plan.kinds.1 } else { plan.kinds.0 });
+    socket.set(ZMQ_SNDHWM, plan.limits.0);
+    socket.set(ZMQ_RCVHWM, plan.limits.1);
+    if plan.kinds.0 == ZMQ_XPUB && !receives {
+        // Each subscriber is told of, though they all want the same.
+        socket.set(ZMQ_XPUB_VERBOSE, 1);
+    }
+    if plan.kinds.1 == ZMQ_SUB && receives {
+        socket.subscribe(b"");
+    }
+    socket
+}
+
+/// Who takes part, and the sockets of those that receive.
+struct Parties<'a> {
+    plan: &'a Plan,
+    books: &'a Arc<Books>,
+    senders: Vec<sim::Spawned>,
+    receivers: Vec<sim::Spawned>,
+    sockets: Vec<Socket>,
+}
+
+impl<'a> Parties<'a> {
+    fn new(plan: &'a Plan, books: &'a Arc<Books>) -> Parties<'a> {
+        Parties { plan, books, senders: vec![], receivers: vec![], sockets: vec![] }
+    }
+
+    /// They come one after the other.
+    fn begin(&mut self, choice: &mut Choice, context: Context) {
+        let plan = self.plan;
+        let mut roles: Vec<bool> = vec![false; plan.senders];
+        roles.resize(plan.senders + plan.receivers, true);
+        // Who binds may come late.
+        if choice.once_in(2) {
+            roles.reverse();
+        }
+        for receives in roles {
+            let socket = make_socket(context, plan, receives);
+            attach(socket, receives != plan.senders_bind, &plan.endpoint);
+            pause(choice, plan.pause);
+            if receives {
+                self.begin_receivers(choice, socket);
+            } else {
+                self.begin_sender(choice, socket);
+            }
+        }
+    }
+
+    fn begin_sender(&mut self, choice: &mut Choice, socket: Socket) {
+        let own = Choice::new(choice.number());
+        let (plan, books) = (self.plan.clone(), self.books.clone());
+        let number = self.senders.len();
+        let body = move || sender(own, socket, &plan, number, &books);
+        self.senders.push(sim::spawn("sender", body));
+    }
+
+    fn begin_receivers(&mut self, choice: &mut Choice, socket: Socket) {
+        self.sockets.push(socket);
+        for _ in 0..self.plan.threads {
+            let own = Choice::new(choice.number());
+            let (plan, books) = (self.plan.clone(), self.books.clone());
+            let body = move || receiver(own, socket, &plan, &books);
+            self.receivers.push(sim::spawn("receiver", body));
+        }
+    }
+}
+
+/// Waits until all is received that is not lost with a connection.
+fn all_arrives(plan: &Plan, books: &Books) {
+    let messages = plan.messages * plan.senders as u64;
+    let total = messages * copies(plan);
+    let received = || books.received.load(Ordering::SeqCst);
+    let progress = || received() + books.sent.load(Ordering::SeqCst);
+    let all_sent = || books.sent.load(Ordering::SeqCst) == messages;
+    wait_until("messages", progress, || received() >= total || all_sent() && failed().1 != 0);
+    if received() < total {
+        // What was not lost with a connection that failed comes soon.
+        sim::sleep(std::time::Duration::from_secs(5));
+    }
+}
+
 pub(crate) fn run(choice: &mut Choice) {
     let plan = plan(choice);
     eprintln!("flow: {} to {}, {}", plan.kinds.0, plan.kinds.1, plan.endpoint);
@@ -187,63 +269,17 @@ pub(crate) fn run(choice: &mut Choice) {
         may_lose();
     }
     let context = Context::new();
-    let make = |receives: bool| {
-        let socket = context.socket(if receives { plan.kinds.1 } else { plan.kinds.0 });
-        socket.set(ZMQ_SNDHWM, plan.limits.0);
-        socket.set(ZMQ_RCVHWM, plan.limits.1);
-        if plan.kinds.0 == ZMQ_XPUB && !receives {
-            // Each subscriber is told of, though they all want the same.
-            socket.set(ZMQ_XPUB_VERBOSE, 1);
-        }
-        if plan.kinds.1 == ZMQ_SUB && receives {
-            socket.subscribe(b"");
-        }
-        socket
-    };
-    let mut roles: Vec<bool> = vec![false; plan.senders];
-    roles.resize(plan.senders + plan.receivers, true);
-    // Who binds may come late.
-    if choice.once_in(2) {
-        roles.reverse();
-    }
-    let (mut senders, mut receivers, mut sockets) = (Vec::new(), Vec::new(), Vec::new());
-    for receives in roles {
-        let socket = make(receives);
-        attach(socket, receives != plan.senders_bind, &plan.endpoint);
-        pause(choice, plan.pause);
-        let threads = if receives { plan.threads } else { 1 };
-        if receives {
-            sockets.push(socket);
-        }
-        for _ in 0..threads {
-            let (own, plan, books) = (Choice::new(choice.number()), plan.clone(), books.clone());
-            let number = senders.len();
-            if receives {
-                let body = move || receiver(own, socket, &plan, &books);
-                receivers.push(sim::spawn("receiver", body));
-            } else {
-                let body = move || sender(own, socket, &plan, number, &books);
-                senders.push(sim::spawn("sender", body));
-            }
-        }
-    }
-    let total = plan.messages * plan.senders as u64 * copies(&plan);
-    let received = || books.received.load(Ordering::SeqCst);
-    let progress = || received() + books.sent.load(Ordering::SeqCst);
-    let all_sent = || books.sent.load(Ordering::SeqCst) == plan.messages * plan.senders as u64;
-    wait_until("messages", progress, || received() >= total || all_sent() && failed().1 != 0);
-    if received() < total {
-        // What was not lost with a connection that failed comes soon.
-        sim::sleep(std::time::Duration::from_secs(5));
-    }
-    senders.into_iter().for_each(sim::Spawned::join);
+    let mut parties = Parties::new(&plan, &books);
+    parties.begin(choice, context);
+    all_arrives(&plan, &books);
+    parties.senders.into_iter().for_each(sim::Spawned::join);
     // Who connects to somebody that has gone tries again and again.
     if plan.patient && (!plan.senders_bind || plan.endpoint.starts_with("inproc")) {
         check_idle();
     }
     context.shutdown();
-    receivers.into_iter().for_each(sim::Spawned::join);
-    sockets.into_iter().for_each(Socket::close);
+    parties.receivers.into_iter().for_each(sim::Spawned::join);
+    parties.sockets.into_iter().for_each(Socket::close);
     context.term();
     balance(&plan, &books);
 }

@@ -3,7 +3,7 @@
 
 use crate::api::*;
 use crate::cuts::{named, send_message};
-use crate::raw::{Name, cut_messages, frame};
+use crate::raw::{Name, Raw, cut_messages, frame};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn talkers(choice: &mut Choice, name: &Name, endpoint: &str) {
     }
     let (mut own, counter) = (Choice::new(choice.number()), heard.clone());
     let listener = sim::spawn("host", move || {
-        let mut next = vec![0; 40];
+        let mut next = [0; 40];
         loop {
             pause(&mut own, longest);
             match host.recv_all(0) {
@@ -105,6 +105,103 @@ fn talkers(choice: &mut Choice, name: &Name, endpoint: &str) {
     context.term();
 }
 
+/// Messages to a peer that is killed again and again.
+struct Talk {
+    socket: Socket,
+    messages: u32,
+    largest: u64,
+    longest: u64,
+    /// How many are sent; `LAST` once the last word may be.
+    sent: Arc<AtomicU64>,
+}
+
+impl Talk {
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    fn begin_sender(&self, choice: &mut Choice) -> sim::Spawned {
+        let (mut own, sent) = (Choice::new(choice.number()), self.sent.clone());
+        let &Talk { socket, messages, largest, longest, .. } = self;
+        sim::spawn("sender", move || {
+            for number in 0..messages {
+                pause(&mut own, longest);
+                send_message(&mut own, socket, 0, number, largest);
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+            while sent.load(Ordering::SeqCst) < u64::from(LAST) {
+                sim::sleep(Duration::from_millis(20));
+            }
+            send_message(&mut own, socket, 0, LAST, largest);
+            socket.close();
+        })
+    }
+
+    /// What a peer hears that is killed after so many bytes, or before.
+    fn hears_some(&self, choice: &mut Choice, peer: &Raw, most: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < most {
+            pause(choice, self.longest);
+            let size = 1 + choice.any_size(70_000) as usize;
+            let came = peer.recv(size.min(most - bytes.len()), 50);
+            if came.is_empty() {
+                break;
+            }
+            bytes.extend(came);
+        }
+        bytes
+    }
+
+    /// What the last of them hears, who has the last word said when there is nothing else.
+    fn hears_the_rest(&self, choice: &mut Choice, peer: &Raw) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            pause(choice, self.longest);
+            let came = peer.recv(1 + choice.any_size(70_000) as usize, 2000);
+            if came.is_empty() {
+                if self.sent() >= u64::from(LAST) {
+                    return bytes;
+                }
+                // All is over but for the last word.
+                if self.sent() >= u64::from(self.messages) {
+                    self.sent.store(u64::from(LAST), Ordering::SeqCst);
+                }
+            }
+            bytes.extend(came);
+        }
+    }
+}
+
+/// What became of the messages to a peer in all its lives.
+#[derive(Default)]
+struct Ledger {
+    /// The message that comes next, or a later one.
+    next: u64,
+    /// Messages that were never heard.
+    lost: u64,
+    /// What the kernel had taken of them at most, in bytes.
+    taken: u64,
+}
+
+impl Ledger {
+    /// A life has ended in which these bytes came, and so many were not read.
+    fn enter(&mut self, bytes: &[u8], unread: usize, unix: bool) {
+        let (heard, rest) = cut_messages(bytes);
+        for parts in &heard {
+            let (_, number) = named(parts);
+            let next = self.next;
+            check(u64::from(number) >= next, || format!("{number} where {next} comes next"));
+            if number != LAST {
+                self.lost += u64::from(number) - next;
+            }
+            self.next = u64::from(number) + 1;
+        }
+        let (lost, taken) = (self.lost, self.taken);
+        check(!unix || lost * SHORTEST <= taken, || format!("{lost} lost of {taken} bytes"));
+        self.taken += (rest + unread) as u64;
+    }
+}
+
 /// A peer that hears and is killed, again and again.
 fn listeners(choice: &mut Choice, name: &Name, endpoint: &str) {
     let unix = endpoint.starts_with("ipc");
@@ -119,67 +216,33 @@ fn listeners(choice: &mut Choice, name: &Name, endpoint: &str) {
     let lives = choice.below(5);
     let listener = name.listen();
     socket.connect(endpoint);
-    let sent = Arc::new(AtomicU64::new(0));
-    let (mut own, counter) = (Choice::new(choice.number()), sent.clone());
-    let sender = sim::spawn("sender", move || {
-        for number in 0..messages {
-            pause(&mut own, longest);
-            send_message(&mut own, socket, 0, number, largest);
-            counter.fetch_add(1, Ordering::SeqCst);
-        }
-        while counter.load(Ordering::SeqCst) < u64::from(LAST) {
-            sim::sleep(Duration::from_millis(20));
-        }
-        send_message(&mut own, socket, 0, LAST, largest);
-        socket.close();
-    });
-    // Messages that were never heard, and what the kernel had taken of them at most.
-    let (mut next, mut lost, mut taken) = (0u64, 0, 0);
+    let talk = Talk { socket, messages, largest, longest, sent: Arc::default() };
+    let sender = talk.begin_sender(choice);
+    let mut ledger = Ledger::default();
     for life in 0..=lives {
+        let last = life == lives;
         let Some(peer) = listener.accept(-1) else { return check(false, || "accept".to_owned()) };
-        if life < lives && choice.once_in(4) {
+        if !last && choice.once_in(4) {
             // Killed before anything was said.
             continue;
         }
         if !peer.shake(choice, kind) {
-            check(life < lives, || "the last did not shake hands".to_owned());
+            check(!last, || "the last did not shake hands".to_owned());
             continue;
         }
-        let mut bytes = Vec::new();
         let most = choice.any_size(100_000) as usize;
-        while life == lives || bytes.len() < most {
-            pause(choice, longest);
-            let size = 1 + choice.any_size(70_000) as usize;
-            let size = if life < lives { size.min(most - bytes.len()) } else { size };
-            let came = peer.recv(size, if life < lives { 50 } else { 2000 });
-            if came.is_empty() {
-                if life < lives || sent.load(Ordering::SeqCst) >= u64::from(LAST) {
-                    break;
-                }
-                // All is over but for the last word.
-                if sent.load(Ordering::SeqCst) >= u64::from(messages) {
-                    sent.store(u64::from(LAST), Ordering::SeqCst);
-                }
-            }
-            bytes.extend(came);
-        }
+        let bytes = if last {
+            talk.hears_the_rest(choice, &peer)
+        } else {
+            talk.hears_some(choice, &peer, most)
+        };
         if choice.once_in(3) {
             peer.will_reset();
         }
-        let unread = peer.kill();
-        let (heard, rest) = cut_messages(&bytes);
-        for parts in &heard {
-            let (_, number) = named(parts);
-            check(u64::from(number) >= next, || format!("{number} where {next} comes next"));
-            if number != LAST {
-                lost += u64::from(number) - next;
-            }
-            next = u64::from(number) + 1;
-        }
-        let gone = lost * SHORTEST;
-        check(!unix || gone <= taken, || format!("{lost} lost of {taken} bytes"));
-        taken += (rest + unread) as u64;
-        check(life < lives || next == u64::from(LAST) + 1, || format!("the last is {next}"));
+        ledger.enter(&bytes, peer.kill(), unix);
+        check(!last || ledger.next == u64::from(LAST) + 1, || {
+            format!("the last is {}", ledger.next)
+        });
     }
     sender.join();
     drop(listener);

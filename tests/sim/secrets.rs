@@ -151,7 +151,7 @@ fn introduce(socket: Socket, plan: &Plan, fate: Fate, number: u32, guests: &Gues
             key.truncate(read);
             guests.lock().unwrap().insert(key, fate);
         }
-        CURVE if number % 2 == 0 => {
+        CURVE if number.is_multiple_of(2) => {
             socket.set_bytes(ZMQ_PLAIN_USERNAME, name.as_bytes());
             socket.set_bytes(ZMQ_PLAIN_PASSWORD, b"sesame");
         }
@@ -202,6 +202,145 @@ fn taker(socket: Socket, expected: &[bool], count: &AtomicU64) {
     }
 }
 
+/// A guest that the host talks to: of several each hears a part.
+fn lenient(socket: Socket, expected: bool, count: &AtomicU64) {
+    let mut next = 0;
+    loop {
+        match socket.recv_all(0) {
+            Ok(parts) => {
+                let (_, number) = named(&parts);
+                check(expected, || format!("message {number} to who is refused"));
+                check(number >= next, || format!("{number} behind {next}"));
+                next = number + 1;
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(error) => {
+                check(error == ETERM, || format!("zmq_recv: {error}"));
+                return socket.close();
+            }
+        }
+    }
+}
+
+/// One handler after the other, of which the last stays.
+fn begin_handlers(
+    choice: &mut Choice,
+    context: Context,
+    slow: u64,
+    guests: &Arc<Guests>,
+) -> sim::Spawned {
+    let (mut own, guests) = (Choice::new(choice.number()), guests.clone());
+    sim::spawn("handlers", move || {
+        for _ in 0..own.below(4) {
+            let most = own.below(4);
+            if handler(&mut own, context, slow, most, &guests) {
+                return;
+            }
+            pause(&mut own, 100_000_000);
+        }
+        handler(&mut own, context, slow, u64::MAX, &guests);
+    })
+}
+
+/// A host, and guests of which some are let in.
+struct Party {
+    context: Context,
+    endpoint: &'static str,
+    plan: Plan,
+    guests: Arc<Guests>,
+    host: Socket,
+    /// Messages go from the host to the guests, not the other way.
+    talks: bool,
+    fates: Vec<Fate>,
+    /// How many the host says, or each guest.
+    messages: u32,
+    largest: u64,
+    taken: Arc<AtomicU64>,
+}
+
+impl Party {
+    fn begin_guest(&self, choice: &mut Choice, number: u32, fate: Fate) -> sim::Spawned {
+        let socket = self.context.socket(if self.talks { ZMQ_PULL } else { ZMQ_PUSH });
+        socket.set(ZMQ_LINGER, 0);
+        socket.set(ZMQ_RECONNECT_IVL, choice.of(&[20, 100]));
+        socket.set(ZMQ_HANDSHAKE_IVL, 300);
+        introduce(socket, &self.plan, fate, number, &self.guests);
+        let (mut own, taken) = (Choice::new(choice.number()), self.taken.clone());
+        let (talks, messages, largest) = (self.talks, self.messages, self.largest);
+        socket.connect(self.endpoint);
+        sim::spawn("guest", move || {
+            if talks {
+                return lenient(socket, fate.is_good(), &taken);
+            }
+            for at in 0..messages {
+                pause(&mut own, 1_000_000);
+                let data = numbered(number, at, own.any_size(largest) as usize);
+                let sent = socket.send(&data, 0);
+                check(sent.is_ok() || sent == Err(ETERM), || format!("zmq_send: {sent:?}"));
+            }
+            // It stays until the end.
+            let end = socket.poll(0, -1);
+            check(end == Err(ETERM), || format!("zmq_poll: {end:?}"));
+            socket.close();
+        })
+    }
+
+    /// Hears what is said to the host.
+    fn begin_listener(&self) -> sim::Spawned {
+        let good: Vec<bool> = self.fates.iter().map(|fate| fate.is_good()).collect();
+        let (host, taken) = (self.host, self.taken.clone());
+        sim::spawn("host", move || taker(host, &good, &taken))
+    }
+
+    /// How many guests are let in.
+    fn let_in(&self) -> u64 {
+        self.fates.iter().filter(|fate| fate.is_good()).count() as u64
+    }
+
+    /// The host says all that it has to say, if somebody hears it.
+    fn talk(&self, choice: &mut Choice) {
+        for at in 0..if self.let_in() > 0 { self.messages } else { 0 } {
+            pause(choice, 1_000_000);
+            let data = numbered(0, at, choice.any_size(self.largest) as usize);
+            let sent = self.host.send(&data, 0);
+            check(sent.is_ok(), || format!("zmq_send: {sent:?}"));
+        }
+    }
+
+    /// Those who are let in lose nothing, and nothing else arrives.
+    fn all_arrives(&self, choice: &mut Choice) {
+        let times = if self.talks { self.let_in().min(1) } else { self.let_in() };
+        let all = times * u64::from(self.messages);
+        let progress = || self.taken.load(Ordering::SeqCst);
+        wait_until("messages", progress, || progress() >= all);
+        sim::sleep(Duration::from_secs(1));
+        check(progress() == all, || format!("{} of {all} messages", progress()));
+        if self.talks && choice.once_in(2) && self.let_in() == 0 {
+            let sent = self.host.send(b"for nobody", ZMQ_DONTWAIT);
+            check(sent == Err(libc::EAGAIN), || format!("a message for nobody: {sent:?}"));
+        }
+    }
+
+    /// From the first guest to the end of the context; some threads are there already.
+    fn run(&self, choice: &mut Choice, mut threads: Vec<sim::Spawned>) {
+        for (number, &fate) in self.fates.iter().enumerate() {
+            threads.push(self.begin_guest(choice, number as u32, fate));
+        }
+        if self.talks {
+            self.talk(choice);
+        } else {
+            threads.push(self.begin_listener());
+        }
+        self.all_arrives(choice);
+        self.context.shutdown();
+        threads.into_iter().for_each(sim::Spawned::join);
+        if self.talks {
+            self.host.close();
+        }
+        self.context.term();
+    }
+}
+
 pub(crate) fn run(choice: &mut Choice) {
     let context = Context::new();
     let endpoint = choice.of(&["tcp://127.0.0.1:5001", "ipc:///made-up/1"]);
@@ -213,99 +352,18 @@ pub(crate) fn run(choice: &mut Choice) {
     let slow = choice.of(&[1, 100_000, 20_000_000]);
     let mut threads = Vec::new();
     if handled {
-        let (mut own, guests) = (Choice::new(choice.number()), guests.clone());
-        threads.push(sim::spawn("handlers", move || {
-            for _ in 0..own.below(4) {
-                let most = own.below(4);
-                if handler(&mut own, context, slow, most, &guests) {
-                    return;
-                }
-                pause(&mut own, 100_000_000);
-            }
-            handler(&mut own, context, slow, u64::MAX, &guests);
-        }));
+        threads.push(begin_handlers(choice, context, slow, &guests));
     }
-    // Messages go from the guests to the host, or the other way.
     let talks = choice.once_in(3);
     let host = host_socket(choice, context, &plan, if talks { ZMQ_PUSH } else { ZMQ_PULL });
     host.bind(endpoint);
-    let count = choice.between(1, 4) as usize;
+    let count = choice.between(1, 4);
     let fates: Vec<Fate> = (0..count).map(|_| fate(choice, &plan)).collect();
     eprintln!("secrets: {mechanism} {endpoint}, {handled}, host talks: {talks}, {fates:?}");
-    let good: Vec<bool> = fates.iter().map(|fate| fate.is_good()).collect();
-    let taken = Arc::new(AtomicU64::new(0));
     let messages = choice.of(&[1, 5, 40]);
     let largest = choice.of(&[10, 3000, 40_000]);
-    for (number, &fate) in fates.iter().enumerate() {
-        let socket = context.socket(if talks { ZMQ_PULL } else { ZMQ_PUSH });
-        socket.set(ZMQ_LINGER, 0);
-        socket.set(ZMQ_RECONNECT_IVL, choice.of(&[20, 100]));
-        socket.set(ZMQ_HANDSHAKE_IVL, 300);
-        introduce(socket, &plan, fate, number as u32, &guests);
-        let (mut own, taken) = (Choice::new(choice.number()), taken.clone());
-        socket.connect(endpoint);
-        let expected = vec![fate.is_good(); count + 1];
-        threads.push(sim::spawn("guest", move || {
-            if talks {
-                let expected = expected[..1].to_vec();
-                return lenient(socket, &expected, &taken);
-            }
-            for at in 0..messages {
-                pause(&mut own, 1_000_000);
-                let data = numbered(number as u32, at, own.any_size(largest) as usize);
-                let sent = socket.send(&data, 0);
-                check(sent.is_ok() || sent == Err(ETERM), || format!("zmq_send: {sent:?}"));
-            }
-            // It stays until the end.
-            let end = socket.poll(0, -1);
-            check(end == Err(ETERM), || format!("zmq_poll: {end:?}"));
-            socket.close();
-        }));
-    }
-    let let_in = good.iter().filter(|good| **good).count() as u64;
-    let all = if talks && let_in > 0 { u64::from(messages) } else { let_in * u64::from(messages) };
-    if talks {
-        for at in 0..if let_in > 0 { messages } else { 0 } {
-            pause(choice, 1_000_000);
-            let sent = host.send(&numbered(0, at, choice.any_size(largest) as usize), 0);
-            check(sent.is_ok(), || format!("zmq_send: {sent:?}"));
-        }
-    } else {
-        let taken = taken.clone();
-        threads.push(sim::spawn("host", move || taker(host, &good, &taken)));
-    }
-    let progress = || taken.load(Ordering::SeqCst);
-    wait_until("messages", progress, || progress() >= all);
-    sim::sleep(Duration::from_secs(1));
-    check(progress() == all, || format!("{} of {all} messages", progress()));
-    if talks && choice.once_in(2) && let_in == 0 {
-        let sent = host.send(b"for nobody", ZMQ_DONTWAIT);
-        check(sent == Err(libc::EAGAIN), || format!("a message for nobody: {sent:?}"));
-    }
-    context.shutdown();
-    threads.into_iter().for_each(sim::Spawned::join);
-    if talks {
-        host.close();
-    }
-    context.term();
-}
-
-/// A guest that the host talks to: of several each hears a part.
-fn lenient(socket: Socket, expected: &[bool], count: &AtomicU64) {
-    let mut next = 0;
-    loop {
-        match socket.recv_all(0) {
-            Ok(parts) => {
-                let (_, number) = named(&parts);
-                check(expected[0], || format!("message {number} to who is refused"));
-                check(number >= next, || format!("{number} behind {next}"));
-                next = number + 1;
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-            Err(error) => {
-                check(error == ETERM, || format!("zmq_recv: {error}"));
-                return socket.close();
-            }
-        }
-    }
+    let taken = Arc::default();
+    let party =
+        Party { context, endpoint, plan, guests, host, talks, fates, messages, largest, taken };
+    party.run(choice, threads);
 }

@@ -38,16 +38,22 @@ enum Way {
     Poll,
 }
 
-struct Loop {
-    choice: Choice,
-    way: Way,
-    sockets: Vec<Driven>,
-    /// What makes it end.
+/// What all event loops have in common.
+#[derive(Clone)]
+struct Common {
+    /// What makes them end.
     over: i32,
     received: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     longest: u64,
     largest: u64,
+}
+
+struct Loop {
+    choice: Choice,
+    way: Way,
+    sockets: Vec<Driven>,
+    common: Common,
 }
 
 impl Driven {
@@ -95,20 +101,21 @@ impl Loop {
     /// Does what can be done, until there is nothing.
     fn drive(&mut self, at: usize) {
         let (driven, choice) = (&mut self.sockets[at], &mut self.choice);
+        let common = &self.common;
         if self.way == Way::Blind {
-            return while driven.receive(&self.received) {};
+            return while driven.receive(&common.received) {};
         }
         loop {
-            pause(choice, self.longest);
+            pause(choice, common.longest);
             let events = driven.socket.get(ZMQ_EVENTS) as i16;
             let mut did = false;
             if events & IN != 0 && driven.receives {
-                check(driven.receive(&self.received), || "ZMQ_POLLIN and nothing".to_owned());
+                check(driven.receive(&common.received), || "ZMQ_POLLIN and nothing".to_owned());
                 did = true;
             }
             if events & OUT != 0 && driven.sends() {
                 // What it has just received may have been what made room; the other way round not.
-                did |= driven.send(choice, self.largest, &self.sent);
+                did |= driven.send(choice, common.largest, &common.sent);
             }
             if !did || self.way == Way::Poll && choice.once_in(2) {
                 return;
@@ -130,7 +137,7 @@ impl Loop {
             }
         };
         let mut items: Vec<_> = self.sockets.iter().map(item).collect();
-        let (socket, fd) = (std::ptr::null_mut(), self.over);
+        let (socket, fd) = (std::ptr::null_mut(), self.common.over);
         items.push(zmq_pollitem_t { socket, fd, events: IN, revents: 0 });
         let ready = poll_all(&mut items, -1);
         check(ready.is_ok_and(|ready| ready > 0), || format!("zmq_poll: {ready:?}"));
@@ -157,60 +164,86 @@ const KINDS: [(i32, i32); 4] = [
     (ZMQ_DEALER, ZMQ_DEALER),
 ];
 
-/// Event loops: all that can be sent is, and arrives.
-fn loops(choice: &mut Choice) {
-    let context = Context::new();
+/// A host and its guests, all of which event loops drive.
+struct Household {
+    context: Context,
+    number: u64,
+    /// What guests are, and what the host is.
+    kinds: (i32, i32),
+    endpoint: String,
+    /// How many each sends that can.
+    messages: u32,
+}
+
+impl Household {
+    /// The host, who is number 0, or a guest.
+    fn member(&self, choice: &mut Choice, member: u64) -> Driven {
+        let is_host = member == 0;
+        let kind = if is_host { self.kinds.1 } else { self.kinds.0 };
+        let socket = self.context.socket(kind);
+        socket.set(ZMQ_SNDHWM, choice.of(&[1, 2, 1000]));
+        socket.set(ZMQ_RCVHWM, choice.of(&[1, 2, 1000]));
+        if is_host {
+            socket.bind(&self.endpoint)
+        } else {
+            socket.connect(&self.endpoint)
+        }
+        let sends = !is_host || matches!(kind, ZMQ_PAIR | ZMQ_DEALER);
+        let count = if sends { self.messages } else { 0 };
+        let (receives, router) = (kind != ZMQ_PUSH, kind == ZMQ_ROUTER);
+        let name = (self.number * 10 + member) as u32;
+        Driven { socket, name, next: 0, count, receives, router, heard: BTreeMap::new() }
+    }
+}
+
+/// The sockets of some households.
+fn all_sockets(choice: &mut Choice, context: Context) -> Vec<Driven> {
     let kinds = choice.of(&KINDS);
     let messages = choice.of(&[1, 5, 30]);
     let mut sockets = Vec::new();
-    let mut all = 0;
-    for host in 0..choice.between(1, 3) {
-        let endpoint = endpoint(choice, host);
+    for number in 0..choice.between(1, 3) {
+        let endpoint = endpoint(choice, number);
         eprintln!("watchers: {} to {}, {endpoint}", kinds.0, kinds.1);
+        let household = Household { context, number, kinds, endpoint, messages };
         let guests = if kinds.0 == ZMQ_PAIR { 1 } else { choice.between(1, 3) };
-        for guest in 0..=guests {
-            let kind = if guest == 0 { kinds.1 } else { kinds.0 };
-            let socket = context.socket(kind);
-            socket.set(ZMQ_SNDHWM, choice.of(&[1, 2, 1000]));
-            socket.set(ZMQ_RCVHWM, choice.of(&[1, 2, 1000]));
-            if guest == 0 {
-                socket.bind(&endpoint)
-            } else {
-                socket.connect(&endpoint)
-            }
-            let sends = guest > 0 || matches!(kind, ZMQ_PAIR | ZMQ_DEALER);
-            let count = if sends { messages } else { 0 };
-            all += u64::from(count);
-            let (receives, router) = (kind != ZMQ_PUSH, kind == ZMQ_ROUTER);
-            let name = (host * 10 + guest) as u32;
-            let heard = BTreeMap::new();
-            sockets.push(Driven { socket, name, next: 0, count, receives, router, heard });
-        }
+        sockets.extend((0..=guests).map(|member| household.member(choice, member)));
     }
+    sockets
+}
+
+/// A thread that drives some sockets in one of the ways that suit them.
+fn begin_loop(choice: &mut Choice, sockets: Vec<Driven>, common: &Common) -> sim::Spawned {
+    let blind = sockets.iter().all(|driven| driven.receives && !driven.sends());
+    let way = match choice.below(3) {
+        0 if blind => Way::Blind,
+        1 => Way::Poll,
+        _ => Way::Descriptor,
+    };
+    let choice = Choice::new(choice.number());
+    let one = Loop { choice, way, sockets, common: common.clone() };
+    // SAFETY: a socket may be used by another thread from now on.
+    let one = Moved(one);
+    sim::spawn("loop", move || one.take().run())
+}
+
+/// Event loops: all that can be sent is, and arrives.
+fn loops(choice: &mut Choice) {
+    let context = Context::new();
+    let mut sockets = all_sockets(choice, context);
+    let all: u64 = sockets.iter().map(|driven| u64::from(driven.count)).sum();
     // SAFETY: a counter.
     let over = unsafe { sim::libc::eventfd(0, 0) };
     let [received, sent] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
     let longest = choice.of(&[1, 10_000, 1_000_000]);
     let largest = choice.of(&[10, 1000, 30_000]);
+    let common = Common { over, received, sent, longest, largest };
     let mut threads = Vec::new();
     while !sockets.is_empty() {
         let first = choice.below(sockets.len() as u64) as usize;
-        let sockets = sockets.split_off(first);
-        let blind = sockets.iter().all(|driven| driven.receives && !driven.sends());
-        let way = match choice.below(3) {
-            0 if blind => Way::Blind,
-            1 => Way::Poll,
-            _ => Way::Descriptor,
-        };
-        let choice = Choice::new(choice.number());
-        let (received, sent) = (received.clone(), sent.clone());
-        let one = Loop { choice, way, sockets, over, received, sent, longest, largest };
-        // SAFETY: a socket may be used by another thread from now on.
-        let one = Moved(one);
-        threads.push(sim::spawn("loop", move || one.take().run()));
+        threads.push(begin_loop(choice, sockets.split_off(first), &common));
     }
-    let received = || received.load(Ordering::SeqCst);
-    let progress = || received() + sent.load(Ordering::SeqCst);
+    let received = || common.received.load(Ordering::SeqCst);
+    let progress = || received() + common.sent.load(Ordering::SeqCst);
     wait_until("messages", progress, || received() == all);
     check_idle();
     let one = 1u64;
@@ -329,24 +362,27 @@ fn reader(mut choice: Choice, context: Context, name: &str, binds: bool, slow: u
     socket.close();
 }
 
-/// Guests come and go, connections are cut, and all are monitored.
-fn monitors(choice: &mut Choice) {
-    let context = Context::new();
-    let tcp = choice.once_in(2);
-    let endpoint = if tcp { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
-    eprintln!("watchers: monitors of {endpoint}");
-    let slow = choice.of(&[1, 100_000, 50_000_000]);
-    let readers = Arc::new(Mutex::new(Vec::new()));
-    let number = Arc::new(AtomicU64::new(0));
-    let (list, next) = (readers.clone(), number.clone());
-    let watch = move |choice: &mut Choice, socket: Socket, binds: bool| {
-        let name = format!("inproc://monitor-{}", next.fetch_add(1, Ordering::SeqCst));
+/// Whoever has sockets monitored, and those who read what is told.
+#[derive(Clone)]
+struct Observatory {
+    context: Context,
+    /// The longest pause of a reader.
+    slow: u64,
+    readers: Arc<Mutex<Vec<sim::Spawned>>>,
+    /// How many monitors there have been.
+    number: Arc<AtomicU64>,
+}
+
+impl Observatory {
+    /// Monitors a socket, with a reader who is there before the first event, one who is not, or none.
+    fn watch(&self, choice: &mut Choice, socket: Socket, binds: bool) {
+        let name = format!("inproc://monitor-{}", self.number.fetch_add(1, Ordering::SeqCst));
         socket.monitor(Some(&name));
         let how = choice.below(3);
         if how == 0 {
             return;
         }
-        let own = Choice::new(choice.number());
+        let (own, context, slow) = (Choice::new(choice.number()), self.context, self.slow);
         let early = how == 1;
         let ready = Arc::new(AtomicBool::new(false));
         let told = ready.clone();
@@ -361,31 +397,57 @@ fn monitors(choice: &mut Choice) {
             // It is connected when it sleeps.
             sim::sleep(Duration::from_millis(200));
         }
-        list.lock().unwrap().push(thread);
-    };
+        self.readers.lock().unwrap().push(thread);
+    }
+
+    /// A guest comes, says something and goes.
+    fn watched_guest(&self, choice: &mut Choice, endpoint: &str) {
+        let guest = self.context.socket(ZMQ_PUSH);
+        guest.set(ZMQ_RECONNECT_IVL, choice.of(&[1, 10]));
+        guest.set(ZMQ_LINGER, choice.of(&[0, 50]));
+        self.watch(choice, guest, false);
+        guest.connect(endpoint);
+        for _ in 0..choice.below(5) {
+            pause(choice, 5_000_000);
+            let _ = guest.send(b"message", ZMQ_DONTWAIT);
+        }
+        if choice.once_in(4) {
+            guest.monitor(None);
+        }
+        guest.close();
+    }
+
+    fn begin_guests(&self, choice: &mut Choice, endpoint: &'static str) -> sim::Spawned {
+        let (mut own, observatory) = (Choice::new(choice.number()), self.clone());
+        sim::spawn("guests", move || {
+            for _ in 0..own.between(1, 4) {
+                observatory.watched_guest(&mut own, endpoint);
+            }
+        })
+    }
+
+    /// Waits for all readers: the sockets are closed.
+    fn join(&self) {
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap());
+        readers.into_iter().for_each(sim::Spawned::join);
+    }
+}
+
+/// Guests come and go, connections are cut, and all are monitored.
+fn monitors(choice: &mut Choice) {
+    let context = Context::new();
+    let tcp = choice.once_in(2);
+    let endpoint = if tcp { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
+    eprintln!("watchers: monitors of {endpoint}");
+    let slow = choice.of(&[1, 100_000, 50_000_000]);
+    let (readers, number) = (Arc::default(), Arc::default());
+    let observatory = Observatory { context, slow, readers, number };
     let host = context.socket(ZMQ_PULL);
-    watch(choice, host, true);
+    observatory.watch(choice, host, true);
     host.bind(endpoint);
     let mut guests = Vec::new();
     for _ in 0..choice.between(1, 3) {
-        let (mut own, watch) = (Choice::new(choice.number()), watch.clone());
-        guests.push(sim::spawn("guests", move || {
-            for _ in 0..own.between(1, 4) {
-                let guest = context.socket(ZMQ_PUSH);
-                guest.set(ZMQ_RECONNECT_IVL, own.of(&[1, 10]));
-                guest.set(ZMQ_LINGER, own.of(&[0, 50]));
-                watch(&mut own, guest, false);
-                guest.connect(endpoint);
-                for _ in 0..own.below(5) {
-                    pause(&mut own, 5_000_000);
-                    let _ = guest.send(b"message", ZMQ_DONTWAIT);
-                }
-                if own.once_in(4) {
-                    guest.monitor(None);
-                }
-                guest.close();
-            }
-        }));
+        guests.push(observatory.begin_guests(choice, endpoint));
     }
     for _ in 0..choice.below(10) {
         pause(choice, 20_000_000);
@@ -397,8 +459,7 @@ fn monitors(choice: &mut Choice) {
         host.monitor(None);
     }
     host.close();
-    let readers = std::mem::take(&mut *readers.lock().unwrap());
-    readers.into_iter().for_each(sim::Spawned::join);
+    observatory.join();
     context.term();
 }
 
