@@ -234,10 +234,21 @@ GROUP (each_ping_begins_a_new_life)
     void *ctx = ctx_new (), *s;
     char ep[EP_SIZE];
     s = heartbeating (ctx, 30, 20000, -1, ep);
-    int fd = raw_dealer (ep);
-    for (int i = 0; i < 25; i++) {
-        CHECK (raw_write (fd, "\4\7\4PING\0\2", 9));
-        sleep_ms (95);
+    int fd, in_time = 0;
+    /* Whoever has to wait for a processor for so long is late itself, and begins anew. */
+    for (int tries = 0; !in_time; tries++) {
+        fd = raw_dealer (ep);
+        in_time = 1;
+        for (int i = 0; i < 25 && in_time; i++) {
+            int64_t before = now_ms ();
+            int heard = raw_write (fd, "\4\7\4PING\0\2", 9);
+            CHECK (heard);
+            sleep_ms (95);
+            in_time = now_ms () < before + 150;
+        }
+        CHECK (tries < 20);
+        if (!in_time)
+            close (fd);
     }
     struct pollfd p = {fd, POLLIN, 0};
     char rest[4096];

@@ -61,7 +61,8 @@ pub(crate) fn main() {
     let mut failed = Vec::new();
     let mut happened = 0;
     let mut all = 0u64;
-    let asked = std::env::var("SCENARIO").is_ok() || number("SEED").is_some();
+    let named = std::env::var("SCENARIO").is_ok_and(|name| !name.is_empty());
+    let asked = named || number("SEED").is_some();
     let scripts = (0..if asked { 0 } else { SCRIPTS }).map(|seed| (seed, TRUTH));
     for (seed, scenario) in (first..first + count).map(|seed| (seed, name_of(seed))).chain(scripts)
     {
