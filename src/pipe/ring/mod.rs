@@ -12,7 +12,7 @@
 //! in sequentially consistent order on both sides: either the sleeper sees the other's progress,
 //! or the other sees the flag. That costs the writer a barrier per message, so a reader that has
 //! not slept for a while tells it to leave them out (`quick`), and makes a
-//! [`heavy`](asymmetric::heavy) one for both when it falls asleep after all.
+//! [`heavy`](crate::sync::asymmetric::heavy) one for both when it falls asleep after all.
 //!
 //! Layout of responsibility: `producer` is touched by the [`Writer`] only, `consumer` by the
 //! [`Reader`] only; each exists once and its methods take `&mut self`.
