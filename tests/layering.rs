@@ -388,6 +388,15 @@ fn documented_system_calls_are_those_of_the_test() {
     assert_eq!(documented, allowed);
 }
 
+/// What one lock protects is understood as long as it is little.
+#[test]
+fn the_state_of_a_socket_has_at_most_twenty_fields() {
+    let code = code(&root().join("src/socket/core.rs"));
+    let fields = code.split_once("pub struct Core {").unwrap().1.split_once("\n}").unwrap().0;
+    let count = fields.lines().filter(|line| line.contains(": ")).count();
+    assert!((10..=20).contains(&count), "{count} fields of Core");
+}
+
 #[test]
 fn safe_layers_are_safe() {
     let mut files = Vec::new();

@@ -27,8 +27,19 @@ pub struct BufferPool {
     pub read_at: u64,
     /// What may be read in this turn that the application gets nothing of.
     pub budget: Budget,
-    /// Some connection has no memory to read on with ([`Rx::feed`](super::rx::Rx::feed)).
-    pub starved: bool,
+    /// Whether some connection has no memory to read on with.
+    pub hunger: Hunger,
+}
+
+/// What is known of connections without memory to read on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hunger {
+    /// There are none.
+    None,
+    /// There are, and nobody was told yet.
+    New,
+    /// Somebody is bound to call [`Rx::feed`](super::rx::Rx::feed).
+    Known,
 }
 
 impl Default for BufferPool {
@@ -39,7 +50,7 @@ impl Default for BufferPool {
             long_reads: 0,
             read_at: 0,
             budget: Budget::TURN,
-            starved: false,
+            hunger: Hunger::None,
         }
     }
 }

@@ -9,7 +9,7 @@ mod encrypted;
 mod filling;
 
 use super::buffers::BUFFER;
-pub use super::buffers::BufferPool;
+pub use super::buffers::{BufferPool, Hunger};
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};

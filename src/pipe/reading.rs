@@ -1,6 +1,7 @@
 //! What comes from connections: reports of the set, reading ahead, and the way to the pattern.
 
 use super::{Kind, Pipe, PipeEvent, PipeTable};
+use crate::connection::rx::Hunger;
 use crate::msg::Msg;
 use crate::pattern::PipeId;
 use crate::sys::epoll;
@@ -125,13 +126,15 @@ impl PipeTable {
     /// A connection has found no memory to read on with: somebody has to look again.
     #[inline]
     pub(super) fn tell_starved(&mut self) {
-        if std::mem::take(&mut self.pool.starved) {
+        if self.pool.hunger == Hunger::New {
+            self.pool.hunger = Hunger::Known;
             self.events.push_back(PipeEvent::Starved);
         }
     }
 
     /// There may be memory again for connections that wait for some. Those that find none say so anew.
     pub fn feed(&mut self) {
+        self.pool.hunger = Hunger::None;
         for id in 0..self.pipes.len() as PipeId {
             let connection = self.get(id).and_then(Pipe::connection);
             if connection.is_some_and(|connection| connection.rx.feed()) {
@@ -231,7 +234,8 @@ impl PipeTable {
         };
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {
-            if std::mem::take(&mut self.pool.starved) {
+            if self.pool.hunger == Hunger::New {
+                self.pool.hunger = Hunger::Known;
                 self.events.push_back(PipeEvent::Starved);
             }
             pipe.wants_read = true;

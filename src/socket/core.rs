@@ -62,8 +62,6 @@ pub struct Core {
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
     pumping: bool,
-    /// A timer runs for [`Core::memory_due`](super::driver).
-    pub(super) hungry: bool,
 }
 
 impl Core {
@@ -100,7 +98,6 @@ impl Core {
             waits: Learnt::new(),
             spare_mail: Mail::default(),
             pumping: false,
-            hungry: false,
         }
     }
 

@@ -95,14 +95,11 @@ const HUNGRY: Duration = Duration::from_millis(20);
 impl Core {
     /// Connections found no memory to read on with; what their peers say waits in the kernel meanwhile.
     pub(super) fn wait_for_memory(&mut self) {
-        if !std::mem::replace(&mut self.hungry, true) {
-            self.set_timer(clock::now() + HUNGRY, Timer::Memory, 0, 0);
-        }
+        self.set_timer(clock::now() + HUNGRY, Timer::Memory, 0, 0);
     }
 
     /// Looks for it again, on the I/O thread. Whoever waits for messages hears of those that came.
     fn memory_due(&mut self) {
-        self.hungry = false;
         self.pipes.feed();
         self.changed = true;
     }

@@ -1,14 +1,11 @@
 //! Frames of an encrypted connection, opened where they stand.
 
-use super::{super::buffers::BufferPool, Arrived, ENVELOPE, Front, Rx};
-use crate::error::Error;
-use crate::error::Result;
-use crate::msg::Msg;
-use crate::msg::Sink;
+use super::{Arrived, ENVELOPE, Front, Rx};
+use crate::connection::buffers::BufferPool;
+use crate::error::{Error, Result};
+use crate::msg::{Msg, Sink};
 use crate::wire::frame;
-use crate::wire::frame::Flags;
-use crate::wire::frame::Framing;
-use crate::wire::frame::Header;
+use crate::wire::frame::{Flags, Framing, Header};
 use crate::wire::mechanism::Decoder;
 use std::ops::Range;
 

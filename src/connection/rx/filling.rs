@@ -1,19 +1,12 @@
 //! Bytes from the kernel: into the buffer, or straight to where a long body belongs.
 
-use super::{
-    super::buffers::BUFFER, super::buffers::BufferPool, Arrived, DIRECT, Front, Rx, Straight,
-};
-use crate::error::Error;
-use crate::error::Result;
-use crate::msg::BodyBuilder;
-use crate::msg::Msg;
-use crate::msg::RxBuffer;
-use crate::msg::Sink;
+use super::{Arrived, DIRECT, Front, Rx, Straight};
+use crate::connection::buffers::{BUFFER, BufferPool, Hunger};
+use crate::error::{Error, Result};
+use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::clock::ticks;
 use crate::sys::net;
-use crate::wire::frame;
-use crate::wire::frame::Framing;
-use crate::wire::frame::Header;
+use crate::wire::frame::{self, Framing, Header};
 use std::os::fd::BorrowedFd;
 
 impl Rx {
@@ -37,7 +30,9 @@ impl Rx {
     pub(super) fn starve(&mut self, pool: &mut BufferPool) {
         self.ready = false;
         self.starved = true;
-        pool.starved = true;
+        if pool.hunger == Hunger::None {
+            pool.hunger = Hunger::New;
+        }
     }
 
     /// There may be memory again. Whether that is news for this connection.
