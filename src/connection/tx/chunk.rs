@@ -6,6 +6,9 @@ use crate::msg::Msg;
 use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 
+/// No more chunks are handed to the kernel in one call if they have this many bytes: it seldom takes more.
+pub(super) const GATHER_BYTES: usize = 256 * 1024;
+
 /// Frames one behind the other, the last of which may have its body apart.
 pub(super) struct Chunk {
     pub(super) bytes: Buffer,

@@ -22,7 +22,7 @@ fn buffers_are_used_again_and_given_back_when_it_is_quiet() {
             received += theirs.read(&mut sink).unwrap();
             queue.unblock();
         }
-        assert!(queue.is_grown() && queue.spares.len() <= SPARES);
+        assert!(queue.is_grown() && queue.spares.len() <= flushing::SPARES);
         assert!(round == 0 || queue.spares.len() >= before, "buffers were freed");
     }
     let expected = 3 * 200 * (1000 + 9);

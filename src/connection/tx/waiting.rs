@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 /// Bytes that a connection has of what waits, at most, if no message is longer: what one call hands
 /// to the kernel.
-pub(super) const WINDOW: usize = super::GATHER_BYTES;
+pub(super) const WINDOW: usize = super::chunk::GATHER_BYTES;
 
 /// Chunks in a piece: a list in one piece would be copied as it grows.
 const PIECE: usize = 128;
