@@ -49,7 +49,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ),
     ("src/options/tests.rs", "accept_filters_parse_as_measured"),
     ("src/pattern/tests/topics.rs", "subscriptions_behave_like_a_map_of_sets"),
-    ("src/socket/poll.rs", "sleep_observing"),
     ("src/sync/tso/biased.rs", "step"),
     ("src/transport/tests/endpoints.rs", "connect_syntax_is_as_measured"),
     ("tests-c/t_poll.c", "the_same_sockets_again"),

@@ -362,6 +362,31 @@ fn sleep(
     result.and_then(|found| found.ok_or(CLOSED))
 }
 
+/// Descriptors of the caller's, and how many those are; then what wakes a thread that has a waker: it, and
+/// the sets of the sockets.
+fn what_to_sleep_on(
+    items: &[Item],
+    set: Option<&PollSet>,
+    observing: Option<&Observing<'_>>,
+) -> Result<(Vec<PollFd>, usize)> {
+    let mut list: Vec<PollFd> = memory::with_room(items.len() + 1)?;
+    list.extend(items.iter().filter_map(descriptor));
+    let theirs = list.len();
+    let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
+    let Some(observing) = observing else { return Ok((list, theirs)) };
+    list.push(entry(observing.waker.as_raw_fd()));
+    if let Some(set) = set {
+        list.push(entry(set.descriptor()));
+        return Ok((list, theirs));
+    }
+    for item in items {
+        if let Source::Socket(socket) = item.source {
+            list.extend(socket.enter_poll()?.map(entry));
+        }
+    }
+    Ok((list, theirs))
+}
+
 /// `None`: the descriptors of this thread have been closed.
 fn sleep_observing(
     items: &mut [Item],
@@ -381,22 +406,7 @@ fn sleep_observing(
         if found > 0 {
             return Ok(Some(found));
         }
-        let mut list: Vec<PollFd> = memory::with_room(items.len() + 1)?;
-        list.extend(items.iter().filter_map(descriptor));
-        let theirs = list.len();
-        let entry = |fd: i32| PollFd { fd, events: libc::POLLIN, revents: 0 };
-        if let Some(observing) = &observing {
-            list.push(entry(observing.waker.as_raw_fd()));
-            if let Some(set) = set {
-                list.push(entry(set.descriptor()));
-            } else {
-                for item in items.iter() {
-                    if let Source::Socket(socket) = item.source {
-                        list.extend(socket.enter_poll()?.map(entry));
-                    }
-                }
-            }
-        }
+        let (mut list, theirs) = what_to_sleep_on(items, set.as_ref(), observing.as_ref())?;
         let mut left = deadline.map(|d| d.saturating_duration_since(clock::now()));
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
