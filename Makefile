@@ -138,7 +138,7 @@ sim-faults: ## takes mends out of copies of it, each of which a made-up world mu
 fuzz: stage ## hostile bytes for FUZZ_SECONDS (30) a target: what the tests do in seconds
 	tools/fuzz.sh $(STAGE)
 
-faults: stage ## every system call and every malloc fails, every resource runs out, every byte is the last of a connection, in turn (some minutes)
+faults: stage ## every call and every malloc fails, every resource runs out, every byte is the last (minutes)
 	FAULTS_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=ours TESTS_C_PROGRAMS="t_faults t_shortage t_no_memory" tests-c/run.sh $(STAGE)
 	MEDDLE_ALL=1 TESTS_C_PATIENCE=3600 TESTS_C_ONLY=meddle TESTS_C_PROGRAMS=t_utils tests-c/run.sh $(STAGE)
 

@@ -12,6 +12,8 @@ pub struct TypeInfo {
     pub announces_routing_id: bool,
     /// Sends to those who subscribed. A peer of ZMTP 1.0 without version cannot, and gets everything.
     pub publishes: bool,
+    /// Subscribes: its SUBSCRIBE and CANCEL commands count (RFC 37, "Subscriptions").
+    pub subscribes: bool,
     /// Multicast could carry what it sends or gets (zmq_pgm(7)).
     pub multicasts: bool,
     /// A second `connect` to the same endpoint does nothing (zmq_connect(3)).
@@ -33,6 +35,7 @@ const PLAIN: TypeInfo = TypeInfo {
     peers: &[],
     announces_routing_id: false,
     publishes: false,
+    subscribes: false,
     multicasts: false,
     connects_once: false,
     conflates: false,
@@ -83,6 +86,7 @@ socket_types! {
     Sub = 2 {
         name: "SUB",
         peers: &[Pub, XPub],
+        subscribes: true,
         multicasts: true,
         connects_once: true,
         conflates: true,
@@ -118,7 +122,14 @@ socket_types! {
     Push = 8 { name: "PUSH", peers: &[Pull], conflates: true, goes_straight: true, ..PLAIN }
     XPub = 9 { name: "XPUB", peers: &[Sub, XSub], publishes: true, multicasts: true, ..PLAIN }
     // As SUB.
-    XSub = 10 { name: "XSUB", peers: &[Pub, XPub], multicasts: true, linger: 0, ..PLAIN }
+    XSub = 10 {
+        name: "XSUB",
+        peers: &[Pub, XPub],
+        subscribes: true,
+        multicasts: true,
+        linger: 0,
+        ..PLAIN
+    }
     // Its peers speak no ZMTP.
     Stream = 11 { name: "STREAM", names_peers: true, ..PLAIN }
 }

@@ -21,7 +21,6 @@ use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
-use crate::types::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
 use answer::Context;
@@ -88,9 +87,8 @@ impl Connection {
         let framing = established.framing;
         let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
         connection.subscribe_commands = established.version >= (3, 1);
-        connection.subscribes = established
-            .peer_socket_type
-            .is_none_or(|peer| matches!(peer, SocketType::Sub | SocketType::XSub));
+        connection.subscribes =
+            established.peer_socket_type.is_none_or(|peer| peer.info().subscribes);
         connection.heartbeats = established.version >= (3, 0);
         connection.peer_routing_id = established.peer_routing_id;
         if let Some(session) = established.transform {
