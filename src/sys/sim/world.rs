@@ -16,7 +16,7 @@ const MORNING: u64 = 1_000_000_000_000;
 /// A world that is older than this does not come to an end.
 const OLDEST: u64 = 600_000_000_000;
 /// Nor does one in which so much happens.
-const MOST_STEPS: u64 = 5_000_000;
+const MOST_STEPS: u64 = 20_000_000;
 
 /// The exit status of a child whose world was found wrong.
 pub const WRONG: i32 = 3;
