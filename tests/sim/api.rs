@@ -261,6 +261,8 @@ impl Socket {
             // What has begun is here.
             match self.recv(ZMQ_DONTWAIT) {
                 Ok(part) => parts.push(part),
+                // Its context may end at any moment.
+                Err(ETERM) => return Err(ETERM),
                 Err(error) => world::wrong(&format!("the rest of a message: {error}")),
             }
         }
