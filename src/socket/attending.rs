@@ -109,7 +109,7 @@ impl Core {
     /// does not hear of them any more. What they told of is read now.
     fn read_unattended(&mut self) {
         if !self.is_attended() {
-            self.pipes.gather_ready();
+            self.read_ahead();
         }
     }
 
