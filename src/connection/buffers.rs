@@ -42,6 +42,18 @@ pub enum Hunger {
     Known,
 }
 
+impl Hunger {
+    /// Whether it is new. Whoever hears that is bound to see to it that somebody looks again.
+    #[inline]
+    pub fn becomes_known(&mut self) -> bool {
+        let new = *self == Hunger::New;
+        if new {
+            *self = Hunger::Known;
+        }
+        new
+    }
+}
+
 impl Default for BufferPool {
     fn default() -> BufferPool {
         BufferPool {

@@ -27,7 +27,7 @@ impl PipeTable {
     }
 
     /// The pipe's connection may have bytes.
-    pub(super) fn expect_bytes(&mut self, id: PipeId, hang_up: bool) {
+    fn expect_bytes(&mut self, id: PipeId, hang_up: bool) {
         let Some(pipe) = self.get(id) else { return };
         if pipe.lingering {
             return self.discard(id);
@@ -125,9 +125,8 @@ impl PipeTable {
 
     /// A connection has found no memory to read on with: somebody has to look again.
     #[inline]
-    pub(super) fn tell_starved(&mut self) {
-        if self.pool.hunger == Hunger::New {
-            self.pool.hunger = Hunger::Known;
+    fn tell_starved(&mut self) {
+        if self.pool.hunger.becomes_known() {
             self.events.push_back(PipeEvent::Starved);
         }
     }
@@ -147,7 +146,7 @@ impl PipeTable {
     /// PINGs of the peer were answered: the answers leave at once, because a peer waits for them no
     /// longer than it likes, and whoever read the PINGs may be away next.
     #[cold]
-    pub(super) fn send_answers(&mut self, id: PipeId) {
+    fn send_answers(&mut self, id: PipeId) {
         let Some(connection) = self.get(id).and_then(Pipe::connection) else { return };
         connection.answered = false;
         if connection.pulse.wants_timer(connection.heard) {
@@ -234,8 +233,7 @@ impl PipeTable {
         };
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {
-            if self.pool.hunger == Hunger::New {
-                self.pool.hunger = Hunger::Known;
+            if self.pool.hunger.becomes_known() {
                 self.events.push_back(PipeEvent::Starved);
             }
             pipe.wants_read = true;
