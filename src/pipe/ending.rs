@@ -117,7 +117,7 @@ impl PipeTable {
     }
 
     /// Others have their turn; changing the entry in the set makes what the kernel has an event again.
-    pub(super) fn rearm(&mut self, id: PipeId) {
+    fn rearm(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Some(connection) = pipe.connection() else { return };
         let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };

@@ -62,7 +62,7 @@ impl PipeTable {
         }
     }
 
-    pub(super) fn flush_all(&mut self) {
+    fn flush_all(&mut self) {
         self.urgent.clear();
         // Who waits longest comes first.
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -79,7 +79,7 @@ impl PipeTable {
         }
     }
 
-    pub(super) fn flush_urgent(&mut self) {
+    fn flush_urgent(&mut self) {
         while let Some(id) = self.urgent.pop() {
             if self.clean(id) {
                 self.flush_one(id);

@@ -42,7 +42,7 @@ impl Rx {
     }
 
     /// [`Rx::take_encrypted`] for a frame with this header.
-    pub(super) fn decrypt_into<S: Sink + ?Sized>(
+    fn decrypt_into<S: Sink + ?Sized>(
         &mut self,
         header: Header,
         to: &mut S,

@@ -54,7 +54,7 @@ impl Rx {
     }
 
     /// Makes room for at least one read behind what is left in the buffer.
-    pub(super) fn make_room(&mut self, pool: &mut BufferPool) -> Result<()> {
+    fn make_room(&mut self, pool: &mut BufferPool) -> Result<()> {
         let Some(buffer) = &mut self.buffer else {
             self.buffer = Some(pool.take()?);
             self.at = 0;
@@ -103,11 +103,7 @@ impl Rx {
         count
     }
 
-    pub(super) fn fill_buffer(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        pool: &mut BufferPool,
-    ) -> Result<usize> {
+    fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
         if self.make_room(pool).is_err() {
             self.starve(pool);
             return Ok(0);
@@ -129,7 +125,7 @@ impl Rx {
         count
     }
 
-    pub(super) fn fill_body(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
+    fn fill_body(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
         let Some((body, _)) = &mut self.body else { return Ok(0) };
         let missing = body.missing();
         let (to, room) = body.spare()?;
@@ -210,7 +206,7 @@ impl Rx {
 
     /// The header at the front of the buffer, the length of the body and how much of that is here,
     /// if it is a long message of one part that comes next and the rest may be in the kernel.
-    pub(super) fn long_header(&self) -> Option<(Header, usize, usize)> {
+    fn long_header(&self) -> Option<(Header, usize, usize)> {
         let bytes = self.buffer.as_ref()?.filled().get(self.at..)?;
         let next = self.ready()
             && self.frames.is_empty()

@@ -113,7 +113,7 @@ impl TxQueue {
     }
 
     /// Frees chunks that no unfinished message needs, keeping one small buffer.
-    pub(super) fn release_done(&mut self) {
+    fn release_done(&mut self) {
         let keep = if self.done == self.chunks.len() {
             if self.mid_message { return } else { self.done }
         } else {
@@ -148,7 +148,7 @@ impl TxQueue {
     }
 
     /// Drops the first `count` chunks and keeps their buffers, if they are large.
-    pub(super) fn drop_chunks(&mut self, count: usize) {
+    fn drop_chunks(&mut self, count: usize) {
         for chunk in self.chunks.drain(..count) {
             let mut bytes = chunk.bytes;
             if bytes.capacity() >= BATCH / 2 && self.spares.len() < SPARES {
