@@ -3,7 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::{Row, Zap, refusal};
+use super::dialogue::{Zap, refusal};
+use super::row::Row;
 use crate::options::numbers::value;
 use crate::wire::command::{append, split, strip};
 use crate::wire::metadata::PeerMetadata;

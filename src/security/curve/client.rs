@@ -1,11 +1,12 @@
 //! The side that connects with a server's key in its hands: HELLO, WELCOME, INITIATE, READY.
 
 use super::boxes::{Key, LONG_LEN, MAC_LEN, PublicKey, long_nonce, random, short_nonce};
-use super::{
+use super::commands::{
     COOKIE_LEN, Counter, HELLO_LEN, MIN_INITIATE_LEN, MIN_READY_LEN, PADDING_LEN, VERSION,
-    WELCOME_LEN, session,
+    WELCOME_LEN,
 };
-use crate::security::refusal;
+use super::session::session;
+use crate::security::dialogue::refusal;
 use crate::util::keys::KEY_LEN;
 use crate::wire::command::strip;
 use crate::wire::metadata::PeerMetadata;
@@ -231,6 +232,6 @@ impl Mechanism for CurveClient {
         }
         // Once: two encoders would use the same nonces.
         let shared = self.shared.take()?;
-        Some(session::session(&shared, true, self.sent, self.received))
+        Some(session(&shared, true, self.sent, self.received))
     }
 }

@@ -3,11 +3,11 @@
 use subtle::ConstantTimeEq;
 
 use super::boxes::{Key, LONG_LEN, MAC_LEN, PublicKey, long_nonce, random, short_nonce};
-use super::{
+use super::commands::{
     COOKIE_LEN, Counter, HELLO_LEN, MIN_INITIATE_LEN, PADDING_LEN, VERSION, VOUCH_LEN, WELCOME_LEN,
-    session,
 };
-use crate::security::Zap;
+use super::session::session;
+use crate::security::dialogue::Zap;
 use crate::util::keys::KEY_LEN;
 use crate::wire::command::{split, strip};
 use crate::wire::metadata::PeerMetadata;
@@ -272,6 +272,6 @@ impl Mechanism for CurveServer {
         }
         // Once: two encoders would use the same nonces.
         let shared = self.shared.take()?;
-        Some(session::session(&shared, false, self.sent, self.received))
+        Some(session(&shared, false, self.sent, self.received))
     }
 }

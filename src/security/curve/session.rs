@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Counter;
 use super::boxes::{Key, MAC_LEN, SHORT_LEN, short_nonce};
+use super::commands::Counter;
 use crate::util::buffer::Buffer;
 use crate::wire::command::split;
 use crate::wire::mechanism::{Decoder, Encoder, Session};

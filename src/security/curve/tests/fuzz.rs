@@ -1,7 +1,7 @@
 //! A cheap, deterministic fuzzer: whatever comes, nothing panics and nobody gets in.
 
 use super::*;
-use crate::security::curve::Counter;
+use crate::security::curve::commands::Counter;
 use crate::security::curve::session::session;
 use crate::util::buffer::Buffer;
 use crate::wire::Flags;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::security::curve::Counter;
 use crate::security::curve::boxes::short_nonce;
+use crate::security::curve::commands::Counter;
 use crate::security::curve::session::session;
 use crate::util::buffer::Buffer;
 use crate::wire::{Flags, Malformed};
