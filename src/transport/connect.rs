@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::row::Started;
 use super::socks::{Destination, Dialogue};
 use super::{Address, Stream, Transport, Way};
 use crate::error::{Error, Result};
@@ -140,13 +139,6 @@ impl AsFd for Connecting {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// Connects a new socket, without ado.
-pub(super) fn start(to: &Way, _options: &SocketOptions) -> Result<Started> {
-    let fd = net::stream_socket(&to.target)?;
-    let connected = net::connect(fd.as_fd(), &to.target);
-    Ok((fd, connected))
 }
 
 /// How a connect ended, for a descriptor that became writable: the peer.

@@ -1,7 +1,7 @@
 //! zmq_inproc(7): names in the process, which belong to the context. Pipes between sockets are
 //! `crate::pipe::inproc`; nothing of it goes through the system.
 
-use super::Transport;
+use super::row::Transport;
 
 /// The row of the table.
 pub(super) static TRANSPORT: Transport =

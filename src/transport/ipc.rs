@@ -1,11 +1,11 @@
 //! zmq_ipc(7): Unix domain sockets. An address is a path, `@name` in the abstract namespace, or `*`.
 
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
 
-use super::listener::BindResult;
-use super::{AddressError, Listener, Transport, Way};
-use crate::error::{Error, Result};
+use super::bound::{BindResult, Bound};
+use super::row::{AddressError, Transport, Way};
+use super::temporary::TemporaryDirectory;
+use crate::error::Error;
 use crate::options::SocketOptions;
 use crate::sys::net::{self, MAX_UNIX_PATH, SockAddr, UnixName};
 
@@ -53,7 +53,7 @@ fn listen(text: &str, options: &SocketOptions) -> BindResult {
         // there is nothing or something that cannot be removed, bind will tell.
         let _ = net::unlink(path);
     }
-    Listener::listen(&TRANSPORT, &address, options, directory, |_| Ok(()))
+    Bound::listen(&address, options, directory, |_| Ok(()))
 }
 
 /// ZMQ_IPC_FILTER_UID, _GID and _PID: one that matches is enough. A group also matches users
@@ -86,50 +86,5 @@ fn endpoint(name: &UnixName) -> String {
         UnixName::Path(path) => format!("ipc://{}", String::from_utf8_lossy(path)),
         UnixName::Abstract(name) => format!("ipc://@{}", String::from_utf8_lossy(name)),
         UnixName::Unnamed => "ipc://".to_owned(),
-    }
-}
-
-/// A directory of our own with nothing in it but a socket; both go with this value.
-#[derive(Debug)]
-pub(super) struct TemporaryDirectory {
-    /// As made, relative to the working directory of then.
-    path: Vec<u8>,
-    /// Where it is even after the working directory changed.
-    absolute: Vec<u8>,
-}
-
-impl TemporaryDirectory {
-    /// Makes one in the directory that TMPDIR, TEMPDIR or TMP names (the first that exists),
-    /// or in the working directory.
-    pub(super) fn new() -> Result<TemporaryDirectory> {
-        let mut template = Vec::new();
-        let named = ["TMPDIR", "TEMPDIR", "TMP"].into_iter().filter_map(std::env::var_os);
-        let mut usable = named.filter(|name| std::path::Path::new(name).is_dir());
-        if let Some(parent) = usable.next() {
-            template.extend_from_slice(parent.as_bytes());
-            if template.last() != Some(&b'/') {
-                template.push(b'/');
-            }
-        }
-        template.extend_from_slice(b"tmpXXXXXX");
-        let path = net::make_temporary_directory(&template)?;
-        let absolute = match std::path::absolute(std::ffi::OsStr::from_bytes(&path)) {
-            Ok(absolute) => absolute.as_os_str().as_bytes().to_vec(),
-            Err(_) => path.clone(),
-        };
-        Ok(TemporaryDirectory { path, absolute })
-    }
-
-    /// The name of the socket in it.
-    pub(super) fn socket(&self) -> UnixName {
-        UnixName::Path([self.path.as_slice(), b"/socket"].concat())
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        // Somebody may have tidied up before us; there is nobody to tell if it fails.
-        let _ = net::unlink(&[self.absolute.as_slice(), b"/socket"].concat());
-        let _ = net::remove_directory(&self.absolute);
     }
 }

@@ -1,7 +1,7 @@
 //! Transports of libzmq that this library does not have. They are known all the same: a socket that
 //! none of them could ever carry is told so (zmq_pgm(7), zmq_udp(7)).
 
-use super::Transport;
+use super::row::Transport;
 use crate::error::Error;
 use crate::types::SocketType;
 

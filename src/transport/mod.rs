@@ -5,6 +5,7 @@
 //! after that a stream is a descriptor for [`crate::sys::net::recv`] and its kin. The only call
 //! that may block is [`Address::resolve`], and only if [`Address::needs_dns`].
 
+mod bound;
 mod connect;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -16,15 +17,17 @@ mod row;
 mod socks;
 mod stream;
 mod tcp;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod tune;
 
 use std::fmt;
 
+pub use bound::BindError;
 pub use connect::{Connecting, Route, Step};
-pub use listener::{AcceptError, BindError, Listener};
-pub use row::{Transport, Way};
+pub use listener::{AcceptError, Listener};
+pub use row::{AddressError, Transport, Way};
 pub use stream::Stream;
 
 use crate::error::{Error, Result};
@@ -49,30 +52,6 @@ pub struct Address {
     transport: &'static Transport,
     /// What stands behind `://`, not empty.
     text: String,
-}
-
-/// Why an endpoint is no address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressError {
-    /// It is not written as one, or is of no transport for such a socket.
-    Malformed(Error),
-    /// It is well formed, but no socket can have this name: monitors are told of a bind to it, and
-    /// nothing is connected there.
-    Nobodys(Error),
-}
-
-impl From<Error> for AddressError {
-    fn from(error: Error) -> AddressError {
-        AddressError::Malformed(error)
-    }
-}
-
-impl From<AddressError> for Error {
-    fn from(error: AddressError) -> Error {
-        match error {
-            AddressError::Malformed(error) | AddressError::Nobodys(error) => error,
-        }
-    }
 }
 
 type Parsed = std::result::Result<Address, AddressError>;

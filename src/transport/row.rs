@@ -1,15 +1,38 @@
 //! What is to be known of a transport: a row of the table.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use super::listener::{BindError, Listener};
+use super::bound::BindResult;
 use super::socks::Destination;
-use super::{AddressError, connect};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
-use crate::sys::net::SockAddr;
+use crate::sys::net::{self, SockAddr};
 use crate::types::SocketType;
+
+/// Why an endpoint is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressError {
+    /// It is not written as one, or is of no transport for such a socket.
+    Malformed(Error),
+    /// It is well formed, but no socket can have this name: monitors are told of a bind to it, and
+    /// nothing is connected there.
+    Nobodys(Error),
+}
+
+impl From<Error> for AddressError {
+    fn from(error: Error) -> AddressError {
+        AddressError::Malformed(error)
+    }
+}
+
+impl From<AddressError> for Error {
+    fn from(error: AddressError) -> Error {
+        match error {
+            AddressError::Malformed(error) | AddressError::Nobodys(error) => error,
+        }
+    }
+}
 
 /// One way to a peer, as [`super::Address::resolve`] found it.
 #[derive(Debug, Clone)]
@@ -43,7 +66,7 @@ pub struct Transport {
     pub(super) names_what_fails: bool,
 
     /// Makes a socket that listens, with the errors of zmq_bind(3).
-    pub(super) listen: fn(&str, &SocketOptions) -> std::result::Result<Listener, BindError>,
+    pub(super) listen: fn(&str, &SocketOptions) -> BindResult,
     /// What a wildcard or an alias would be bound to, if that is known before.
     pub(super) resolve_binding: fn(&str, ipv6: bool) -> Option<SockAddr>,
     /// Lets a connection from this peer in and tunes it, or not.
@@ -89,7 +112,7 @@ impl Transport {
         needs_dns: |_| false,
         resolve: |_, _| Err(Error::Invalid),
         through_proxy: None,
-        start: connect::start,
+        start,
         inspect: |_, _| Ok(()),
         made: |_| Ok(()),
         endpoint: |_| None,
@@ -102,4 +125,11 @@ impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.scheme)
     }
+}
+
+/// Connects a new socket, without ado.
+fn start(to: &Way, _options: &SocketOptions) -> Result<Started> {
+    let fd = net::stream_socket(&to.target)?;
+    let connected = net::connect(fd.as_fd(), &to.target);
+    Ok((fd, connected))
 }

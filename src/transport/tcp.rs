@@ -5,10 +5,10 @@ mod address;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::listener::{BindError, BindResult};
-use super::row::Started;
+use super::bound::{BindError, BindResult, Bound};
+use super::row::{Started, Transport, Way};
 use super::socks::Destination;
-use super::{Listener, Transport, Way, tune};
+use super::tune;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, SockAddr};
@@ -47,7 +47,7 @@ fn listen(text: &str, options: &SocketOptions) -> BindResult {
 }
 
 fn listen_at(at: SocketAddr, options: &SocketOptions) -> BindResult {
-    Listener::listen(&TRANSPORT, &at.into(), options, None, |fd| {
+    Bound::listen(&at.into(), options, None, |fd| {
         tune::prepare(fd, at.is_ipv6(), options)?;
         net::set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)
     })

@@ -37,13 +37,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("sys::sim::kernel", "sys::sim::sockets"),
     ("sys::sim::kernel", "sys::sim::streams"),
     ("sys::sim::streams", "sys::sim::sockets"),
-    ("transport::ipc", "transport"),
-    ("transport::listener", "transport"),
-    ("transport::listener", "transport::ipc"),
-    ("transport::listener", "transport::row"),
-    ("transport::listener", "transport::stream"),
-    ("transport::row", "transport"),
-    ("transport::row", "transport::connect"),
 ];
 
 /// A path of modules below the crate: `["socket", "core"]`.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::error::{Error, Result};
 use crate::sys::net::{self, Lookup, SockAddr};
-use crate::transport::Way;
+use crate::transport::row::Way;
 use crate::transport::socks::{Destination, Host};
 
 /// The part of a tcp endpoint behind `tcp://`.
