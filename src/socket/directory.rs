@@ -21,6 +21,8 @@ pub(super) struct Directory {
     serial: u32,
     /// Numbers of the endpoints of a name, oldest first, without those that are closing.
     names: BTreeMap<String, Vec<u32>>,
+    /// Second names of endpoints.
+    aliases: BTreeMap<u32, String>,
 }
 
 impl Directory {
@@ -38,6 +40,15 @@ impl Directory {
         number
     }
 
+    /// The endpoint goes by this name, too.
+    pub(super) fn add_name(&mut self, number: u32, name: String) {
+        let numbers = self.names.entry(name.clone()).or_default();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+            self.aliases.insert(number, name);
+        }
+    }
+
     pub(super) fn get(&self, number: u32) -> Option<&Endpoint> {
         self.places.get(number)
     }
@@ -46,8 +57,8 @@ impl Directory {
         self.places.get_mut(number)
     }
 
-    /// The endpoints of that name that are not closing. A bound one goes by its resolved name only: two
-    /// may have been bound to the same wildcard.
+    /// The endpoints of that name that are not closing. A bound one does not go by a wildcard: two may
+    /// have been bound to the same.
     pub(super) fn named(&self, name: &str) -> &[u32] {
         self.names.get(name).map_or(&[], Vec::as_slice)
     }
@@ -61,10 +72,13 @@ impl Directory {
     pub(super) fn begin_closing(&mut self, number: u32) {
         let Some(endpoint) = self.places.get_mut(number) else { return };
         endpoint.closing = true;
-        if let Some(numbers) = self.names.get_mut(&endpoint.resolved) {
-            numbers.retain(|&other| other != number);
-            if numbers.is_empty() {
-                self.names.remove(&endpoint.resolved);
+        let alias = self.aliases.remove(&number);
+        for name in std::iter::once(&endpoint.resolved).chain(&alias) {
+            if let Some(numbers) = self.names.get_mut(name) {
+                numbers.retain(|&other| other != number);
+                if numbers.is_empty() {
+                    self.names.remove(name);
+                }
             }
         }
     }

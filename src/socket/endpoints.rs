@@ -42,7 +42,7 @@ pub(super) struct Endpoint {
 }
 
 pub(super) enum Kind {
-    Listener(Listener),
+    Listener(Box<Listener>),
     Connecter(Box<Connecter>),
     InprocBinding(String),
     InprocConnection(FarEnd),
@@ -163,21 +163,29 @@ impl Core {
         let io = self.check_affinity()?;
         let listener = Listener::bind(&address, &self.options).map_err(|failed| {
             if let Some(fd) = failed.closed {
-                let name = if address.names_what_fails() { given } else { "" };
-                self.report(event::CLOSED, i64::from(fd), name);
+                let named = address.names_what_fails().then(|| address.to_string());
+                self.report(event::CLOSED, i64::from(fd), &named.unwrap_or_default());
             }
             self.report_failed_bind(given, failed.error);
             failed.error
         })?;
         let fd = listener.as_fd().as_raw_fd();
         let resolved = listener.endpoint().to_owned();
-        let number = self.add_endpoint(resolved.clone(), Kind::Listener(listener));
+        let name = listener.name().to_owned();
+        let alias = match listener.is_adopted() {
+            true => None,
+            false => address.resolved_binding(self.options.ipv6),
+        };
+        let number = self.add_endpoint(resolved.clone(), Kind::Listener(Box::new(listener)));
         if let Err(error) = io.add(fd, epoll::IN, self.key, driver::listener(number)) {
             self.endpoints.remove(number);
             return Err(error);
         }
-        self.endpoints.last.clone_from(&resolved);
-        self.report(event::LISTENING, i64::from(fd), &resolved);
+        if let Some(alias) = alias {
+            self.endpoints.add_name(number, alias);
+        }
+        self.endpoints.last = resolved;
+        self.report(event::LISTENING, i64::from(fd), &name);
         Ok(())
     }
 
@@ -210,7 +218,8 @@ impl Core {
         if address.is_within_process() {
             return self.connect_inproc(given, address.text());
         }
-        if self.socket_type.info().connects_once && !self.endpoints.named(given).is_empty() {
+        let name = address.to_string();
+        if self.socket_type.info().connects_once && !self.endpoints.named(&name).is_empty() {
             return Ok(());
         }
         address.check_connect()?;
@@ -219,8 +228,8 @@ impl Core {
         self.check_routing_id()?;
         let connecter = Connecter::new(route, Arc::new(self.options.clone()));
         let kind = Kind::Connecter(Box::new(connecter));
-        let number = self.add_endpoint(given.to_owned(), kind);
-        given.clone_into(&mut self.endpoints.last);
+        self.endpoints.last.clone_from(&name);
+        let number = self.add_endpoint(name, kind);
         if !self.options.immediate {
             let pipe = self.add_pipe(number);
             self.assign_routing_id(pipe);
@@ -311,7 +320,7 @@ impl Core {
             AddressError::Nobodys(_) => Error::NotFound,
             AddressError::Malformed(error) => error,
         })?;
-        let mut found = self.endpoints.named(name).to_vec();
+        let mut found = self.endpoints.named(&address.to_string()).to_vec();
         if found.is_empty() {
             // `tcp://*:5555` and the like mean what a bind would make of them.
             if let Some(resolved) = address.resolved_binding(self.options.ipv6) {
@@ -401,16 +410,15 @@ impl Core {
 
     fn close_listener(&mut self, number: u32) {
         let Some(endpoint) = self.endpoint(number) else { return };
-        let resolved = endpoint.resolved.clone();
         let gone = Kind::InprocBinding(String::new());
         let Kind::Listener(listener) = std::mem::replace(&mut endpoint.kind, gone) else { return };
-        let fd = listener.as_fd().as_raw_fd();
+        let (fd, name) = (listener.as_fd().as_raw_fd(), listener.name().to_owned());
         // Out of the reactor before it is closed: its number may be used again at once.
         if let Ok(io) = self.io() {
             let _ = io.remove(fd);
         }
         drop(listener);
-        self.report(event::CLOSED, i64::from(fd), &resolved);
+        self.report(event::CLOSED, i64::from(fd), &name);
         self.drop_openings_of(number);
     }
 

@@ -56,7 +56,8 @@ pub(crate) fn endpoint(bytes: &[u8]) {
         }
     }
     let Ok(address) = parsed else { return };
-    assert_eq!(address.to_string(), text);
+    let written = address.to_string();
+    assert_eq!(Address::parse(&written), Ok(address.clone()));
     let _ = address.check_connect();
     for ipv6 in [false, true] {
         if let Some(bound) = address.resolved_binding(ipv6) {

@@ -16,6 +16,8 @@ pub struct Listener {
     bound: Bound,
     transport: &'static Transport,
     endpoint: String,
+    /// What was asked for, where monitors know it by that.
+    asked: Option<String>,
     /// Whether every connection that is accepted has `endpoint` as its local address.
     specific: bool,
 }
@@ -52,7 +54,9 @@ impl Listener {
     ) -> std::result::Result<Listener, BindError> {
         if options.use_fd == -1 {
             let bound = (address.transport.listen)(&address.text, options)?;
-            return Ok(Listener::new(address.transport, bound));
+            let mut listener = Listener::new(address.transport, bound);
+            listener.asked = address.transport.listens_as_asked.then(|| address.to_string());
+            return Ok(listener);
         }
         let bound = Bound::adopt(options.use_fd)?;
         let transport = transport_of(&bound.at).unwrap_or(address.transport);
@@ -62,12 +66,17 @@ impl Listener {
     fn new(transport: &'static Transport, bound: Bound) -> Listener {
         let endpoint = (transport.endpoint)(&bound.at).unwrap_or_default();
         let specific = (transport.is_specific)(&bound.at);
-        Listener { bound, transport, endpoint, specific }
+        Listener { bound, transport, endpoint, asked: None, specific }
     }
 
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What libzmq's monitors call it.
+    pub fn name(&self) -> &str {
+        self.asked.as_ref().unwrap_or(&self.endpoint)
     }
 
     /// Whether the descriptor came through ZMQ_USE_FD.

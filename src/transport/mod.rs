@@ -21,6 +21,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod tune;
+mod vsock;
 
 use std::fmt;
 
@@ -39,6 +40,7 @@ use crate::types::SocketType;
 static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
     &ipc::TRANSPORT,
+    &vsock::TRANSPORT,
     &inproc::TRANSPORT,
     &missing::PGM,
     &missing::EPGM,
@@ -75,7 +77,8 @@ impl Address {
     fn parse_if(endpoint: &str, carries: impl FnOnce(&Transport) -> bool) -> Parsed {
         let (transport, text) = named(endpoint, carries)?;
         (transport.check)(text)?;
-        Ok(Address { transport, text: text.to_owned() })
+        let text = transport.canonical.map_or_else(|| text.to_owned(), |write| write(text));
+        Ok(Address { transport, text })
     }
 
     /// What stands behind `://`.
@@ -127,7 +130,7 @@ impl PartialEq for Address {
 impl Eq for Address {}
 
 impl fmt::Display for Address {
-    /// The endpoint this was parsed from.
+    /// The endpoint this was parsed from, as libzmq writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.transport.scheme, self.text)
     }

@@ -94,6 +94,21 @@ impl SockAddr {
         }
     }
 
+    /// The address of a socket between a virtual machine and its host (vsock(7)).
+    pub fn vsock(machine: u32, port: u32) -> SockAddr {
+        // SAFETY: sockaddr_vm is plain data for which all zeros is a value.
+        let mut address: libc::sockaddr_vm = unsafe { zeroed() };
+        address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
+        (address.svm_cid, address.svm_port) = (machine, port);
+        SockAddr::from_c(address, size_of::<libc::sockaddr_vm>())
+    }
+
+    /// Machine and port, if it is such an address.
+    pub fn to_vsock(&self) -> Option<(u32, u32)> {
+        let address: libc::sockaddr_vm = self.as_c();
+        (self.family() == libc::AF_VSOCK).then_some((address.svm_cid, address.svm_port))
+    }
+
     /// The address as the name of a Unix domain socket, if it is one.
     pub fn to_unix(&self) -> Option<UnixName> {
         if c_int::from(self.storage.ss_family) != libc::AF_UNIX {
