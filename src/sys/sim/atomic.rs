@@ -1,13 +1,13 @@
 //! std's atomics, at which another thread may go on.
 
-use super::{buffers, world};
+use super::{stores, world};
 pub use std::sync::atomic::{Ordering, compiler_fence};
 
 /// As in std.
 pub fn fence(order: Ordering) {
     world::atomic();
     if order == Ordering::SeqCst {
-        buffers::drain();
+        world::drain();
     }
     std::sync::atomic::fence(order);
 }
@@ -46,7 +46,7 @@ macro_rules! atomics {
             #[inline]
             pub fn load(&self, order: Ordering) -> $type {
                 world::atomic();
-                match buffers::own(self.0.as_ptr() as usize) {
+                match stores::own(self.0.as_ptr() as usize) {
                     Some(word) => value(word),
                     None => self.0.load(order),
                 }
@@ -56,8 +56,8 @@ macro_rules! atomics {
             pub fn store(&self, value: $type, order: Ordering) {
                 world::atomic();
                 let (address, size) = (self.0.as_ptr() as usize, size_of::<$type>());
-                if order == Ordering::SeqCst || !buffers::store(address, size, word(value)) {
-                    buffers::drain();
+                if order == Ordering::SeqCst || !stores::store(address, size, word(value)) {
+                    world::drain();
                     self.0.store(value, order);
                 }
             }
@@ -71,7 +71,7 @@ macro_rules! atomics {
                 else_order: Ordering,
             ) -> Result<$type, $type> {
                 world::atomic();
-                buffers::drain();
+                world::drain();
                 self.0.compare_exchange(old, new, order, else_order)
             }
 
@@ -91,7 +91,7 @@ macro_rules! atomics {
             }
 
             pub fn get_mut(&mut self) -> &mut $type {
-                buffers::freed(self.0.as_ptr() as usize, size_of::<$type>());
+                stores::freed(self.0.as_ptr() as usize, size_of::<$type>());
                 self.0.get_mut()
             }
 
@@ -99,7 +99,7 @@ macro_rules! atomics {
                 #[inline]
                 pub fn $update(&self, value: $type, order: Ordering) -> $type {
                     world::atomic();
-                    buffers::drain();
+                    world::drain();
                     self.0.$update(value, order)
                 }
             )*
@@ -107,7 +107,7 @@ macro_rules! atomics {
 
         impl $(<$t>)? Drop for $name $(<$t>)? {
             fn drop(&mut self) {
-                buffers::freed(self.0.as_ptr() as usize, size_of::<$type>());
+                stores::freed(self.0.as_ptr() as usize, size_of::<$type>());
             }
         }
     )*};

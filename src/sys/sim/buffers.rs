@@ -5,7 +5,6 @@
 //! after all of them; membarrier(2), and taking memory away, after those of every thread.
 
 use super::choice::Choice;
-use super::world;
 use std::collections::VecDeque;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -72,7 +71,7 @@ impl Buffers {
         }
     }
 
-    fn put(&mut self, me: usize, now: u64, address: usize, size: usize, value: u64) {
+    pub(super) fn put(&mut self, me: usize, now: u64, address: usize, size: usize, value: u64) {
         if self.of.len() <= me {
             self.of.resize_with(me + 1, VecDeque::new);
         }
@@ -89,7 +88,7 @@ impl Buffers {
     }
 
     /// What a thread loads from where it has stored.
-    fn own(&self, me: usize, address: usize) -> Option<u64> {
+    pub(super) fn own(&self, me: usize, address: usize) -> Option<u64> {
         let mut stores = self.of.get(me)?.iter().rev();
         stores.find(|store| store.address == address).map(|store| store.value)
     }
@@ -118,7 +117,7 @@ impl Buffers {
     }
 
     /// Somebody has this memory for himself, so that all stores to it were long ago.
-    fn settle(&mut self, address: usize, size: usize) {
+    pub(super) fn settle(&mut self, address: usize, size: usize) {
         for thread in 0..self.of.len() {
             if self.of[thread].iter().any(|store| store.is_in(address, size)) {
                 self.drain(thread);
@@ -127,53 +126,14 @@ impl Buffers {
     }
 }
 
-/// Stores, visible later. False if it must be now.
+/// Whether stores may be visible later in this world.
 #[inline]
-pub(super) fn store(address: usize, size: usize, value: u64) -> bool {
-    if !THERE.load(Ordering::Relaxed) {
-        return false;
-    }
-    let delays = |world: &mut world::World, me: usize| {
-        // What stands on a stack may be moved by copying it, or be something else soon.
-        if world::is_on_stack(address) {
-            world.buffers.drain(me);
-            return false;
-        }
-        let now = world.time();
-        world.buffers.put(me, now, address, size, value);
-        true
-    };
-    world::with(delays).unwrap_or(false)
+pub(super) fn are_there() -> bool {
+    THERE.load(Ordering::Relaxed)
 }
 
-/// What the running thread has stored there and others may not see yet.
+/// Whether any store is not visible yet.
 #[inline]
-pub(super) fn own(address: usize) -> Option<u64> {
-    if UNDER_WAY.load(Ordering::Relaxed) == 0 {
-        return None;
-    }
-    world::with(|world, me| world.buffers.own(me, address)).flatten()
-}
-
-/// All stores of the running thread are visible.
-#[inline]
-pub(super) fn drain() {
-    if UNDER_WAY.load(Ordering::Relaxed) != 0 {
-        world::with(|world, me| world.buffers.drain(me));
-    }
-}
-
-/// All stores of all threads are.
-pub(super) fn drain_all() {
-    if UNDER_WAY.load(Ordering::Relaxed) != 0 {
-        world::with(|world, _| world.buffers.drain_all());
-    }
-}
-
-/// Nobody else uses this memory any more.
-#[inline]
-pub(super) fn freed(address: usize, size: usize) {
-    if UNDER_WAY.load(Ordering::Relaxed) != 0 && !world::is_inside() {
-        world::with(|world, _| world.buffers.settle(address, size));
-    }
+pub(super) fn are_under_way() -> bool {
+    UNDER_WAY.load(Ordering::Relaxed) != 0
 }

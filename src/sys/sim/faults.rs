@@ -2,7 +2,7 @@
 //! something.
 
 use super::choice::Choice;
-use super::kernel::Errno;
+use super::objects::Errno;
 use ::libc::{
     EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINTR,
     EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOENT, ENOMEM, ENOSPC, ENOTCONN, EPERM, EPIPE,

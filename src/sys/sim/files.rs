@@ -1,7 +1,7 @@
 //! Descriptors, event counters and epoll sets.
 
-use super::kernel::{Errno, Kernel};
-use std::collections::{BTreeMap, VecDeque};
+use super::kernel::Kernel;
+use super::objects::{Entry, Errno, File, Set};
 
 const IN: u32 = ::libc::EPOLLIN as u32;
 const OUT: u32 = ::libc::EPOLLOUT as u32;
@@ -9,39 +9,6 @@ const EDGE: u32 = ::libc::EPOLLET as u32;
 const ALWAYS: u32 = (::libc::EPOLLERR | ::libc::EPOLLHUP) as u32;
 /// What poll(2) says of a descriptor that is none.
 const INVALID: u32 = ::libc::POLLNVAL as u32;
-
-/// What a descriptor stands for.
-#[derive(Debug)]
-pub(super) enum File {
-    Event(u64),
-    Set(Set),
-    Socket(u64),
-}
-
-#[derive(Debug)]
-struct Entry {
-    events: u32,
-    data: u64,
-}
-
-/// An epoll set.
-#[derive(Debug, Default)]
-pub(super) struct Set {
-    entries: BTreeMap<i32, Entry>,
-    /// Those that may have something to report.
-    reports: VecDeque<i32>,
-}
-
-impl Set {
-    pub(super) fn forget(&mut self, fd: i32) {
-        self.entries.remove(&fd);
-        self.reports.retain(|&other| other != fd);
-    }
-
-    pub(super) fn watched(&self) -> Vec<i32> {
-        self.entries.keys().copied().collect()
-    }
-}
 
 impl Kernel {
     /// eventfd(2).

@@ -1,6 +1,6 @@
 //! Memory that is given back: no store to it is under way any more.
 
-use super::buffers::freed;
+use super::stores::freed;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
 

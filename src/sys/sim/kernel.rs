@@ -1,13 +1,8 @@
 //! The kernel: what descriptors stand for, and what is on its way between them.
 
 use super::choice::Choice;
-use super::files::File;
-use super::sockets::Sock;
-use super::streams::Flight;
+use super::objects::{Errno, File, Flight, Sock};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An error number.
-pub type Errno = i32;
 
 /// The first number that a descriptor can have. The real process has none so high.
 pub const FIRST_FD: i32 = 1000;

@@ -3,9 +3,9 @@
 #![allow(clippy::missing_safety_doc, reason = "as in the C library")]
 #![allow(missing_docs, reason = "as in the C library")]
 
-use super::buffers;
 pub use super::heap::{free, realloc};
-use super::kernel::{Errno, Kernel};
+use super::kernel::Kernel;
+use super::objects::Errno;
 pub use super::threads::{
     pthread_create, pthread_getspecific, pthread_join, pthread_key_create, pthread_key_delete,
     pthread_setspecific,
@@ -462,14 +462,14 @@ pub unsafe fn mmap(
 
 /// To take pages away the kernel interrupts every processor that has a thread of the process.
 pub unsafe fn munmap(memory: *mut c_void, length: size_t) -> c_int {
-    buffers::drain_all();
+    world::drain_all();
     MAPPED.fetch_sub(length, Ordering::Relaxed);
     // SAFETY: the caller's.
     unsafe { ::libc::munmap(memory, length) }
 }
 
 pub unsafe fn mremap(from: *mut c_void, length: size_t, to: size_t, how: c_int) -> *mut c_void {
-    buffers::drain_all();
+    world::drain_all();
     MAPPED.fetch_add(to, Ordering::Relaxed);
     MAPPED.fetch_sub(length, Ordering::Relaxed);
     // SAFETY: the caller's.
@@ -477,7 +477,7 @@ pub unsafe fn mremap(from: *mut c_void, length: size_t, to: size_t, how: c_int) 
 }
 
 pub unsafe fn madvise(memory: *mut c_void, length: size_t, advice: c_int) -> c_int {
-    buffers::drain_all();
+    world::drain_all();
     // SAFETY: the caller's.
     unsafe { ::libc::madvise(memory, length, advice) }
 }
@@ -488,7 +488,7 @@ pub unsafe fn membarrier(command: c_int) -> c_int {
     if !has || chance("membarrier").is_some() {
         return -1;
     }
-    buffers::drain_all();
+    world::drain_all();
     0
 }
 

@@ -1,7 +1,7 @@
 //! std's lock of many readers, for which nobody waits with the world standing still, and its shared
 //! pointer. Both have what a processor locks inside, so they come after all stores before them.
 
-use super::{buffers, world};
+use super::world;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, PoisonError, TryLockError};
@@ -27,7 +27,7 @@ impl<T> RwLock<T> {
     /// # Errors
     /// As in std.
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        buffers::drain();
+        world::drain();
         loop {
             match self.0.try_read() {
                 Ok(guard) => return Ok(RwLockReadGuard(guard)),
@@ -42,7 +42,7 @@ impl<T> RwLock<T> {
     /// # Errors
     /// As in std.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        buffers::drain();
+        world::drain();
         loop {
             match self.0.try_write() {
                 Ok(guard) => return Ok(RwLockWriteGuard(guard)),
@@ -79,13 +79,13 @@ impl<T> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        buffers::drain();
+        world::drain();
     }
 }
 
 impl<T> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
-        buffers::drain();
+        world::drain();
     }
 }
 
@@ -102,7 +102,7 @@ impl<T> Arc<T> {
 
 impl<T> Clone for Arc<T> {
     fn clone(&self) -> Arc<T> {
-        buffers::drain();
+        world::drain();
         Arc(self.0.clone())
     }
 }
@@ -117,7 +117,7 @@ impl<T> Deref for Arc<T> {
 
 impl<T> Drop for Arc<T> {
     fn drop(&mut self) {
-        buffers::drain();
+        world::drain();
         // SAFETY: not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }

@@ -1,7 +1,7 @@
 //! Options of sockets, and how full their queues are.
 
-use super::kernel::{Errno, Kernel};
-use super::sockets::Stage;
+use super::kernel::Kernel;
+use super::objects::{Errno, Stage};
 
 impl Kernel {
     /// setsockopt(2).

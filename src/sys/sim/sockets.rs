@@ -1,73 +1,8 @@
 //! Sockets: their names, listening, connecting and accepting.
 
-use super::files::File;
-use super::kernel::{Errno, Kernel};
-use super::streams::Flight;
+use super::kernel::Kernel;
+use super::objects::{Errno, File, Flight, Sock, Stage, place};
 use std::collections::{BTreeMap, VecDeque};
-
-/// What a socket is at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    New,
-    Listening,
-    Connecting,
-    Connected,
-    /// By a reset, or by the other end of a Unix domain socket.
-    Dead,
-}
-
-/// A socket. It may have no descriptor yet, as long as nobody has accepted it.
-#[derive(Debug)]
-pub(super) struct Sock {
-    pub(super) fd: Option<i32>,
-    pub(super) family: i32,
-    pub(super) stage: Stage,
-    pub(super) peer: u64,
-    /// What has come and is not read.
-    pub(super) input: VecDeque<u8>,
-    /// How much can.
-    pub(super) room: usize,
-    /// Bytes sent that have not arrived.
-    pub(super) on_way: usize,
-    /// When the last thing sent arrives.
-    pub(super) arrives: u64,
-    /// Nothing more will come.
-    pub(super) ended: bool,
-    /// Nothing more will be sent.
-    pub(super) shut: bool,
-    pub(super) error: Errno,
-    /// Somebody wants to know when there is room again.
-    pub(super) wants_room: bool,
-    pub(super) low_water: usize,
-    pub(super) aborts: bool,
-    /// Names as the system calls have them.
-    pub(super) local: Vec<u8>,
-    pub(super) remote: Vec<u8>,
-    pub(super) backlog: usize,
-    pub(super) waiting: VecDeque<u64>,
-    pub(super) options: BTreeMap<(i32, i32), i32>,
-}
-
-/// What two names must have in common to mean the same: the port, or the path.
-fn place(name: &[u8]) -> &[u8] {
-    let inet = [::libc::AF_INET, ::libc::AF_INET6].map(|family| family as u8);
-    match name {
-        [family, _, rest @ ..] if inet.contains(family) => rest.get(..2).unwrap_or_default(),
-        [_, _, rest @ ..] => rest.strip_suffix(&[0]).unwrap_or(rest),
-        _ => &[],
-    }
-}
-
-impl Sock {
-    pub(super) fn is_unix(&self) -> bool {
-        self.family == ::libc::AF_UNIX
-    }
-
-    fn is_at(&self, name: &[u8]) -> bool {
-        let unix = name.first() == Some(&(::libc::AF_UNIX as u8));
-        self.is_unix() == unix && !self.local.is_empty() && place(&self.local) == place(name)
-    }
-}
 
 impl Kernel {
     fn new_sock(&mut self, family: i32) -> u64 {

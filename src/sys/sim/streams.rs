@@ -3,37 +3,15 @@
 //! Over TCP it is on its way for a while, and the end that has gone answers what still comes with a
 //! reset. Unix domain sockets hand over at once.
 
-use super::kernel::{Errno, Kernel};
-use super::sockets::{Sock, Stage};
+use super::kernel::Kernel;
+use super::objects::{Errno, Flight, Stage};
 
 const IN: u32 = ::libc::EPOLLIN as u32;
 const OUT: u32 = ::libc::EPOLLOUT as u32;
 
-/// Something on its way over the network.
-#[derive(Debug)]
-pub(super) enum Flight {
-    /// A socket wants to connect.
-    Knock(u64),
-    /// Bytes for a socket, from another.
-    Bytes {
-        to: u64,
-        from: u64,
-        bytes: Vec<u8>,
-    },
-    /// Nothing more will follow.
-    End {
-        to: u64,
-    },
-    Reset {
-        to: u64,
-    },
-}
-
-impl Sock {
-    /// As poll(2) has it: not just any room, so that nobody is woken for next to nothing.
-    fn has_ample_room(free: usize, room: usize) -> bool {
-        free * 3 >= room && free > 0
-    }
+/// As poll(2) has it: not just any room, so that nobody is woken for next to nothing.
+fn is_ample(free: usize, room: usize) -> bool {
+    free * 3 >= room && free > 0
 }
 
 impl Kernel {
@@ -151,7 +129,7 @@ impl Kernel {
                 if sock.ended && sock.shut {
                     events |= ::libc::EPOLLHUP as u32;
                 }
-                if sock.shut || Sock::has_ample_room(free, room) {
+                if sock.shut || is_ample(free, room) {
                     events |= OUT;
                 } else {
                     sock.wants_room = true;
@@ -232,7 +210,7 @@ impl Kernel {
         let (free, room) = self.free(id);
         if let Some(sock) = self.socks.get_mut(&id)
             && sock.wants_room
-            && Sock::has_ample_room(free, room)
+            && is_ample(free, room)
         {
             sock.wants_room = false;
             self.tell(id, OUT);

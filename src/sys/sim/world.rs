@@ -103,8 +103,6 @@ static NEXT: AtomicU64 = AtomicU64::new(MORNING);
 
 thread_local! {
     static ME: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// Where the thread's stack begins and ends; not known yet if it has no end.
-    static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Calls with the world and the number of the running thread, if it is a thread of the world.
@@ -127,22 +125,19 @@ pub(super) fn is_inside() -> bool {
     INSIDE.load(Ordering::Relaxed)
 }
 
-/// Whether an address is on the running thread's stack.
-pub(super) fn is_on_stack(address: usize) -> bool {
-    let (begin, end) = STACK.get();
-    if end != 0 {
-        return (begin..end).contains(&address);
+/// All stores of the running thread are visible.
+#[inline]
+pub(super) fn drain() {
+    if buffers::are_under_way() {
+        with(|world, me| world.buffers.drain(me));
     }
-    let (mut begin, mut size) = (ptr::null_mut(), 0);
-    // SAFETY: plain data that lives during the calls.
-    unsafe {
-        let mut attributes: ::libc::pthread_attr_t = std::mem::zeroed();
-        ::libc::pthread_getattr_np(::libc::pthread_self(), &raw mut attributes);
-        ::libc::pthread_attr_getstack(&raw const attributes, &raw mut begin, &raw mut size);
-        ::libc::pthread_attr_destroy(&raw mut attributes);
+}
+
+/// All stores of all threads are.
+pub(super) fn drain_all() {
+    if buffers::are_under_way() {
+        with(|world, _| world.buffers.drain_all());
     }
-    STACK.set((begin as usize, begin as usize + size.max(1)));
-    is_on_stack(address)
 }
 
 /// Begins a world of which the running thread is the first thread.
@@ -182,7 +177,7 @@ pub fn begin(seed: u64) {
 /// Ends the world, of which the running thread is the last: it goes on unhindered. Returns what tells
 /// this run from others: a digest of all that happened, and how much that was.
 pub fn end() -> Option<(u64, u64)> {
-    buffers::drain_all();
+    drain_all();
     let told = with(|world, _| {
         NEXT.store(world.now, Ordering::Release);
         (world.living() == 1).then(|| (world.trace.digest(), world.trace.count()))
@@ -218,7 +213,7 @@ pub fn age() -> u64 {
 /// A place in the running thread where time passes and another thread may go on.
 pub fn place(what: &'static str, a: i64, b: i64) {
     if !what.is_empty() {
-        buffers::drain();
+        drain();
     }
     if let Some(switch) = with(|world, me| world.place(me, what, [a, b])) {
         switch.follow();
@@ -264,7 +259,7 @@ pub fn relax() {
 
 /// Lets another thread go on, if any would.
 pub fn yields() {
-    buffers::drain();
+    drain();
     let switch = with(|world, me| {
         world.step();
         world.pass(2000);
@@ -282,7 +277,7 @@ pub fn sleep(time: Duration) {
 
 /// Waits for something, or until the time is over: then it returns false.
 pub fn wait(what: &'static str, wait: Wait, time: Option<Duration>) -> bool {
-    buffers::drain();
+    drain();
     let switch = with(|world, me| {
         let nanoseconds = time.map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
         let deadline = nanoseconds.and_then(|n| world.now.checked_add(n));
@@ -564,7 +559,7 @@ pub(super) fn enter(me: usize, turn: &'static AtomicU32) {
 
 /// The last thing a thread does.
 pub(super) fn leave() {
-    buffers::drain();
+    drain();
     if let Some(next) = with(World::ends) {
         ME.set(usize::MAX);
         give(next);
