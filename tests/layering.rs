@@ -79,9 +79,12 @@ fn is_fuzzing(file: &Path) -> bool {
 /// The code of a file: no comments, and nothing from the module of its tests on.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    let tests = text.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| {
+    let tests = text.match_indices("#[cfg(").find(|(at, _)| {
+        let mut lines = text[*at..].lines();
+        let is_test = |line: &str| line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test, ");
         // What stands below `mod tests;` is code.
-        text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{'))
+        lines.next().is_some_and(is_test)
+            && lines.next().is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
     });
     let text = &text[..tests.map_or(text.len(), |(at, _)| at)];
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());

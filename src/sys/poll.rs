@@ -3,7 +3,7 @@
 use super::cancel::{self, Cancel};
 use super::newer::Newer;
 use super::raw;
-use super::signals;
+use super::signals::{self, Held};
 #[cfg(sim)]
 use super::sim::libc;
 use crate::error::{Error, Result};
@@ -77,6 +77,17 @@ fn in_milliseconds(
     });
     drop(held);
     result
+}
+
+impl Held {
+    /// For a sleep that takes no mask: lets in what has come. What comes from now on until the thread
+    /// sleeps is not noticed.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if a handler has run.
+    pub fn let_in(self) -> Result<()> {
+        poll_with(&mut [], Some(Duration::ZERO), Some(self.mask()), Cancel::Waits).map(drop)
+    }
 }
 
 /// Rounded up, so that a short wait is not a busy loop; -1 waits for ever.

@@ -5,12 +5,8 @@
 //! So signals are held while it looks; the call that sleeps lets them in with a mask of its own, as
 //! ppoll(2) was made for.
 
-use super::cancel::Cancel;
-use super::poll;
 #[cfg(sim)]
 use super::sim::libc;
-use crate::error::Result;
-use std::time::Duration;
 
 /// Signals that a fault of the running thread raises: they are never held.
 const FAULTS: [i32; 7] = [
@@ -49,15 +45,6 @@ impl Held {
     pub fn mask(&self) -> &libc::sigset_t {
         &self.before
     }
-
-    /// For a sleep that takes no mask: lets in what has come. What comes from now on until the thread
-    /// sleeps is not noticed.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`](crate::error::Error::Interrupted) if a handler has run.
-    pub fn let_in(self) -> Result<()> {
-        poll::poll_with(&mut [], Some(Duration::ZERO), Some(self.mask()), Cancel::Waits).map(drop)
-    }
 }
 
 impl Drop for Held {
@@ -82,6 +69,9 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::sync::atomic::{AtomicU32, Ordering};
+    use crate::sys::cancel::Cancel;
+    use crate::sys::poll;
+    use std::time::Duration;
 
     static HANDLED: AtomicU32 = AtomicU32::new(0);
 

@@ -30,13 +30,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("socket::core", "socket::monitor"),
     ("socket::driver", "socket::heartbeat"),
     ("socket::poll_set", "socket::poll"),
-    ("sys::cancel", "sys::poll"),
-    ("sys::signals", "sys::poll"),
-    ("sys::sim::buffers", "sys::sim::world"),
-    ("sys::sim::kernel", "sys::sim::files"),
-    ("sys::sim::kernel", "sys::sim::sockets"),
-    ("sys::sim::kernel", "sys::sim::streams"),
-    ("sys::sim::streams", "sys::sim::sockets"),
 ];
 
 /// A path of modules below the crate: `["socket", "core"]`.
