@@ -4,9 +4,12 @@
 //! is found by its index when something happens, and is told its generation, so an event that
 //! comes late for something already gone is ignored.
 
+mod key;
 mod reclaiming;
 mod tidy;
 mod timers;
+
+pub use key::{Key, LISTENERS, MAX_INDEX, MAX_TOKEN};
 
 use crate::error::{Error, Result};
 use crate::msg::{Keeper, Reclaimer, Taken};
@@ -19,6 +22,7 @@ use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::eventfd::EventFd;
 use crate::sys::thread::{self, Thread, ThreadOptions};
 use crate::sys::{clock, futex, memory};
+use key::{WAKER, is_late, pack, unpack};
 use reclaiming::Reclaiming;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,15 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidy::Tidy;
 use timers::Timers;
-
-/// Whom an event is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// Which handler.
-    pub index: u32,
-    /// Which incarnation of it; only the low 16 bits count.
-    pub generation: u32,
-}
 
 /// What the reactor calls. Runs on an I/O thread.
 pub trait Handler: Sync {
@@ -68,38 +63,6 @@ const STACK: usize = 512 * 1024;
 const OFF: u8 = 0;
 const SLOW: u8 = 1;
 const FAST: u8 = 2;
-
-const WAKER: u64 = u64::MAX;
-/// Bits of an epoll number: 22 of index, 16 of generation, 26 of token.
-const TOKEN_BITS: u32 = 26;
-const GENERATION_BITS: u32 = 16;
-
-/// The largest token that fits an event.
-pub const MAX_TOKEN: u32 = (1 << TOKEN_BITS) - 1;
-/// Tokens from this on, and below twice this, are those of listeners. What happened to connections in
-/// the same round comes first: whoever sees a new peer has seen how far the one before it got.
-pub const LISTENERS: u32 = 1 << (TOKEN_BITS - 2);
-
-fn is_late(data: u64) -> bool {
-    data != WAKER && (LISTENERS..2 * LISTENERS).contains(&(data as u32 & MAX_TOKEN))
-}
-
-/// The largest handler index that fits an event.
-pub const MAX_INDEX: u32 = (1 << (64 - TOKEN_BITS - GENERATION_BITS)) - 2;
-
-fn pack(key: Key, token: u32) -> u64 {
-    (u64::from(key.index) << (TOKEN_BITS + GENERATION_BITS))
-        | (u64::from(key.generation & 0xffff) << TOKEN_BITS)
-        | u64::from(token & MAX_TOKEN)
-}
-
-fn unpack(data: u64) -> (Key, u32) {
-    let key = Key {
-        index: (data >> (TOKEN_BITS + GENERATION_BITS)) as u32,
-        generation: (data >> TOKEN_BITS) as u32 & 0xffff,
-    };
-    (key, data as u32 & MAX_TOKEN)
-}
 
 struct Shared {
     epoll: Epoll,
@@ -445,19 +408,5 @@ impl Shared {
             // Who became dirty meanwhile calls `hurry` after it, and then sees this.
             self.pace.store(SLOW, Ordering::SeqCst);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_survive_packing() {
-        let key = Key { index: MAX_INDEX, generation: 0xabcd };
-        assert_eq!(unpack(pack(key, MAX_TOKEN)), (key, MAX_TOKEN));
-        assert_ne!(pack(key, MAX_TOKEN), WAKER);
-        assert!(is_late(pack(key, LISTENERS)) && is_late(pack(key, 2 * LISTENERS - 1)));
-        assert!(!is_late(pack(key, LISTENERS - 1)) && !is_late(pack(key, 2 * LISTENERS)));
     }
 }

@@ -1,6 +1,6 @@
 //! Deadlines of an I/O thread.
 
-use super::Key;
+use super::key::Key;
 use crate::util::Unseeded;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
