@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::error::Error;
+use crate::util::z85;
 
 /// One line of the measurements of the Debian library.
 struct Measured {
