@@ -5,7 +5,8 @@
 //! body holds one reference to its block, taken out of a stock that the arena acquired in advance,
 //! so the writer never touches a count that readers are busy giving back to.
 
-use super::content::{self, Header};
+use super::content;
+use super::header::Header;
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::ptr;

@@ -1,81 +1,19 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
+use super::header::{Foreign, Header, Origin, Retired};
 use super::kept;
-use super::reclaim::{Reclaimer, Retired};
+use super::reclaim::Reclaimer;
 use crate::error::{Error, Result};
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::heap;
-use crate::sys::cancel::Shielded;
 #[cfg(not(loom))]
 use crate::util::blocks;
-use std::ffi::c_void;
-use std::mem::{align_of, size_of};
+use std::mem::size_of;
 use std::ptr;
 
 /// Slices of a receive buffer no longer than this are copied before the application gets them.
 /// A buffer is 64 KiB or more, so a kept message pins at most sixteen times its size.
 pub(super) const PIN_LIMIT: usize = 4096;
-
-/// How the application gets its memory back: the function, and the two pointers given to it.
-#[derive(Clone, Copy)]
-pub struct ForeignFree {
-    /// `zmq_free_fn`: called with the address of the memory and `hint`.
-    pub function: unsafe extern "C" fn(*mut c_void, *mut c_void),
-    /// The application's own argument.
-    pub hint: *mut c_void,
-}
-
-impl ForeignFree {
-    /// Gives the memory at `data` back.
-    ///
-    /// # Safety
-    /// It belongs to nobody any more.
-    #[inline]
-    pub(super) unsafe fn call(self, data: *mut u8) {
-        // The thread does not end in it: this may be deep in a call.
-        let _here = Shielded::begin();
-        // SAFETY: what the application asked for, for the memory that it lent.
-        unsafe { (self.function)(data.cast(), self.hint) };
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Allocated,
-    /// Allocated, and so long that the block is worth keeping for the next body.
-    Long,
-    Foreign,
-    RxBuffer,
-    /// A receive buffer in a block of the process's store.
-    #[cfg(not(loom))]
-    RxBlock,
-}
-
-/// What stands in front of every counted body.
-#[repr(C, align(16))]
-pub(super) struct Header {
-    references: AtomicUsize,
-    origin: Origin,
-    /// Bytes of the block behind the header, if its memory may be kept; otherwise 0.
-    room: u32,
-}
-
-impl Header {
-    /// Of a block with this many bytes behind it.
-    fn new(origin: Origin, room: usize) -> Header {
-        let keeps = (kept::SHORTEST..=kept::LONGEST).contains(&room);
-        let origin = if keeps && origin == Origin::Allocated { Origin::Long } else { origin };
-        let room = if keeps { room as u32 } else { 0 };
-        Header { references: AtomicUsize::new(1), origin, room }
-    }
-}
-
-#[repr(C)]
-pub(super) struct Foreign {
-    header: Header,
-    /// The memory, and how to give it back.
-    pub(super) retired: Retired,
-}
 
 /// Blocks for bodies are multiples of this, as malloc's are.
 const ROUND: usize = 16;
@@ -95,7 +33,7 @@ pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
     // one that was kept.
     unsafe {
         let (header, room) = match again {
-            Some(block) => block,
+            Some((block, room)) => (block.cast::<Header>(), room),
             None => (heap::malloc(total).cast::<Header>(), size),
         };
         if header.is_null() {
@@ -103,22 +41,6 @@ pub(super) fn allocate(size: usize) -> Result<(*mut Header, *mut u8)> {
         }
         header.write(Header::new(Origin::Allocated, room));
         Ok((header, header.add(1).cast()))
-    }
-}
-
-const _: () = assert!(align_of::<Header>() <= 16 && align_of::<Foreign>() <= 16);
-
-/// A header for memory of the application.
-pub(super) fn foreign(data: *mut u8, len: usize, free: ForeignFree) -> Result<*mut Header> {
-    // SAFETY: as in `allocate`.
-    unsafe {
-        let block = heap::malloc(size_of::<Foreign>()).cast::<Foreign>();
-        if block.is_null() {
-            return Err(Error::NoMemory);
-        }
-        let header = Header::new(Origin::Foreign, 0);
-        block.write(Foreign { header, retired: Retired::new(data, len, free) });
-        Ok(block.cast())
     }
 }
 
@@ -278,7 +200,7 @@ unsafe fn free(header: *mut Header, to: Option<&'static Reclaimer>) {
             }
             Origin::Long | Origin::RxBuffer => {
                 let room = (*header).room as usize;
-                if room == 0 || !kept::give(header, room) {
+                if room == 0 || !kept::give(header.cast(), room) {
                     heap::free(header.cast());
                 }
             }

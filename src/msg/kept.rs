@@ -3,7 +3,6 @@
 //! malloc(3) gives memory of this size back to the system as soon as a little more of it is free,
 //! and then every page of the next body is a page fault, which costs as much as the bytes do.
 
-use super::content::Header;
 use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::heap;
@@ -21,7 +20,7 @@ const MOST_BYTES: usize = 8 << 20;
 const MOST_BLOCKS: usize = 64;
 
 struct Block {
-    header: *mut Header,
+    start: *mut u8,
     size: usize,
 }
 
@@ -107,32 +106,32 @@ pub fn set_busy(busy: bool) {
 
 fn free(block: Block) {
     // SAFETY: the block came from malloc, and nobody else has it.
-    unsafe { heap::free(block.header.cast()) };
+    unsafe { heap::free(block.start.cast()) };
 }
 
 /// A block for `size` bytes and how many it really has, if there is one of about that size.
-pub(super) fn take(size: usize) -> Option<(*mut Header, usize)> {
+pub(super) fn take(size: usize) -> Option<(*mut u8, usize)> {
     let shared = SHARED.get();
     if shared.busy.load(Ordering::Relaxed) == 0 {
         return None;
     }
     // Who has to wait for others is faster with malloc.
     let mut kept = shared.kept.try_lock()?;
-    kept.take(size).map(|block| (block.header, block.size))
+    kept.take(size).map(|block| (block.start, block.size))
 }
 
 /// Keeps a block of `size` bytes that nobody uses any more. False if it is to be freed.
 ///
 /// # Safety
 /// The block came from malloc and is the caller's, who gives it away.
-pub(super) unsafe fn give(header: *mut Header, size: usize) -> bool {
+pub(super) unsafe fn give(start: *mut u8, size: usize) -> bool {
     let shared = SHARED.get();
     let Some(mut kept) = shared.kept.try_lock() else { return false };
     // Under the lock: whoever ends the traffic takes all that was kept before it.
     if shared.busy.load(Ordering::SeqCst) == 0 {
         return false;
     }
-    kept.give(Block { header, size });
+    kept.give(Block { start, size });
     true
 }
 
@@ -142,27 +141,27 @@ mod tests {
 
     fn block(size: usize) -> Block {
         // SAFETY: malloc of a size above zero.
-        let header = unsafe { heap::malloc(size) }.cast::<Header>();
-        assert!(!header.is_null());
-        Block { header, size }
+        let start = unsafe { heap::malloc(size) }.cast::<u8>();
+        assert!(!start.is_null());
+        Block { start, size }
     }
 
     #[test]
     fn the_last_block_of_about_the_size_comes_first() {
         let mut kept = Kept::new();
         let sizes = [100_000, 110_000, 200_000];
-        let headers = sizes.map(|size| {
+        let starts = sizes.map(|size| {
             let block = block(size);
-            let header = block.header;
+            let start = block.start;
             kept.give(block);
-            header
+            start
         });
         assert!(kept.take(111_000).is_none());
         assert!(kept.take(70_000).is_none());
         let taken = kept.take(99_000).unwrap();
-        assert_eq!((taken.header, taken.size), (headers[1], 110_000));
+        assert_eq!((taken.start, taken.size), (starts[1], 110_000));
         let next = kept.take(99_000).unwrap();
-        assert_eq!((next.header, next.size), (headers[0], 100_000));
+        assert_eq!((next.start, next.size), (starts[0], 100_000));
         assert_eq!(kept.bytes, 200_000);
         free(taken);
         free(next);

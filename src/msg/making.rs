@@ -1,6 +1,7 @@
 //! Where messages come from: copies, memory of the application, pieces of a receive buffer.
 
-use super::content::{BodyBuilder, ForeignFree, RxBuffer};
+use super::content::{BodyBuilder, RxBuffer};
+use super::header::ForeignFree;
 use super::{Body, INLINE_MAX, Kind, Lent, Long, Msg, SHARED, WORDS, content};
 use crate::error::Result;
 use std::ptr;

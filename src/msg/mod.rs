@@ -6,6 +6,7 @@
 
 mod arena;
 mod content;
+mod header;
 #[cfg_attr(loom, path = "kept_none.rs")]
 mod kept;
 mod making;
@@ -14,14 +15,15 @@ mod reclaim;
 mod sink;
 
 pub use arena::{ARENA_LIMIT, Arena};
-pub use content::{BodyBuilder, ForeignFree, RxBuffer};
+pub use content::{BodyBuilder, RxBuffer};
+pub use header::ForeignFree;
 pub use kept::set_busy;
 pub use metadata::Metadata;
 pub use reclaim::{Keeper, Reclaimer, Taken};
 pub use sink::{Over, Sink, Slot};
 
 use crate::error::Result;
-use content::Header;
+use header::Header;
 use std::mem::{MaybeUninit, offset_of, size_of};
 use std::ptr;
 use std::sync::Arc;
@@ -185,7 +187,7 @@ impl Msg {
     fn make_counted(&mut self) -> Result<()> {
         // SAFETY: the caller saw that the kind is Lent.
         let Lent { data, len, base, free } = unsafe { self.body.lent };
-        let header = content::foreign(base, len, free)?;
+        let header = header::foreign(base, len, free)?;
         self.body = Body { long: Long { data, len, header } };
         self.kind = Kind::Counted;
         Ok(())

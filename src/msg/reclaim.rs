@@ -8,7 +8,7 @@
 //! belongs to none: to drop it is the application's act, and the function runs there and then, as
 //! libzmq's does.
 
-use super::content::{self, Foreign, ForeignFree};
+use super::header::{self, Foreign, ForeignFree, Retired};
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::mutex::Mutex;
@@ -19,29 +19,6 @@ use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Memory that nobody uses any more, and how to give it back.
-#[derive(Clone, Copy)]
-pub(super) struct Retired {
-    /// In a [`Stack`] or a [`Taken`]: the next one.
-    next: *mut Retired,
-    pub(super) data: *mut u8,
-    /// Bytes there.
-    len: usize,
-    pub(super) free: ForeignFree,
-}
-
-impl Retired {
-    pub(super) fn new(data: *mut u8, len: usize, free: ForeignFree) -> Retired {
-        Retired { next: ptr::null_mut(), data, len, free }
-    }
-
-    /// What it takes of the program's memory, about.
-    fn weight(&self) -> usize {
-        // Lengths come from the application; sums of these stay numbers.
-        self.len.min(1 << 40) + size_of::<Retired>()
-    }
-}
 
 /// Stands in [`Stack`] for nothing, where somebody is bound to look all the same.
 const LOOKING: *mut Retired = ptr::without_provenance_mut(1);
@@ -245,7 +222,7 @@ impl Reclaimer {
                 unsafe { place.write(Retired::new(data, len, free)) };
                 break place;
             }
-            if let Ok(header) = content::foreign(data, len, free) {
+            if let Ok(header) = header::foreign(data, len, free) {
                 let foreign = header.cast::<Foreign>();
                 // SAFETY: a `Foreign`, just made.
                 break unsafe { ptr::addr_of_mut!((*foreign).retired) };
