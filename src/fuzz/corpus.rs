@@ -255,3 +255,75 @@ pub(super) fn topics() -> Vec<Vec<u8>> {
     all.push(b"\xc2\xd5\xdf\xe9\xf2\xb7\xc0\xca\xd3\xdd\xe7\xd7\xe1\xeb\xf4\x07".to_vec());
     all
 }
+
+/// A frame of WebSocket of this kind, masked with zeros if a client sends it.
+fn websocket_frame(first: u8, payload: &[u8], client: bool) -> Vec<u8> {
+    let mask = if client { 0x80 } else { 0 };
+    let mut out = vec![first];
+    match payload.len() {
+        len @ 0..=125 => out.push(mask | len as u8),
+        len => {
+            out.push(mask | 126);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+    }
+    if client {
+        out.extend_from_slice(&[0; 4]);
+    }
+    out.extend_from_slice(payload);
+    out
+}
+
+/// What comes over a connection behind the upgrade.
+pub(super) fn websocket_messages() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for client in [true, false] {
+        let frame = |first: u8, payload: &[u8]| websocket_frame(first, payload, client);
+        let conversations = [
+            [frame(0x82, b"\0"), frame(0x82, b"\x01part"), frame(0x82, b"\0end")].concat(),
+            [frame(0x82, &[0; 500]), frame(0x89, b"ping"), frame(0x82, b"\x02\x04PONG")].concat(),
+            [frame(0x02, b"\0fr"), frame(0x8a, b""), frame(0, b"ag"), frame(0x80, b"s")].concat(),
+            [frame(0x81, b"text"), frame(0x88, b"\x03\xe8bye"), frame(0x82, b"\0late")].concat(),
+            [frame(0x02, &[1; 600]), frame(0x80, &[2; 500])].concat(),
+        ];
+        for (choice, bytes) in
+            (0..2).flat_map(|plain| conversations.iter().map(move |c| (plain, c)))
+        {
+            all.push([&[choice | u8::from(!client) << 1, 5, 9], &bytes[..]].concat());
+        }
+    }
+    all
+}
+
+/// Requests for an upgrade.
+pub(super) fn websocket_requests() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for (choice, protocols) in [(0, "ZWS2.0/NULL,ZWS2.0"), (1, "ZWS2.0/PLAIN"), (2, "chat")] {
+        let request = format!(
+            "GET /path HTTP/1.1\r\nHost: host\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {protocols}\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let spoilt = request.replace("13", "8");
+        for text in [&request, &spoilt, &request.replace("\r\n", "\n")] {
+            all.push([&[choice, 7], text.as_bytes(), b"\x82\x81\0\0\0\0\0"].concat());
+        }
+    }
+    all
+}
+
+/// Answers to the request of the target.
+pub(super) fn websocket_answers() -> Vec<Vec<u8>> {
+    let answer = |protocol: &str| {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: CdXSYUsvsaMthlEXWDNURGWA/1o=\r\n{protocol}\r\n"
+        )
+    };
+    let named = answer("Sec-WebSocket-Protocol: ZWS2.0\r\n");
+    let texts = [(0, named), (2, answer("")), (0, "HTTP/1.1 404 Not Found\r\n\r\n".to_owned())];
+    texts
+        .iter()
+        .map(|(choice, text)| [&[*choice, 3], text.as_bytes(), b"\x82\x01\0"].concat())
+        .collect()
+}

@@ -26,7 +26,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 24] = [
     target("greeting", wire::fuzz::greeting, corpus::greetings),
     target("frames_v1", wire::fuzz::frames_v1, corpus::frames_v1),
     target("frames_v2", wire::fuzz::frames_v2, corpus::frames_v2),
@@ -47,4 +47,8 @@ pub const TARGETS: [Target; 20] = [
     target("z85", util::fuzz::z85, corpus::z85),
     target("topics", pattern::fuzz::topics, corpus::topics),
     target("subscribers", pattern::fuzz::subscribers, corpus::topics),
+    target("websocket_messages", wire::fuzz::websocket::messages, corpus::websocket_messages),
+    target("websocket_request", wire::fuzz::websocket::request, corpus::websocket_requests),
+    target("websocket_answer", wire::fuzz::websocket::answer, corpus::websocket_answers),
+    target("websocket_masks", wire::fuzz::websocket::masks, corpus::websocket_messages),
 ];

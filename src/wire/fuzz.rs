@@ -1,5 +1,7 @@
 //! What a fuzzer tries of this layer, see `crate::fuzz`.
 
+pub(crate) mod websocket;
+
 use super::command::{self, Command};
 use super::frame::{Framing, MAX_HEADER, encode_header, holds_message, parse_header};
 use super::greeting::{self, SIGNATURE_LEN, Signature};

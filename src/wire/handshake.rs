@@ -159,6 +159,25 @@ impl Handshake {
         }
     }
 
+    /// Starts one where the opening of the transport has said what a greeting would have (RFC 45): with
+    /// the commands of the mechanism, or, without one, with the routing ids.
+    pub fn without_greeting(config: HandshakeConfig, mechanism: bool) -> Handshake {
+        let mut handshake = Handshake::new(config);
+        handshake.output.clear();
+        if mechanism {
+            // ZWS knows the commands of ZMTP 3.0: subscriptions are messages.
+            (handshake.version, handshake.stage) = ((3, 0), Stage::Commands);
+            let begun = handshake.send_commands();
+            // What is wrong with it the first input tells, and there will be one.
+            let _ = handshake.keep(begun);
+        } else {
+            // "Similar to ZMTP 2" (RFC 45, "No Mechanism").
+            (handshake.version, handshake.stage) = ((2, 0), Stage::OldRoutingId);
+            append_frame(&mut handshake.output, Flags::NONE, &handshake.routing_id);
+        }
+        handshake
+    }
+
     /// Takes bytes of the peer and tells how many it used. It uses none that belong to the traffic
     /// after the handshake, and none while the ZAP handler is being asked: keep the rest, and after
     /// [`Handshake::zap_reply`] offer it again.

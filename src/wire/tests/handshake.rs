@@ -354,3 +354,32 @@ fn null_asks_the_handler_before_it_says_ready() {
     let gone = HandshakeError::NoZapHandler;
     assert_eq!(ours.zap_reply(Err(gone.clone())), Err(gone));
 }
+
+#[test]
+fn without_a_greeting_the_mechanism_or_the_routing_ids_come_first() {
+    let config = |socket_type, mechanism: Box<dyn crate::wire::Mechanism>| {
+        HandshakeConfig::new(socket_type, b"me".to_vec(), mechanism)
+    };
+    // As libzmq 4.3.6 does after ZWS2.0/NULL.
+    let null = config(SocketType::Sub, Box::new(Null::new(false)));
+    let mut sub = Handshake::without_greeting(null, true);
+    assert_eq!(std::mem::take(sub.output()), b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB");
+    let theirs = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04XPUB\0\x01x";
+    assert_eq!(sub.input(theirs), Ok(theirs.len() - 3));
+    let agreed = sub.outcome().unwrap();
+    assert_eq!((agreed.version, agreed.framing), ((3, 0), Framing::V2));
+    assert!(!agreed.subscribes_by_command());
+    // ... and after ZWS2.0.
+    let null = config(SocketType::Router, Box::new(Null::new(false)));
+    let mut router = Handshake::without_greeting(null, false);
+    assert_eq!(std::mem::take(router.output()), b"\0\x02me");
+    assert_eq!(router.input(b"\0\x03you\0\x01x"), Ok(5));
+    let agreed = router.outcome().unwrap();
+    assert_eq!((agreed.peer_routing_id, agreed.peer_socket_type), (b"you".to_vec(), None));
+    // A PLAIN server has nothing to say before its client.
+    let plain = config(SocketType::Rep, Box::<PlainServer>::default());
+    let mut server = Handshake::without_greeting(plain, true);
+    assert!(server.output().is_empty());
+    assert_eq!(server.input(&frame(b"\x05HELLO\x01u\x01p")), Ok(12));
+    assert!(server.waiting_for_zap());
+}

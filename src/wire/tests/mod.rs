@@ -6,6 +6,7 @@ mod frame;
 mod fuzz;
 mod handshake;
 mod hostile;
+mod websocket;
 
 use super::frame::{Flags, append_frame};
 use super::metadata::append_property;
