@@ -485,6 +485,43 @@ ZMQ_EXPORT int zmq_ctx_destroy(void *context_);
  */
 ZMQ_EXPORT void *zmq_socket(void *context_, int type_);
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Draft: joins a group: its messages are received from now on. `EINVAL` if the socket has joined that
+ already, or if the name is longer than 255 bytes; `ENOTSUP` if it is no ZMQ_DISH.
+ */
+ZMQ_EXPORT int zmq_join(void *s, const char *group);
+
+/* Draft: leaves a group. `EINVAL` if the socket has not joined it, `ENOTSUP` if it is no ZMQ_DISH. */
+ZMQ_EXPORT int zmq_leave(void *s, const char *group);
+
+/*
+ Draft: connects a ZMQ_PEER to an endpoint and returns the routing id of the peer there, 0 if that failed
+ (zmq_connect_peer(3)).
+ */
+ZMQ_EXPORT
+uint32_t zmq_connect_peer(void *s,
+                          const char *addr);
+
+/*
+ Draft: ends the connection to a peer. `EHOSTUNREACH` if there is none of this routing id
+ (zmq_disconnect_peer(3)).
+ */
+ZMQ_EXPORT int zmq_disconnect_peer(void *s, uint32_t routing_id);
+
+/* Draft: says to which peer of a ZMQ_SERVER or ZMQ_PEER the message shall go. `EINVAL` for 0. */
+ZMQ_EXPORT int zmq_msg_set_routing_id(zmq_msg_t *msg, uint32_t routing_id);
+
+/* Draft: the peer a message of a ZMQ_SERVER or ZMQ_PEER came from; 0 of others. */
+ZMQ_EXPORT uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
+
+/* Draft: puts a message for a ZMQ_RADIO into a group. Of a longer name the first 255 bytes count. */
+ZMQ_EXPORT int zmq_msg_set_group(zmq_msg_t *msg, const char *group);
+
+/* Draft: the group of a message, empty if it has none. Valid until the message is changed or closed. */
+ZMQ_EXPORT const char *zmq_msg_group(zmq_msg_t *msg);
+#endif
+
 /* Makes an empty message. */
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 

@@ -14,6 +14,16 @@ pub struct TypeInfo {
     pub publishes: bool,
     /// Subscribes: its SUBSCRIBE and CANCEL commands count (RFC 37, "Subscriptions").
     pub subscribes: bool,
+    /// Joins groups: its JOIN and LEAVE commands count (RFC 48).
+    pub joins: bool,
+    /// Datagrams could carry what it sends or gets (zmq_udp(7)).
+    pub datagrams: bool,
+    /// And nothing else could.
+    pub only_datagrams: bool,
+    /// Peers have numbers, and a `connect` says which (zmq_connect_peer(3)).
+    pub numbers_peers: bool,
+    /// libzmq lets several threads use it, which may be asked (ZMQ_THREAD_SAFE). Here they all may.
+    pub thread_safe: bool,
     /// Multicast could carry what it sends or gets (zmq_pgm(7)).
     pub multicasts: bool,
     /// A second `connect` to the same endpoint does nothing (zmq_connect(3)).
@@ -36,6 +46,11 @@ const PLAIN: TypeInfo = TypeInfo {
     announces_routing_id: false,
     publishes: false,
     subscribes: false,
+    joins: false,
+    datagrams: false,
+    only_datagrams: false,
+    numbers_peers: false,
+    thread_safe: false,
     multicasts: false,
     connects_once: false,
     conflates: false,
@@ -44,10 +59,13 @@ const PLAIN: TypeInfo = TypeInfo {
     linger: -1,
 };
 
+/// What the types have in common that came after the first twelve.
+const LATER: TypeInfo = TypeInfo { thread_safe: true, ..PLAIN };
+
 /// Makes the enum, the list and the rows of one text.
 macro_rules! socket_types {
     ($($variant:ident = $number:literal $info:tt)*) => {
-        /// The socket types of the stable API, with the numbers of `zmq.h`.
+        /// The socket types, with the numbers of `zmq.h`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(i32)]
         #[allow(missing_docs, reason = "the names are the definitions")]
@@ -132,6 +150,17 @@ socket_types! {
     }
     // Its peers speak no ZMTP.
     Stream = 11 { name: "STREAM", names_peers: true, ..PLAIN }
+    Server = 12 { name: "SERVER", peers: &[Client], ..LATER }
+    Client = 13 { name: "CLIENT", peers: &[Server], goes_straight: true, ..LATER }
+    Radio = 14 { name: "RADIO", peers: &[Dish], datagrams: true, ..LATER }
+    // As SUB.
+    Dish = 15 { name: "DISH", peers: &[Radio], joins: true, datagrams: true, linger: 0, ..LATER }
+    Gather = 16 { name: "GATHER", peers: &[Scatter], goes_straight: true, ..LATER }
+    Scatter = 17 { name: "SCATTER", peers: &[Gather], goes_straight: true, ..LATER }
+    // Its peers speak no ZMTP.
+    Dgram = 18 { name: "DGRAM", datagrams: true, only_datagrams: true, ..PLAIN }
+    Peer = 19 { name: "PEER", peers: &[Peer], numbers_peers: true, ..LATER }
+    Channel = 20 { name: "CHANNEL", peers: &[Channel], goes_straight: true, ..LATER }
 }
 
 impl SocketType {

@@ -44,6 +44,10 @@ impl Failure for c_ulong {
     const FAILED: c_ulong = 0;
 }
 
+impl Failure for u32 {
+    const FAILED: u32 = 0;
+}
+
 impl Failure for () {
     const FAILED: () = ();
 }

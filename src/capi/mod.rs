@@ -8,6 +8,7 @@
 
 pub mod constants;
 pub mod context;
+pub mod draft;
 pub(crate) mod ffi;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -27,7 +27,7 @@ fn size(length: usize) -> c_int {
 /// # Safety
 /// As for [`Socket::from_handle`].
 #[inline]
-unsafe fn socket(handle: *mut c_void) -> Result<&'static Socket> {
+pub(super) unsafe fn socket(handle: *mut c_void) -> Result<&'static Socket> {
     // SAFETY: passed on.
     unsafe { Socket::from_handle(handle) }
 }
@@ -36,7 +36,7 @@ unsafe fn socket(handle: *mut c_void) -> Result<&'static Socket> {
 ///
 /// # Safety
 /// As for [`string`].
-unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str> {
+pub(super) unsafe fn endpoint<'a>(text: *const c_char) -> Result<&'a str> {
     // SAFETY: passed on.
     let bytes = unsafe { string(text) }.map_err(|_| Error::Invalid)?;
     std::str::from_utf8(bytes).map_err(|_| Error::Invalid)

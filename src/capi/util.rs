@@ -50,10 +50,10 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     unsafe { string(capability) }.map_or(0, |name| c_int::from(has(name)))
 }
 
-/// What this library was built with. Transports and mechanisms that every build has have no name in
+/// What this library was built with, the draft API always. Transports and mechanisms that every build has have no name in
 /// libzmq either. Names are case-sensitive.
 fn has(name: &[u8]) -> bool {
-    transport::is_optional(name) || security::is_optional(name)
+    name == b"draft" || transport::is_optional(name) || security::is_optional(name)
 }
 
 /// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if
@@ -267,8 +267,8 @@ mod tests {
 
     #[test]
     fn names_of_capabilities_are_exact() {
-        assert!(has(b"ipc") && has(b"curve"));
-        for name in [&b"IPC"[..], b"curve ", b"", b"draft", b"plain", b"tcp", b"pgm"] {
+        assert!(has(b"ipc") && has(b"curve") && has(b"draft"));
+        for name in [&b"IPC"[..], b"curve ", b"", b"DRAFT", b"plain", b"tcp", b"pgm"] {
             assert!(!has(name), "{name:?}");
         }
     }

@@ -46,6 +46,8 @@ pub struct Connection {
     subscribe_commands: bool,
     /// The peer may be one that subscribes. Of others such a command is as good as unknown.
     subscribes: bool,
+    /// The peer is one that joins groups.
+    joins: bool,
     heartbeats: bool,
     /// Properties that go with each message to the application.
     pub metadata: Arc<Metadata>,
@@ -89,6 +91,7 @@ impl Connection {
         connection.subscribe_commands = established.version >= (3, 1);
         connection.subscribes =
             established.peer_socket_type.is_none_or(|peer| peer.info().subscribes);
+        connection.joins = established.peer_socket_type.is_some_and(|peer| peer.info().joins);
         connection.heartbeats = established.version >= (3, 0);
         connection.peer_routing_id = established.peer_routing_id;
         if let Some(session) = established.transform {
@@ -118,6 +121,7 @@ impl Connection {
             rx: Rx::new(framing, raw, max_size),
             subscribe_commands: false,
             subscribes: false,
+            joins: false,
             heartbeats: false,
             metadata: Arc::new(metadata),
             peer_routing_id: Vec::new(),
@@ -168,14 +172,18 @@ impl Connection {
         if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }
     }
 
-    /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it.
+    /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it; the same marked
+    /// as a command is about a group, and there is no other way to tell a peer of those (RFC 48).
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
     pub fn push_subscription(&mut self, msg: Msg) -> Result<()> {
-        let translated =
-            self.subscribe_commands.then(|| command::subscription_to_command(msg.data()));
-        let Some((name, topic)) = translated.flatten() else { return self.tx.push_control(msg) };
+        let translated = match msg.is_command() {
+            true => command::membership_to_command(msg.data()),
+            false if self.subscribe_commands => command::subscription_to_command(msg.data()),
+            false => None,
+        };
+        let Some((name, topic)) = translated else { return self.tx.push_control(msg) };
         let mut body = Msg::with_size(name.len() + topic.len())?;
         let (first, rest) = body.data_mut().split_at_mut(name.len());
         first.copy_from_slice(name);
@@ -421,18 +429,23 @@ impl Connection {
         net::unread(self.fd.as_fd()).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Acts on a command of the peer; a subscription comes back as the message patterns expect.
+    /// Acts on a command of the peer; a subscription, or what it joins or leaves, comes back as the message
+    /// patterns expect.
     fn command(&mut self, body: &Msg) -> Result<Option<Msg>> {
         let Ok(parsed) = command::parse(body.data()) else {
             return Err(self.rx.refuse(Error::Protocol));
         };
-        if self.subscribes
-            && let Some((what, topic)) = command::command_to_subscription(&parsed)
-        {
+        let subscription = command::command_to_subscription(&parsed).filter(|_| self.subscribes);
+        let membership = command::command_to_membership(&parsed).filter(|_| self.joins);
+        if let Some((what, topic)) = subscription.or(membership) {
             let mut msg = Msg::with_size(1 + topic.len())?;
-            let data = msg.data_mut();
-            data[0] = what;
-            data[1..].copy_from_slice(topic);
+            if let Some((first, rest)) = msg.data_mut().split_first_mut() {
+                *first = what;
+                rest.copy_from_slice(topic);
+            }
+            if membership.is_some() {
+                msg.set_command();
+            }
             return Ok(Some(msg));
         }
         if let Command::Ping { ttl, context } = parsed {

@@ -6,6 +6,7 @@
 
 mod arena;
 mod content;
+mod envelope;
 mod header;
 #[cfg_attr(loom, path = "kept_none.rs")]
 mod kept;
@@ -16,6 +17,7 @@ mod sink;
 
 pub use arena::{ARENA_LIMIT, Arena};
 pub use content::{BodyBuilder, RxBuffer};
+pub use envelope::{Envelope, MAX_GROUP};
 pub use header::ForeignFree;
 pub use kept::set_busy;
 pub use metadata::Metadata;

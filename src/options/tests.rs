@@ -147,7 +147,7 @@ fn defaults_and_buffer_sizes_are_as_measured() {
 fn subscribers_do_not_linger() {
     for socket_type in SocketType::ALL {
         let expected = match socket_type {
-            SocketType::Sub | SocketType::XSub => 0,
+            SocketType::Sub | SocketType::XSub | SocketType::Dish => 0,
             _ => -1,
         };
         assert_eq!(SocketOptions::for_type(socket_type).linger, expected);

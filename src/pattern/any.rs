@@ -36,7 +36,8 @@ macro_rules! patterns {
 }
 
 // Every type of `crate::types` has its pattern, of the same name.
-patterns!($ Pair Pub Sub Req Rep Dealer Router Pull Push XPub XSub Stream);
+patterns!($ Pair Pub Sub Req Rep Dealer Router Pull Push XPub XSub Stream
+    Server Client Radio Dish Gather Scatter Dgram Peer Channel);
 
 impl Pattern for AnyPattern {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
@@ -134,6 +135,22 @@ impl Pattern for AnyPattern {
 
     fn is_routing_id_free(&self, id: &[u8]) -> bool {
         each!(self, pattern => pattern.is_routing_id_free(id))
+    }
+
+    fn join<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+        each!(self, pattern => pattern.join(pipes, group))
+    }
+
+    fn leave<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+        each!(self, pattern => pattern.leave(pipes, group))
+    }
+
+    fn newest_peer(&self) -> Option<u32> {
+        each!(self, pattern => pattern.newest_peer())
+    }
+
+    fn disconnect_peer<P: PipeSet>(&mut self, pipes: &mut P, number: u32) -> Result<()> {
+        each!(self, pattern => pattern.disconnect_peer(pipes, number))
     }
 
     #[inline]

@@ -72,6 +72,18 @@ impl Distribute {
         self.chosen.contains(&id)
     }
 
+    /// Whether no pipe gets the current message.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.chosen.is_empty()
+    }
+
+    /// Takes back what was written of a message that has begun.
+    pub(crate) fn take_back<P: PipeSet>(&mut self, pipes: &mut P) {
+        if std::mem::take(&mut self.more) {
+            self.chosen.drain(..).for_each(|id| pipes.rollback(id));
+        }
+    }
+
     /// Whether every chosen pipe has room.
     pub(crate) fn all_writable<P: PipeSet>(&self, pipes: &mut P) -> bool {
         self.chosen.iter().all(|&id| pipes.check_write(id))

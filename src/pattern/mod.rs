@@ -8,6 +8,8 @@
 
 mod any;
 mod dealer;
+mod dgram;
+mod dish;
 mod distribute;
 mod fair_queue;
 #[cfg(any(test, fuzzing))]
@@ -18,11 +20,14 @@ mod pair;
 mod publish;
 mod pull;
 mod push;
+mod radio;
 mod reply;
 mod request;
 mod ring;
 mod router;
 mod routing;
+mod server;
+mod single;
 mod stream;
 mod subscribe;
 mod subscriptions;
@@ -36,23 +41,31 @@ mod xsub;
 
 pub use any::AnyPattern;
 pub use dealer::Dealer;
+pub use dgram::Dgram;
+pub use dish::Dish;
 pub use pair::Pair;
 pub use publish::Pub;
 pub use pull::Pull;
 pub use push::Push;
+pub use radio::Radio;
 pub use reply::Rep;
 pub use request::Req;
 pub use router::Router;
+pub use server::{Peer, Server};
+pub use single::{Channel, Client, Gather, Scatter};
 pub use stream::Stream;
 pub use subscribe::Sub;
 pub use xpub::XPub;
 pub use xsub::XSub;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 
 /// A pipe of one socket. Numbers are reused after [`Pattern::detach`].
 pub type PipeId = u32;
+
+/// The longest group of a message, in bytes (RFC 48).
+pub use crate::msg::MAX_GROUP;
 
 /// A frame that was given to a [`Sink`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,6 +285,39 @@ pub trait Pattern {
     fn is_routing_id_free(&self, id: &[u8]) -> bool {
         let _ = id;
         true
+    }
+
+    /// Joins a group (zmq_join, RFC 48).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it has been joined or is too long, [`Error::NotSupported`] of a type without
+    /// groups.
+    fn join<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+        let _ = (pipes, group);
+        Err(Error::NotSupported)
+    }
+
+    /// Leaves a group (zmq_leave).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it was not joined, [`Error::NotSupported`] of a type without groups.
+    fn leave<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+        let _ = (pipes, group);
+        Err(Error::NotSupported)
+    }
+
+    /// The number of the peer that was connected to last, where peers have numbers.
+    fn newest_peer(&self) -> Option<u32> {
+        None
+    }
+
+    /// Ends the pipe to the peer of this number (zmq_disconnect_peer(3)).
+    ///
+    /// # Errors
+    /// [`Error::HostUnreachable`] if there is none, [`Error::NotSupported`] where peers have no numbers.
+    fn disconnect_peer<P: PipeSet>(&mut self, pipes: &mut P, number: u32) -> Result<()> {
+        let _ = (pipes, number);
+        Err(Error::NotSupported)
     }
 
     /// Whether a message that finds no room is dropped rather than refused.

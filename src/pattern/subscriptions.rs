@@ -290,7 +290,18 @@ impl Subscriptions {
         self.set
     }
 
-    /// The pipes that the last [`Subscriptions::find`] found, each once.
+    /// Looks for the pipes with exactly this subscription.
+    #[inline]
+    pub(crate) fn find_exactly(&mut self, topic: &[u8]) {
+        let value = self.trie.find(topic).map(|id| self.trie.value(id));
+        if self.changed || self.met.as_slice() != value.as_slice() {
+            self.met.clear();
+            self.met.extend(value);
+            self.collect();
+        }
+    }
+
+    /// The pipes that the last search found, each once.
     #[inline]
     pub(crate) fn found(&self) -> &[PipeId] {
         &self.found

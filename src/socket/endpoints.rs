@@ -213,7 +213,7 @@ impl Core {
         Ok(())
     }
 
-    fn connect(&mut self, given: &str) -> Result<()> {
+    pub(super) fn connect(&mut self, given: &str) -> Result<()> {
         let address = Address::parse_for(given, self.socket_type)?;
         if address.is_within_process() {
             return self.connect_inproc(given, address.text());

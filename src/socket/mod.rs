@@ -19,6 +19,7 @@ mod messaging;
 mod monitor;
 mod options;
 mod outbox;
+mod peers;
 pub mod poll;
 mod poll_set;
 pub mod proxy;
@@ -35,8 +36,7 @@ use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
 use crate::sync::biased::BiasedGuard;
 use crate::sync::mutex::{Mutex, MutexGuard};
 use crate::sync::once::{PoisonError, RwLock, RwLockReadGuard};
-use crate::sync::pause;
-use crate::sync::{BiasedMutex, PerProcess, Signal};
+use crate::sync::{BiasedMutex, PerProcess, Signal, pause};
 use crate::sys::thread;
 use crate::types::SocketType;
 use crate::util::reserve;

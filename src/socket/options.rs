@@ -55,7 +55,12 @@ static FACTS: &[Fact] = &[
         number: option::LAST_ENDPOINT,
         read: Read::Known(|facts, capacity| facts.last_endpoint(capacity)),
     },
-    Fact { number: option::THREAD_SAFE, read: Read::Known(|_, capacity| integer(0, capacity)) },
+    Fact {
+        number: option::THREAD_SAFE,
+        read: Read::Known(|facts, capacity| {
+            integer(c_int::from(facts.socket_type.info().thread_safe), capacity)
+        }),
+    },
 ];
 
 fn fact(number: i32) -> Option<&'static Read> {

@@ -15,5 +15,6 @@ fn multicasts(socket_type: SocketType) -> bool {
 pub(super) static PGM: Transport = Transport { scheme: "pgm", carries: multicasts, ..MISSING };
 pub(super) static EPGM: Transport = Transport { scheme: "epgm", carries: multicasts, ..MISSING };
 pub(super) static NORM: Transport = Transport { scheme: "norm", carries: multicasts, ..MISSING };
-/// Of RADIO, DISH and DGRAM, none of which is stable.
-pub(super) static UDP: Transport = Transport { scheme: "udp", carries: |_| false, ..MISSING };
+/// Of RADIO, DISH and DGRAM.
+pub(super) static UDP: Transport =
+    Transport { scheme: "udp", carries: |socket_type| socket_type.info().datagrams, ..MISSING };

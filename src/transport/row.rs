@@ -104,7 +104,7 @@ impl Transport {
     /// and has nothing to tune.
     pub(super) const PLAIN: Transport = Transport {
         scheme: "",
-        carries: |_| true,
+        carries: |socket_type| !socket_type.info().only_datagrams,
         check: |_| Ok(()),
         canonical: None,
         within_process: false,

@@ -11,6 +11,11 @@ pub const SUBSCRIBE: &[u8] = b"\x09SUBSCRIBE";
 /// Name, with its length, of the command that takes a subscription back.
 pub const CANCEL: &[u8] = b"\x06CANCEL";
 
+/// Name, with its length, of the command that joins a group.
+pub const JOIN: &[u8] = b"\x04JOIN";
+/// Name, with its length, of the command that leaves a group.
+pub const LEAVE: &[u8] = b"\x05LEAVE";
+
 /// A command, borrowed from the frame's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
@@ -146,6 +151,25 @@ pub fn command_to_subscription<'a>(command: &Command<'a>) -> Option<(u8, &'a [u8
     match command {
         Command::Subscribe(topic) => Some((1, topic)),
         Command::Cancel(topic) => Some((0, topic)),
+        _ => None,
+    }
+}
+
+/// Translates `1 group` or `0 group`, by which patterns join and leave, into a command whose body is both
+/// slices, one after the other. `None` for other messages.
+pub fn membership_to_command(message: &[u8]) -> Option<(&'static [u8], &[u8])> {
+    match message {
+        [1, group @ ..] => Some((JOIN, group)),
+        [0, group @ ..] => Some((LEAVE, group)),
+        _ => None,
+    }
+}
+
+/// The way back: first octet and group of the message that means the same as this command.
+pub fn command_to_membership<'a>(command: &Command<'a>) -> Option<(u8, &'a [u8])> {
+    match command {
+        Command::Join(group) => Some((1, group)),
+        Command::Leave(group) => Some((0, group)),
         _ => None,
     }
 }

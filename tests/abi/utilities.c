@@ -325,8 +325,8 @@ static void threads_and_time (void)
 
 static void capabilities (void)
 {
-    const char *names[] = {"ipc", "IPC", "curve", "Curve", "draft", "tcp", "plain", "ws", ""};
-    for (int i = 0; i < 9; i++) {
+    const char *names[] = {"ipc", "IPC", "curve", "Curve", "tcp", "plain", "ws", ""};
+    for (int i = 0; i < 8; i++) {
         printf ("%s: ", names[i]);
         SHOW (zmq_has (names[i]));
     }

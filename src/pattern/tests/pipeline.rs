@@ -286,7 +286,7 @@ fn options_of_each_type() {
         (52, &[Req]),
         (53, &[Req]),
         (56, &[Router, Rep]),
-        (69, &[Pub, XPub]),
+        (69, &[Pub, XPub, Radio]),
         (71, &[Pub, XPub]),
         (78, &[Pub, XPub]),
         (98, &[Pub, XPub]),

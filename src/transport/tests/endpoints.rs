@@ -41,7 +41,7 @@ fn endpoints_parse_as_measured() {
 
 #[test]
 fn transports_fit_socket_types() {
-    use SocketType::{Dealer, Pub, XSub};
+    use SocketType::{Dealer, Dgram, Dish, Pub, Radio, XSub};
     let parse = |endpoint, socket_type| {
         Address::parse_for(endpoint, socket_type).map(drop).map_err(Error::from)
     };
@@ -51,8 +51,14 @@ fn transports_fit_socket_types() {
     assert_eq!(parse("udp://127.0.0.1:5", Pub), Err(Error::IncompatibleProtocol));
     assert_eq!(parse("foo://x", Dealer), Err(Error::UnknownProtocol));
     assert_eq!(parse("udp://", Dealer), Err(Error::Invalid));
+    for socket_type in [Radio, Dish, Dgram] {
+        assert_eq!(parse("udp://127.0.0.1:5", socket_type), Err(Error::UnknownProtocol));
+    }
     for socket_type in SocketType::ALL {
-        assert_eq!(parse("tcp://127.0.0.1:5", socket_type), Ok(()));
+        let carried = if socket_type == Dgram { Err(Error::IncompatibleProtocol) } else { Ok(()) };
+        for endpoint in ["tcp://127.0.0.1:5", "ipc://name", "inproc://name"] {
+            assert_eq!(parse(endpoint, socket_type), carried, "{socket_type:?} {endpoint}");
+        }
     }
 }
 

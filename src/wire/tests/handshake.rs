@@ -2,7 +2,7 @@ use super::*;
 use crate::security::{PlainClient, PlainServer};
 use crate::wire::{Framing, ZapReply};
 
-/// What libzmq 4.3.4 announces: READY without Identity except for these three.
+/// What libzmq 4.3.4 announces, and 4.3.6 with drafts: READY without Identity except for these three.
 fn recorded_ready(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
     let recorded: &[u8] = match socket_type {
         SocketType::Pair => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PAIR",
@@ -31,13 +31,21 @@ fn recorded_ready(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
         SocketType::Push => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH",
         SocketType::XPub => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04XPUB",
         SocketType::XSub => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04XSUB",
-        SocketType::Stream => b"",
+        SocketType::Server => b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06SERVER",
+        SocketType::Client => b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06CLIENT",
+        SocketType::Radio => b"\x04\x1b\x05READY\x0bSocket-Type\0\0\0\x05RADIO",
+        SocketType::Dish => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04DISH",
+        SocketType::Gather => b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06GATHER",
+        SocketType::Scatter => b"\x04\x1d\x05READY\x0bSocket-Type\0\0\0\x07SCATTER",
+        SocketType::Peer => b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PEER",
+        SocketType::Channel => b"\x04\x1d\x05READY\x0bSocket-Type\0\0\0\x07CHANNEL",
+        SocketType::Stream | SocketType::Dgram => b"",
     };
     recorded.to_vec()
 }
 
 fn zmtp_types() -> impl Iterator<Item = SocketType> {
-    SocketType::ALL.into_iter().filter(|t| *t != SocketType::Stream)
+    SocketType::ALL.into_iter().filter(|t| !matches!(t, SocketType::Stream | SocketType::Dgram))
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! RADIO: one to the members of a group (RFC 48).
+
+use super::distribute::Distribute;
+use super::subscriptions::{Subscriptions, Tell, parse};
+use super::value::set_switch;
+use super::{Attach, MAX_GROUP, Pattern, PipeId, PipeSet};
+use crate::error::{Error, Result};
+use crate::msg::Msg;
+use crate::options::numbers::option;
+
+/// "SHALL send a message to all peers that have joined its group", "SHALL silently drop the message if the
+/// queue for a peer is full". To the pipe a message is two parts: the group and the body.
+#[derive(Debug, Default)]
+pub struct Radio {
+    out: Distribute,
+    members: Subscriptions,
+    /// ZMQ_XPUB_NODROP, which RADIO has, too.
+    nodrop: bool,
+    /// A message did not get out because of that; nothing changed since.
+    blocked: bool,
+}
+
+impl Radio {
+    /// Reads what a peer has to say: which groups it joins and leaves. Whatever else comes is dropped.
+    fn listen<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        while let Some(msg) = pipes.read(id) {
+            let Some((join, group)) = parse(msg.data()).filter(|_| msg.is_command()) else {
+                continue;
+            };
+            if group.len() > MAX_GROUP {
+                // No message has such a group.
+                continue;
+            }
+            self.blocked = false;
+            if !join {
+                self.members.cancel(group, id);
+            } else if self.members.add(group, id).is_err() {
+                // It would wait in vain; connected again, it joins again.
+                pipes.close(id);
+                return;
+            }
+        }
+    }
+
+    /// Chooses the pipes for a message of this group.
+    #[inline]
+    fn choose<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+        let Radio { out, members, .. } = self;
+        members.find_exactly(group);
+        out.clear();
+        out.choose(members.found());
+        if !self.nodrop {
+            out.keep_where(|pipe| pipes.check_write(pipe));
+        } else if !out.all_writable(pipes) {
+            out.clear();
+            self.blocked = true;
+            return Err(Error::Again);
+        }
+        Ok(())
+    }
+}
+
+impl Pattern for Radio {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        self.out.attach(id);
+        self.listen(pipes, id);
+    }
+
+    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
+
+    /// Its groups stay while the pipe does, as subscriptions do.
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.listen(pipes, id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+        self.out.detach(id);
+        self.members.remove_pipe(id, Tell::Nothing, drop);
+        self.blocked = false;
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.listen(pipes, id);
+    }
+
+    #[inline]
+    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {
+        self.blocked = false;
+    }
+
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        if msg.more() {
+            return Err(Error::Invalid);
+        }
+        self.choose(pipes, msg.group().to_bytes())?;
+        if self.out.is_idle() {
+            drop(msg.take());
+            return Ok(());
+        }
+        let mut group = Msg::copy_from(msg.group().to_bytes())?;
+        group.set_more(true);
+        let written = self.out.write(pipes, &mut group).and_then(|()| self.out.write(pipes, msg));
+        written.inspect_err(|_| self.out.take_back(pipes))
+    }
+
+    fn recv<P: PipeSet>(&mut self, _pipes: &mut P) -> Result<Msg> {
+        Err(Error::NotSupported)
+    }
+
+    fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        false
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
+        !(self.nodrop && self.blocked)
+    }
+
+    fn set_option<P: PipeSet>(
+        &mut self,
+        _pipes: &mut P,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            option::XPUB_NODROP => {
+                self.blocked = false;
+                set_switch(&mut self.nodrop, value)
+            }
+            _ => None,
+        }
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    #[inline]
+    fn drops(&self) -> bool {
+        !self.nodrop
+    }
+}

@@ -1,0 +1,207 @@
+//! Types whose messages have one part, and that are another type otherwise: CLIENT (RFC 41), SCATTER and
+//! GATHER (RFC 49), CHANNEL (RFC 52).
+
+use super::{Attach, Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pull, Push};
+use crate::error::{Error, Result};
+use crate::msg::{Metadata, Msg, Sink};
+use std::sync::Arc;
+
+/// CLIENT: a DEALER that talks to servers.
+pub type Client = Single<Dealer>;
+/// SCATTER: a PUSH.
+pub type Scatter = Single<Push>;
+/// GATHER: a PULL.
+pub type Gather = Single<Pull>;
+/// CHANNEL: a PAIR.
+pub type Channel = Single<Pair>;
+
+/// "SHALL NOT accept multipart messages"; what comes in parts is not delivered. All else is `T`'s, but for
+/// its options.
+#[derive(Debug, Default)]
+pub struct Single<T> {
+    inner: T,
+    parts: Parts,
+    /// A message read ahead: whether there is one for the application is known only then.
+    ahead: Option<Msg>,
+}
+
+/// What is to be remembered of a message in parts while it is passed over.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// The next frame belongs to a message whose first one was passed over.
+    within: bool,
+}
+
+impl Parts {
+    /// Whether this frame is a message, and not a part of one.
+    #[inline]
+    pub(crate) fn is_whole(&mut self, more: bool) -> bool {
+        let within = std::mem::replace(&mut self.within, more);
+        !within && !more
+    }
+}
+
+/// Lets through what is a message; parts are taken, too, and go nowhere.
+struct Whole<'a, S: ?Sized> {
+    to: &'a mut S,
+    parts: &'a mut Parts,
+    /// Whether the last frame went through.
+    passed: bool,
+}
+
+impl<S: Sink + ?Sized> Sink for Whole<'_, S> {
+    const TAKES_MESSAGES: bool = S::TAKES_MESSAGES;
+
+    #[inline]
+    fn take(&mut self, bytes: &[u8], more: bool) -> bool {
+        if self.parts.within || more {
+            self.passed = self.parts.is_whole(more);
+            return true;
+        }
+        self.passed = true;
+        self.to.take(bytes, more)
+    }
+
+    /// A place is asked for a message of one part only.
+    #[inline]
+    fn place(&mut self, len: usize) -> Option<*mut u8> {
+        self.passed = !self.parts.within;
+        if self.passed { self.to.place(len) } else { None }
+    }
+
+    #[inline]
+    fn take_message(&mut self, msg: Msg) {
+        self.passed = self.parts.is_whole(msg.more());
+        if self.passed {
+            self.to.take_message(msg);
+        }
+    }
+
+    #[inline]
+    fn came_from(&mut self, metadata: &Arc<Metadata>) {
+        if self.passed {
+            self.to.came_from(metadata);
+        }
+    }
+}
+
+impl<T: Pattern> Single<T> {
+    #[inline]
+    fn fetch<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        loop {
+            let frame = self.inner.recv(pipes)?;
+            if self.parts.is_whole(frame.more()) {
+                return Ok(frame);
+            }
+        }
+    }
+}
+
+impl<T: Pattern> Pattern for Single<T> {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
+        self.inner.attach(pipes, id, how);
+    }
+
+    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.connected(pipes, id);
+    }
+
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.disconnected(pipes, id);
+    }
+
+    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.before_detach(pipes, id);
+    }
+
+    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.detach(pipes, id);
+    }
+
+    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.hung_up(pipes, id);
+    }
+
+    #[inline]
+    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.read_activated(pipes, id);
+    }
+
+    #[inline]
+    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.inner.write_activated(pipes, id);
+    }
+
+    #[inline]
+    fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
+        if msg.more() { Err(Error::Invalid) } else { self.inner.send(pipes, msg) }
+    }
+
+    #[inline]
+    fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
+        match self.ahead.take() {
+            Some(msg) => Ok(msg),
+            None => self.fetch(pipes),
+        }
+    }
+
+    #[inline]
+    fn recv_into<P: PipeSet, S: Sink + ?Sized>(
+        &mut self,
+        pipes: &mut P,
+        to: &mut S,
+    ) -> Option<Part> {
+        if self.ahead.is_some() {
+            return None;
+        }
+        let mut whole = Whole { to, parts: &mut self.parts, passed: false };
+        loop {
+            let part = self.inner.recv_into(pipes, &mut whole)?;
+            if whole.passed {
+                return Some(part);
+            }
+            if !pipes.spend(part.len) {
+                return None;
+            }
+        }
+    }
+
+    #[inline]
+    fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
+        self.inner.send_bytes(pipes, bytes, keep)
+    }
+
+    fn sends_straight_to(&self) -> Option<PipeId> {
+        self.inner.sends_straight_to()
+    }
+
+    fn receives_straight_from(&self) -> Option<PipeId> {
+        let first = self.ahead.is_none() && !self.parts.within;
+        if first { self.inner.receives_straight_from() } else { None }
+    }
+
+    #[inline]
+    fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        if self.ahead.is_none() && self.inner.has_in(pipes) {
+            self.ahead = self.fetch(pipes).ok();
+        }
+        self.ahead.is_some()
+    }
+
+    #[inline]
+    fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
+        self.inner.has_out(pipes)
+    }
+
+    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
+        None
+    }
+
+    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    fn reading(&self) -> Option<PipeId> {
+        self.inner.reading()
+    }
+}
