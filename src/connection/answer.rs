@@ -7,16 +7,16 @@
 //! wait with their answers for each other would wait for ever, and messages behind a PING would not
 //! be received because of something that the application has no part in.
 
-use super::Connection;
-use super::tx::BATCH;
+use super::tx::{BATCH, TxQueue};
 use crate::error::Result;
 use crate::msg::Msg;
 use crate::util::memory;
 use crate::wire::command::{self, MAX_PING_CONTEXT};
+use std::os::fd::BorrowedFd;
 
 /// What a PONG is to echo.
 #[derive(Clone, Copy)]
-pub(super) struct Context {
+struct Context {
     bytes: [u8; MAX_PING_CONTEXT],
     len: usize,
 }
@@ -34,44 +34,73 @@ impl Context {
     }
 }
 
-impl Connection {
+/// Answers that a connection owes.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// The newest PING, if its answer has to wait until the kernel has taken the one before. Then
+    /// there is something queued, so somebody flushes.
+    late: Option<Context>,
+}
+
+impl Answers {
+    /// Whether a PING waits for its answer: [`Answers::after_flush`] follows each flush.
+    #[inline]
+    pub(super) fn are_late(&self) -> bool {
+        self.late.is_some()
+    }
+
     /// Answers a PING, now or later.
     ///
     /// # Errors
     /// What the kernel says, or `NoMemory`: the connection cannot go on.
-    pub(super) fn answer(&mut self, context: &[u8]) -> Result<()> {
-        self.answered = true;
-        if self.tx.owes_answer() {
-            if self.tx.bytes() >= BATCH && !self.tx.blocked() {
-                self.flush()?;
+    pub(super) fn answer(
+        &mut self,
+        tx: &mut TxQueue,
+        fd: BorrowedFd<'_>,
+        context: &[u8],
+    ) -> Result<()> {
+        if tx.owes_answer() {
+            if tx.bytes() >= BATCH && !tx.blocked() {
+                let empty = tx.flush(fd)?;
+                if self.are_late() {
+                    self.after_flush(tx, fd, empty)?;
+                }
             }
             // However often the kernel seems to have room: no more than a batch is queued.
-            if self.tx.owes_answer() && (self.tx.blocked() || self.tx.bytes() >= BATCH) {
+            if tx.owes_answer() && (tx.blocked() || tx.bytes() >= BATCH) {
                 self.late = Some(Context::of(context));
                 return Ok(());
             }
         }
         // This is the answer to an earlier one as well.
         self.late = None;
-        self.push_pong(context)
+        push_pong(tx, context)
     }
 
     /// After a flush that left nothing (`empty`) or something, with a PING to be answered: does so if
     /// the answer before has gone. Whether nothing is left now.
+    ///
+    /// # Errors
+    /// As [`Answers::answer`].
     #[cold]
-    pub(super) fn answer_late(&mut self, empty: bool) -> Result<bool> {
-        debug_assert!(!empty || !self.tx.owes_answer(), "nothing is left");
-        if self.tx.owes_answer() {
+    pub(super) fn after_flush(
+        &mut self,
+        tx: &mut TxQueue,
+        fd: BorrowedFd<'_>,
+        empty: bool,
+    ) -> Result<bool> {
+        debug_assert!(!empty || !tx.owes_answer(), "nothing is left");
+        if tx.owes_answer() {
             return Ok(false);
         }
         let Some(context) = self.late.take() else { return Ok(empty) };
-        self.push_pong(context.bytes())?;
-        if empty { self.flush() } else { Ok(false) }
+        push_pong(tx, context.bytes())?;
+        if empty { tx.flush(fd) } else { Ok(false) }
     }
+}
 
-    fn push_pong(&mut self, context: &[u8]) -> Result<()> {
-        let mut pong = memory::with_room(8 + context.len())?;
-        command::append_pong(&mut pong, context);
-        self.tx.push_answer(Msg::copy_from(&pong)?)
-    }
+fn push_pong(tx: &mut TxQueue, context: &[u8]) -> Result<()> {
+    let mut pong = memory::with_room(8 + context.len())?;
+    command::append_pong(&mut pong, context);
+    tx.push_answer(Msg::copy_from(&pong)?)
 }

@@ -23,7 +23,7 @@ use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
 use crate::wire::{Established, Framing};
-use answer::Context;
+use answer::Answers;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -57,9 +57,7 @@ pub struct Connection {
     pub pulse: Pulse,
     /// A PING was answered: the answer waits to be sent, and the timer may have to be set.
     pub answered: bool,
-    /// The newest PING, if its answer has to wait until the kernel has taken the one before. Then
-    /// there is something queued, so somebody flushes.
-    late: Option<Context>,
+    answers: Answers,
     /// Counts reads that brought bytes, so that a timer sees whether the peer is alive.
     pub heard: u64,
     /// The endpoint that monitor events of this connection name.
@@ -127,7 +125,7 @@ impl Connection {
             peer_routing_id: Vec::new(),
             pulse: Pulse::new(Heartbeat::default()),
             answered: false,
-            late: None,
+            answers: Answers::default(),
             heard: 0,
             address,
             serial: 0,
@@ -160,7 +158,12 @@ impl Connection {
     #[inline]
     pub fn flush(&mut self) -> Result<bool> {
         let empty = self.tx.flush(self.fd.as_fd())?;
-        if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }
+        if self.answers.are_late() { self.answer_late(empty) } else { Ok(empty) }
+    }
+
+    #[cold]
+    fn answer_late(&mut self, empty: bool) -> Result<bool> {
+        self.answers.after_flush(&mut self.tx, self.fd.as_fd(), empty)
     }
 
     /// Hands encoded frames to the kernel, see [`TxQueue::send_encoded`].
@@ -169,7 +172,7 @@ impl Connection {
     /// As [`Connection::flush`].
     pub fn send_encoded(&mut self, frames: &[u8], messages: usize) -> Result<bool> {
         let empty = self.tx.send_encoded(self.fd.as_fd(), frames, messages)?;
-        if self.late.is_none() { Ok(empty) } else { self.answer_late(empty) }
+        if self.answers.are_late() { self.answer_late(empty) } else { Ok(empty) }
     }
 
     /// Queues a (un)subscription, a message `1 topic` or `0 topic`, as the peer wants it; the same marked
@@ -451,7 +454,8 @@ impl Connection {
         if let Command::Ping { ttl, context } = parsed {
             let ttl = Duration::from_millis(u64::from(ttl) * 100);
             self.pulse.ping_came(ttl, clock::now(), self.heard);
-            self.answer(context)?;
+            self.answered = true;
+            self.answers.answer(&mut self.tx, self.fd.as_fd(), context)?;
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.
         Ok(None)

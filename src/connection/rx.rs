@@ -7,6 +7,7 @@
 mod ahead;
 mod encrypted;
 mod filling;
+mod stretches;
 
 use super::buffers::BUFFER;
 pub use super::buffers::{BufferPool, Hunger};
@@ -18,10 +19,10 @@ use crate::sys::prefetch::prefetch;
 use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header};
 use crate::wire::mechanism::Decoder;
-use ahead::Ahead;
 use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
+use stretches::Ahead;
 
 /// No frame is longer: more than the address space of a process can hold.
 const LONGEST: u64 = 1 << 46;

@@ -303,7 +303,7 @@ fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() 
             } else {
                 reader.flush().unwrap();
             }
-            assert!(reader.late.is_none() || reader.tx.bytes() > 0, "somebody flushes");
+            assert!(!reader.answers.are_late() || reader.tx.bytes() > 0, "somebody flushes");
             let most = tx::BATCH + 200 + said * 310;
             assert!(reader.tx.bytes() <= most, "{} bytes queued", reader.tx.bytes());
             let mut piece = vec![0; numbers.below(30_000)];

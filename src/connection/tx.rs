@@ -11,18 +11,13 @@ mod waiting;
 
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::util::buffer::{self, Buffer};
+use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
-use chunk::{Chunk, reserve_one};
+pub use chunk::{BATCH, COPY_LIMIT};
+use chunk::{Chunk, WINDOW, reserve_one};
 use std::collections::VecDeque;
 pub use waiting::{Waiting, WaitingMark};
-
-/// Bytes after which a chunk is closed, and a burst is worth a system call.
-pub const BATCH: usize = buffer::BLOCK;
-
-/// The longest body that is copied into a chunk.
-pub const COPY_LIMIT: usize = 8 * 1024;
 
 /// A place behind what is queued, to go back to.
 pub struct Mark {
@@ -187,7 +182,7 @@ impl TxQueue {
         reserve_one(&mut self.chunks)?;
         let bytes = self.spares.pop().unwrap_or_default();
         self.chunks.push_back(Chunk::new(bytes, !self.mid_message));
-        self.detour |= self.bytes >= waiting::WINDOW;
+        self.detour |= self.bytes >= WINDOW;
         Ok(())
     }
 

@@ -5,60 +5,15 @@
 //! application may take it (commands, encrypted frames, long bodies, errors) is cut, with all in
 //! front of it, into a queue of frames.
 
+use super::stretches::{Count, Stretch};
 use super::{Arrived, BUFFER, BufferPool, DIRECT, Flags, Front, Incoming, MOST_PARTS, Rx};
 use crate::error::{Error, Result};
-use crate::msg::{Msg, RxBuffer};
+use crate::msg::Msg;
 use crate::wire::frame;
-use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
 /// The part of a message that may stand in a buffer without the rest.
 const MOST_OPEN: usize = BUFFER / 4;
-
-/// Messages left where they were received.
-#[derive(Default)]
-pub(super) struct Ahead {
-    /// Buffers behind the one that frames are taken from. All but the last end with a message.
-    behind: VecDeque<Stretch>,
-    /// Messages in those.
-    messages: usize,
-    /// Those in the buffer that frames are taken from.
-    count: Count,
-}
-
-/// A buffer that waits for its turn.
-struct Stretch {
-    buffer: RxBuffer,
-    at: usize,
-    count: Count,
-}
-
-/// Whole messages between two places of a buffer.
-#[derive(Clone, Copy)]
-struct Count {
-    from: usize,
-    to: usize,
-    messages: usize,
-}
-
-impl Default for Count {
-    fn default() -> Count {
-        Count { from: usize::MAX, to: usize::MAX, messages: 0 }
-    }
-}
-
-impl Ahead {
-    /// The buffer that frames are taken from is, or will be, another one.
-    #[inline]
-    pub(super) fn forget_count(&mut self) {
-        self.count.from = usize::MAX;
-    }
-
-    /// None of it counts.
-    pub(super) fn forget(&mut self) {
-        *self = Ahead::default();
-    }
-}
 
 impl Rx {
     /// Whole messages gathered.

@@ -1,13 +1,22 @@
 //! Pieces of a queue of frames.
 
-use super::BATCH;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::util::buffer::Buffer;
+use crate::util::buffer::{self, Buffer};
 use crate::wire::frame::{self, Framing, MAX_HEADER};
+
+/// Bytes after which a chunk is closed, and a burst is worth a system call.
+pub const BATCH: usize = buffer::BLOCK;
+
+/// The longest body that is copied into a chunk.
+pub const COPY_LIMIT: usize = 8 * 1024;
 
 /// No more chunks are handed to the kernel in one call if they have this many bytes: it seldom takes more.
 pub(super) const GATHER_BYTES: usize = 256 * 1024;
+
+/// Bytes that a connection has of what waits, at most, if no message is longer: what one call hands
+/// to the kernel.
+pub(super) const WINDOW: usize = GATHER_BYTES;
 
 /// Frames one behind the other, the last of which may have its body apart.
 pub(super) struct Chunk {

@@ -1,7 +1,7 @@
 //! From the queue to the kernel, and what is done with memory that is not needed any more.
 
-use super::chunk::GATHER_BYTES;
-use super::{BATCH, TxQueue};
+use super::TxQueue;
+use super::chunk::{BATCH, GATHER_BYTES};
 use crate::error::{Error, Result};
 use crate::sys::net;
 use std::io::IoSlice;

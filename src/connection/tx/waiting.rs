@@ -4,16 +4,12 @@
 //! outlive connections. A connection gets a window of them and gives back of it what it did not send:
 //! nothing that is done at once, under the lock of the socket, grows with what waits.
 
-use super::chunk::{Chunk, Place, reserve_one};
-use super::{BATCH, COPY_LIMIT, TxQueue};
+use super::TxQueue;
+use super::chunk::{BATCH, COPY_LIMIT, Chunk, Place, WINDOW, reserve_one};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 use std::collections::VecDeque;
-
-/// Bytes that a connection has of what waits, at most, if no message is longer: what one call hands
-/// to the kernel.
-pub(super) const WINDOW: usize = super::chunk::GATHER_BYTES;
 
 /// Chunks in a piece: a list in one piece would be copied as it grows.
 const PIECE: usize = 128;
