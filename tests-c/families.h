@@ -91,7 +91,7 @@ static void become (int fd, int family)
 /* Whether somebody who was bound to `at` is who `to` names. */
 static int is_at (const name_t *at, const name_t *id, const name_t *to)
 {
-    if (at->any.sa_family != to->any.sa_family)
+    if (id->any.sa_family != to->any.sa_family)
         return 0;
     if (to->any.sa_family == AF_VSOCK)
         return at->vm.svm_port == to->vm.svm_port && (to->vm.svm_cid == THIS_MACHINE || to->vm.svm_cid == VMADDR_CID_LOCAL);

@@ -4,6 +4,7 @@
 use super::endpoints::Endpoint;
 use super::zap::Question;
 use crate::connection::opening::Opening;
+use crate::transport::Address;
 use crate::util::slab::Slab;
 use std::collections::BTreeMap;
 
@@ -61,6 +62,15 @@ impl Directory {
     /// have been bound to the same.
     pub(super) fn named(&self, name: &str) -> &[u32] {
         self.names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The endpoints that an address means which is no name of theirs as it is written.
+    pub(super) fn meant_by(&self, address: &Address, ipv6: bool) -> &[u32] {
+        match self.named(&address.to_string()) {
+            // `tcp://*:5555` and the like mean what a bind would make of them.
+            [] => address.resolved_binding(ipv6).map_or(&[], |resolved| self.named(&resolved)),
+            found => found,
+        }
     }
 
     /// All numbers there may be.

@@ -316,16 +316,14 @@ impl Core {
     }
 
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
-        let address = Address::parse_for(name, self.socket_type).map_err(|error| match error {
-            AddressError::Nobodys(_) => Error::NotFound,
-            AddressError::Malformed(error) => error,
-        })?;
-        let mut found = self.endpoints.named(&address.to_string()).to_vec();
+        let mut found = self.endpoints.named(name).to_vec();
         if found.is_empty() {
-            // `tcp://*:5555` and the like mean what a bind would make of them.
-            if let Some(resolved) = address.resolved_binding(self.options.ipv6) {
-                found = self.endpoints.named(&resolved).to_vec();
-            }
+            let parsed = Address::parse_for(name, self.socket_type);
+            let address = parsed.map_err(|error| match error {
+                AddressError::Nobodys(_) => Error::NotFound,
+                AddressError::Malformed(error) => error,
+            })?;
+            found = self.endpoints.meant_by(&address, self.options.ipv6).to_vec();
         }
         if found.is_empty() {
             return Err(Error::NotFound);

@@ -54,9 +54,25 @@ impl Bound {
         directory: Option<TemporaryDirectory>,
         prepare: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> BindResult {
-        let fd = net::stream_socket(at)?;
-        prepare(fd.as_fd())
-            .and_then(|()| net::bind(fd.as_fd(), at))
+        Bound::listen_if(at, options, directory, |fd| {
+            prepare(fd)?;
+            net::bind(fd, at)
+        })
+    }
+
+    /// A new socket like those of this address, which listens where the system has put it.
+    pub(super) fn listen_anywhere(like: &SockAddr, options: &SocketOptions) -> BindResult {
+        Bound::listen_if(like, options, None, |_| Ok(()))
+    }
+
+    fn listen_if(
+        like: &SockAddr,
+        options: &SocketOptions,
+        directory: Option<TemporaryDirectory>,
+        bind: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    ) -> BindResult {
+        let fd = net::stream_socket(like)?;
+        bind(fd.as_fd())
             .and_then(|()| net::listen(fd.as_fd(), options.backlog))
             .map_err(|error| BindError { error, closed: Some(fd.as_raw_fd()) })?;
         let at = net::local_address(fd.as_fd())?;

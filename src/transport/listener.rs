@@ -55,7 +55,7 @@ impl Listener {
         if options.use_fd == -1 {
             let bound = (address.transport.listen)(&address.text, options)?;
             let mut listener = Listener::new(address.transport, bound);
-            listener.asked = address.transport.listens_as_asked.then(|| address.to_string());
+            listener.asked = address.canonical().map(|_| address.to_string());
             return Ok(listener);
         }
         let bound = Bound::adopt(options.use_fd)?;

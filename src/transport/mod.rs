@@ -20,6 +20,7 @@ mod tcp;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod tipc;
 mod tune;
 mod vsock;
 
@@ -41,6 +42,7 @@ static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
     &ipc::TRANSPORT,
     &vsock::TRANSPORT,
+    &tipc::TRANSPORT,
     &inproc::TRANSPORT,
     &missing::PGM,
     &missing::EPGM,
@@ -77,13 +79,16 @@ impl Address {
     fn parse_if(endpoint: &str, carries: impl FnOnce(&Transport) -> bool) -> Parsed {
         let (transport, text) = named(endpoint, carries)?;
         (transport.check)(text)?;
-        let text = transport.canonical.map_or_else(|| text.to_owned(), |write| write(text));
-        Ok(Address { transport, text })
+        Ok(Address { transport, text: text.to_owned() })
     }
 
     /// What stands behind `://`.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    fn canonical(&self) -> Option<String> {
+        (self.transport.canonical)(&self.text)
     }
 
     /// Whether it is a name in the process: of the context, not of the system.
@@ -132,7 +137,8 @@ impl Eq for Address {}
 impl fmt::Display for Address {
     /// The endpoint this was parsed from, as libzmq writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.transport.scheme, self.text)
+        let text = self.canonical().unwrap_or_else(|| self.text.clone());
+        write!(f, "{}://{text}", self.transport.scheme)
     }
 }
 

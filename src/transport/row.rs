@@ -58,16 +58,15 @@ pub struct Transport {
     pub(super) carries: fn(SocketType) -> bool,
     /// What an address has to look like.
     pub(super) check: fn(&str) -> std::result::Result<(), AddressError>,
-    /// How libzmq would write one that `check` lets pass, if not always as it is given.
-    pub(super) canonical: Option<fn(&str) -> String>,
+    /// How libzmq writes one that `check` lets pass, in what monitors are told, too, where that is neither
+    /// as it is given nor what the system makes of it. It need be no address.
+    pub(super) canonical: fn(&str) -> Option<String>,
     /// Names are the context's, and nobody listens or connects through the system.
     pub(super) within_process: bool,
     /// Libraries exist without it: zmq_has(3) says whether this one has it.
     pub(super) optional: bool,
     /// libzmq's monitors are told the end of a socket that could not be bound by the endpoint's name.
     pub(super) names_what_fails: bool,
-    /// They know who listens by what was asked for, also where the system chose what that is.
-    pub(super) listens_as_asked: bool,
 
     /// Makes a socket that listens, with the errors of zmq_bind(3).
     pub(super) listen: fn(&str, &SocketOptions) -> BindResult,
@@ -106,11 +105,10 @@ impl Transport {
         scheme: "",
         carries: |socket_type| !socket_type.info().only_datagrams,
         check: |_| Ok(()),
-        canonical: None,
+        canonical: |_| None,
         within_process: false,
         optional: false,
         names_what_fails: false,
-        listens_as_asked: false,
         listen: |_, _| Err(Error::Invalid.into()),
         resolve_binding: |_, _| None,
         admit: |_, _, _| true,

@@ -17,10 +17,9 @@ pub(super) static TRANSPORT: Transport = Transport {
         Some(_) => Ok(()),
         None => Err(AddressError::Nobodys(Error::Invalid)),
     },
-    canonical: Some(|text| parse(text).map_or_else(|| text.to_owned(), write)),
+    canonical: |text| parse(text).map(write),
     optional: true,
     names_what_fails: true,
-    listens_as_asked: true,
     listen,
     resolve: |text, _| {
         let (machine, port) = parse(text).ok_or(Error::Invalid)?;

@@ -37,7 +37,7 @@ impl SockAddr {
     }
 
     /// Puts a `T`, one of the `sockaddr_*` types, into the storage.
-    fn from_c<T: Copy>(address: T, length: usize) -> SockAddr {
+    pub(super) fn from_c<T: Copy>(address: T, length: usize) -> SockAddr {
         const { assert!(size_of::<T>() <= size_of::<libc::sockaddr_storage>()) };
         const { assert!(align_of::<T>() <= align_of::<libc::sockaddr_storage>()) };
         let mut result = SockAddr::empty();
@@ -49,7 +49,7 @@ impl SockAddr {
     }
 
     /// The storage seen as a `T`, one of the `sockaddr_*` types.
-    fn as_c<T: Copy>(&self) -> T {
+    pub(super) fn as_c<T: Copy>(&self) -> T {
         const { assert!(size_of::<T>() <= size_of::<libc::sockaddr_storage>()) };
         const { assert!(align_of::<T>() <= align_of::<libc::sockaddr_storage>()) };
         // SAFETY: as in `from_c`; the storage is initialised as a whole.

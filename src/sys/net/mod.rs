@@ -6,6 +6,7 @@ mod address;
 mod files;
 mod machines;
 mod names;
+mod tipc;
 mod transfer;
 mod users;
 
@@ -13,6 +14,7 @@ pub use address::{MAX_UNIX_PATH, SockAddr, UnixName};
 pub use files::{make_temporary_directory, remove_directory, unlink};
 pub use machines::local_machine;
 pub use names::{Lookup, host_text, interface_addresses, interface_index, resolve};
+pub use tipc::TipcName;
 pub use transfer::{
     not_sent, recv, recv_raw, recv_raw_vectored, recv_uninit, send, send_vectored,
     shut_down_writing, unacknowledged, unread,

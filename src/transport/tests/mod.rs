@@ -4,6 +4,7 @@ mod descriptors;
 mod endpoints;
 mod ipc;
 mod tcp;
+mod tipc;
 mod vsock;
 
 use std::net::{Ipv6Addr, TcpListener};
