@@ -128,6 +128,9 @@ typedef struct zmq_msg_t
 #define ZMQ_MSG_PROPERTY_USER_ID "User-Id"
 #define ZMQ_MSG_PROPERTY_PEER_ADDRESS "Peer-Address"
 
+/*  Draft: says that zmq_poller_* exist.  */
+#define ZMQ_HAVE_POLLER
+
 /*  Draft: every event of version 2.  */
 #define ZMQ_EVENT_ALL_V2 (ZMQ_EVENT_ALL_V1 | ZMQ_EVENT_PIPES_STATS)
 #endif
@@ -442,6 +445,20 @@ typedef struct zmq_pollitem_t {
   short revents;
 } zmq_pollitem_t;
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/* Draft: what a poller has found of one of the things it waits for. */
+typedef struct zmq_poller_event_t {
+  /* The socket, or null if `fd` is meant. */
+  void *socket;
+  /* The descriptor, or -1 if `socket` is meant. */
+  zmq_fd_t fd;
+  /* What was given when it was added. */
+  void *user_data;
+  /* What happened: ZMQ_POLLIN and the like. */
+  short events;
+} zmq_poller_event_t;
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -469,6 +486,25 @@ ZMQ_EXPORT int zmq_ctx_set(void *context_, int option, int optval);
 
 /* Reads a context option, or gives -1 and `EINVAL` (zmq_ctx_get(3)). */
 ZMQ_EXPORT int zmq_ctx_get(void *context_, int option);
+
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Draft: `zmq_ctx_set` with an option that may be a text, `optvallen` bytes at `optval`. `EINVAL` also
+ for a size that the option cannot have (zmq_ctx_set_ext(3)).
+ */
+ZMQ_EXPORT
+int zmq_ctx_set_ext(void *context_,
+                    int option,
+                    const void *optval,
+                    size_t optvallen);
+
+/* Draft: reads an option into a buffer of `*optvallen` bytes. What follows the value there is cleared. */
+ZMQ_EXPORT
+int zmq_ctx_get_ext(void *context_,
+                    int option,
+                    void *optval,
+                    size_t *optvallen);
+#endif
 
 /* Deprecated: `zmq_ctx_new` with a number of I/O threads (zmq_init(3)). */
 ZMQ_EXPORT void *zmq_init(int io_threads);
@@ -528,6 +564,11 @@ ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 /* Makes a message of `size` bytes. */
 ZMQ_EXPORT int zmq_msg_init_size(zmq_msg_t *msg, size_t size);
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/* Draft: makes a message of a copy of `size` bytes (zmq_msg_init_buffer(3)). */
+ZMQ_EXPORT int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size);
+#endif
+
 /* Makes a message over memory of the application, given back through `free_fn`. */
 ZMQ_EXPORT
 int zmq_msg_init_data(zmq_msg_t *msg,
@@ -569,6 +610,18 @@ ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
  */
 ZMQ_EXPORT int zmq_poll(struct zmq_pollitem_t *items_, int nitems, long timeout);
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ The same, with other signals held while it waits than before and after, if `sigmask_` is not null:
+ one that came before and is let in now interrupts the wait, too (zmq_ppoll(3)).
+ */
+ZMQ_EXPORT
+int zmq_ppoll(struct zmq_pollitem_t *items_,
+              int nitems,
+              long timeout,
+              const sigset_t *sigmask_);
+#endif
+
 /*
  Passes messages between two sockets, and copies to `capture` if it is not null, until the
  context ends: -1 and `ETERM` (zmq_proxy(3)).
@@ -586,6 +639,71 @@ ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture,
  nothing that the sockets do not say.
  */
 ZMQ_EXPORT int zmq_device(int type_, void *frontend, void *backend);
+
+#if defined(ZMQ_BUILD_DRAFT_API)
+/* Makes a poller. Any thread may use it, several at once. */
+ZMQ_EXPORT void *zmq_poller_new(void);
+
+/* Ends a poller and sets the pointer to it to null. `EFAULT`. */
+ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
+
+/* How many sockets and descriptors there are. `EFAULT`. */
+ZMQ_EXPORT int zmq_poller_size(void *poller_);
+
+/* Adds a socket. `EFAULT`, `ENOTSOCK`, `EINVAL` if it is here already or there are no such events. */
+ZMQ_EXPORT int zmq_poller_add(void *poller_, void *socket, void *user_data, short events);
+
+/*
+ Waits for other events of a socket. `EFAULT`, `ENOTSOCK`, `EINVAL` if it is not here or there are no
+ such events.
+ */
+ZMQ_EXPORT
+int zmq_poller_modify(void *poller_,
+                      void *socket,
+                      short events);
+
+/* Takes a socket out. `EFAULT`, `ENOTSOCK`, `EINVAL` if it is not here. */
+ZMQ_EXPORT int zmq_poller_remove(void *poller_, void *socket);
+
+/* Adds a descriptor. `EFAULT`, `EBADF`, `EINVAL` if it is here already or there are no such events. */
+ZMQ_EXPORT int zmq_poller_add_fd(void *poller_, zmq_fd_t fd, void *user_data, short events);
+
+/*
+ Waits for other events of a descriptor. `EFAULT`, `EBADF`, `EINVAL` if it is not here or there are no
+ such events.
+ */
+ZMQ_EXPORT
+int zmq_poller_modify_fd(void *poller_,
+                         zmq_fd_t fd,
+                         short events);
+
+/* Takes a descriptor out. `EFAULT`, `EBADF`, `EINVAL` if it is not here. */
+ZMQ_EXPORT int zmq_poller_remove_fd(void *poller_, zmq_fd_t fd);
+
+/*
+ A descriptor that becomes readable when the poller may have something. `EFAULT`, `EINVAL` if no socket
+ of a type for several threads is here.
+ */
+ZMQ_EXPORT
+int zmq_poller_fd(void *poller_,
+                  zmq_fd_t *fd);
+
+/*
+ Waits for `timeout` milliseconds (-1: for ever) until something is true of one of those in the poller,
+ and says of which. `EAGAIN`, `EFAULT`, `EINTR`, `ETERM`, `ENOTSOCK`.
+ */
+ZMQ_EXPORT
+int zmq_poller_wait(void *poller_,
+                    struct zmq_poller_event_t *event,
+                    long timeout);
+
+/* The same of as many as there are, but at most `n_events`. Returns how many. */
+ZMQ_EXPORT
+int zmq_poller_wait_all(void *poller_,
+                        struct zmq_poller_event_t *events,
+                        int n_events,
+                        long timeout);
+#endif
 
 /* Closes a socket. Messages not sent yet linger as ZMQ_LINGER says. `ENOTSOCK` (zmq_close(3)). */
 ZMQ_EXPORT int zmq_close(void *s);

@@ -1,61 +1,23 @@
 //! Contexts: zmq_ctx_new(3) and its kin.
 
-use super::ffi::guard;
+use super::ffi::{bytes, guard, reference, slice_mut};
+use super::handles::Slots;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::socket;
-use crate::sync::PerProcess;
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::mutex::Mutex;
-use crate::util::{memory, reserve};
+use crate::util::reserve;
 use std::ffi::{c_int, c_void};
-use std::ptr;
 use std::sync::Arc;
 
-const LIVE: u32 = 0x7a6d_7102;
-const DEAD: u32 = 0xdead_7a6e;
+static CONTEXTS: Slots<Context> = Slots::new(0x7a6d_7102);
 
-/// A slot for a context. Slots are used again, never freed, so that a stale handle is found out.
-#[repr(C)]
-struct Slot {
-    magic: AtomicU32,
-    context: PerProcess<Mutex<Option<Arc<Context>>>>,
-}
-
-impl Slot {
-    fn new() -> Slot {
-        Slot { magic: AtomicU32::new(DEAD), context: PerProcess::here(Mutex::new(None)) }
-    }
-
-    fn context(&self) -> &Mutex<Option<Arc<Context>>> {
-        // SAFETY: the parent's, which only its threads lock; it is one pointer, exchanged at once.
-        self.context.get_or(|parents| Mutex::new(unsafe { parents.inherited() }.clone()))
-    }
-}
-
-static FREE: PerProcess<Mutex<Vec<&'static Slot>>> = PerProcess::new(Mutex::new(Vec::new()));
-
-/// The slot behind a handle; `EFAULT` if it is no live context.
+/// The context of a handle; `EFAULT` if it is no live one.
 ///
 /// # Safety
-/// As for [`socket::Socket::from_handle`].
-unsafe fn slot(handle: *mut c_void) -> Result<&'static Slot> {
-    let pointer = handle.cast::<Slot>();
-    if pointer.is_null() || !pointer.is_aligned() {
-        return Err(Error::Fault);
-    }
-    // SAFETY: readable by contract; only slots carry LIVE.
-    unsafe {
-        if (*pointer.cast::<AtomicU32>()).load(Ordering::Acquire) != LIVE {
-            return Err(Error::Fault);
-        }
-        Ok(&*pointer)
-    }
-}
-
+/// As for [`Slots::get`].
 unsafe fn context(handle: *mut c_void) -> Result<Arc<Context>> {
     // SAFETY: passed on.
-    unsafe { slot(handle)? }.context().lock().clone().ok_or(Error::Fault)
+    unsafe { CONTEXTS.get(handle) }
 }
 
 /// Creates a context. Its threads start with its first socket. Null and `EMFILE` or `ENOMEM` on
@@ -64,11 +26,7 @@ unsafe fn context(handle: *mut c_void) -> Result<Arc<Context>> {
 pub unsafe extern "C" fn zmq_ctx_new() -> *mut c_void {
     guard(|| {
         reserve::ready()?;
-        let free = FREE.get().lock().pop();
-        let slot: &'static Slot = free.unwrap_or_else(|| Box::leak(Box::new(Slot::new())));
-        *slot.context().lock() = Some(Arc::new(Context::new()));
-        slot.magic.store(LIVE, Ordering::SeqCst);
-        Ok(ptr::from_ref(slot).cast_mut().cast())
+        Ok(CONTEXTS.add(Context::new()))
     })
 }
 
@@ -78,20 +36,16 @@ pub unsafe extern "C" fn zmq_ctx_new() -> *mut c_void {
 pub unsafe extern "C-unwind" fn zmq_ctx_term(context_: *mut c_void) -> c_int {
     guard(|| {
         // SAFETY: the caller's promise.
-        let slot = unsafe { slot(context_)? };
-        // SAFETY: as above.
         let context = unsafe { context(context_)? };
         context.stop();
         // In a forked child: the sockets of its own.
         socket::wake_all(&context);
         socket::end_lost(&context);
         context.finish()?;
-        if slot.magic.swap(DEAD, Ordering::SeqCst) == LIVE {
-            let ended = slot.context().lock().take();
-            drop((context, ended));
+        // SAFETY: as above.
+        if unsafe { CONTEXTS.remove(context_, &context) } {
+            drop(context);
             socket::poll::forget();
-            // Without memory for the list the slot is lost.
-            let _ = memory::push(&mut FREE.get().lock(), slot);
         }
         Ok(0)
     })
@@ -122,6 +76,42 @@ pub unsafe extern "C" fn zmq_ctx_set(context_: *mut c_void, option: c_int, optva
 pub unsafe extern "C" fn zmq_ctx_get(context_: *mut c_void, option: c_int) -> c_int {
     // SAFETY: the caller's promise.
     guard(|| unsafe { context(context_)? }.get(option))
+}
+
+/// Draft: `zmq_ctx_set` with an option that may be a text, `optvallen` bytes at `optval`. `EINVAL` also
+/// for a size that the option cannot have (zmq_ctx_set_ext(3)).
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ctx_set_ext(
+    context_: *mut c_void,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { context(context_)?.set_bytes(option, bytes(optval, optvallen)?) }.map(|()| 0))
+}
+
+/// Draft: reads an option into a buffer of `*optvallen` bytes. What follows the value there is cleared.
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ctx_get_ext(
+    context_: *mut c_void,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let context = unsafe { context(context_)? };
+        // SAFETY: the caller gives a size and a buffer of that size.
+        let to = unsafe { slice_mut(optval.cast::<u8>(), *reference(optvallen)?)? };
+        let value = context.get_bytes(option, to.len())?;
+        let (start, rest) = to.split_at_mut_checked(value.len()).ok_or(Error::Invalid)?;
+        start.copy_from_slice(&value);
+        rest.fill(0);
+        Ok(0)
+    })
 }
 
 /// Deprecated: `zmq_ctx_new` with a number of I/O threads (zmq_init(3)).

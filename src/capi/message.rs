@@ -46,6 +46,18 @@ pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> 
     guard(|| unsafe { store(place(msg)?, Msg::with_size(size)) })
 }
 
+/// Draft: makes a message of a copy of `size` bytes (zmq_msg_init_buffer(3)).
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_buffer(
+    msg: *mut zmq_msg_t,
+    buf: *const c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: C gives 64 writable bytes, checked for alignment, and `size` readable ones.
+    guard(|| unsafe { store(place(msg)?, bytes(buf, size).and_then(Msg::copy_from)) })
+}
+
 /// Makes a message over memory of the application, given back through `free_fn`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_data(

@@ -12,8 +12,10 @@ pub mod draft;
 pub(crate) mod ffi;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod handles;
 pub mod message;
 pub mod poll;
+pub mod poller;
 pub mod socket;
 pub mod timers;
 pub mod types;

@@ -4,11 +4,13 @@ use super::ffi::{cancellation_point, guard, slice_mut};
 use super::types::zmq_pollitem_t;
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+use crate::socket::poll::terms::Terms;
 use crate::socket::poll::{self, Item, Source};
 use crate::socket::proxy;
 use crate::sys::cancel::Cancel;
 use crate::sys::poll::poll_with;
 use crate::util::memory;
+use libc::sigset_t;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::time::Duration;
 
@@ -20,12 +22,36 @@ pub unsafe extern "C-unwind" fn zmq_poll(
     nitems: c_int,
     timeout: c_long,
 ) -> c_int {
+    // SAFETY: passed on.
+    unsafe { poll_items(items_, nitems, Terms::plain(timeout)) }
+}
+
+/// The same, with other signals held while it waits than before and after, if `sigmask_` is not null:
+/// one that came before and is let in now interrupts the wait, too (zmq_ppoll(3)).
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn zmq_ppoll(
+    items_: *mut zmq_pollitem_t,
+    nitems: c_int,
+    timeout: c_long,
+    sigmask_: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let mask = unsafe { sigmask_.as_ref() };
+    // SAFETY: passed on.
+    unsafe { poll_items(items_, nitems, Terms { mask, ..Terms::plain(timeout) }) }
+}
+
+/// # Safety
+/// As for `zmq_poll`.
+#[inline(always)]
+unsafe fn poll_items(items_: *mut zmq_pollitem_t, nitems: c_int, terms: Terms<'_>) -> c_int {
     // SAFETY: nothing to put in order, here and in whoever calls this.
     unsafe { cancellation_point() };
     guard(|| {
         let count = usize::try_from(nitems).map_err(|_| Error::Invalid)?;
         if count == 0 {
-            return pause(timeout);
+            return pause(terms);
         }
         // SAFETY: the caller gives `count` items.
         let items = unsafe { slice_mut(items_, count)? };
@@ -47,7 +73,7 @@ pub unsafe extern "C-unwind" fn zmq_poll(
                 Source::Socket(unsafe { Socket::from_handle(item.socket)? })
             };
         }
-        let found = poll::wait(list, timeout);
+        let found = poll::wait(list, terms);
         // Also if the wait was cut short: there are programs, those of the guide among them, that
         // look at `revents` whatever the result. What a signal or the end of the context interrupts
         // had found nothing.
@@ -59,10 +85,10 @@ pub unsafe extern "C-unwind" fn zmq_poll(
 }
 
 /// No items: sleep.
-fn pause(timeout: c_long) -> Result<c_int> {
-    if timeout != 0 {
-        let time = u64::try_from(timeout).ok().map(Duration::from_millis);
-        poll_with(&mut [], time, None, Cancel::Acts)?;
+fn pause(terms: Terms<'_>) -> Result<c_int> {
+    if terms.timeout != 0 || terms.mask.is_some() {
+        let time = u64::try_from(terms.timeout).ok().map(Duration::from_millis);
+        poll_with(&mut [], time, terms.mask, Cancel::Acts)?;
     }
     Ok(0)
 }

@@ -39,6 +39,28 @@ pub struct zmq_pollitem_t {
     pub revents: c_short,
 }
 
+/// Draft: what a poller has found of one of the things it waits for.
+#[cfg(draft_api)]
+#[repr(C)]
+pub struct zmq_poller_event_t {
+    /// The socket, or null if `fd` is meant.
+    pub socket: *mut c_void,
+    /// The descriptor, or -1 if `socket` is meant.
+    pub fd: zmq_fd_t,
+    /// What was given when it was added.
+    pub user_data: *mut c_void,
+    /// What happened: ZMQ_POLLIN and the like.
+    pub events: c_short,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(
+    size_of::<zmq_poller_event_t>() == 32
+        && offset_of!(zmq_poller_event_t, fd) == 8
+        && offset_of!(zmq_poller_event_t, user_data) == 16
+        && offset_of!(zmq_poller_event_t, events) == 24
+);
+
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(
     size_of::<zmq_pollitem_t>() == 16

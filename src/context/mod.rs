@@ -12,6 +12,7 @@ use crate::sync::{PerProcess, Signal};
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;
 use crate::sys::thread::{self, ThreadOptions};
+use crate::util::memory;
 use registry::Registry;
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -37,6 +38,19 @@ pub mod option {
 /// What ZMQ_SOCKET_LIMIT says. Nothing here depends on it, and ZMQ_MAX_SOCKETS may exceed it, as
 /// with libzmq where it uses epoll.
 pub const SOCKET_LIMIT: c_int = 65_535;
+
+/// The longest ZMQ_THREAD_NAME_PREFIX, in bytes.
+const NAME_MAX: usize = 16;
+
+/// The number that a text begins with, 0 if it is none.
+fn number_in(text: &[u8]) -> c_int {
+    let end = text
+        .iter()
+        .enumerate()
+        .position(|(at, byte)| !(byte.is_ascii_digit() || at == 0 && *byte == b'-'));
+    let digits = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
 
 #[derive(Clone)]
 struct Options {
@@ -109,7 +123,7 @@ impl Context {
                 blocky: true,
                 zero_copy: true,
                 thread: ThreadOptions {
-                    name_prefix: String::new(),
+                    name_prefix: Vec::new(),
                     affinity: Vec::new(),
                     policy: -1,
                     priority: -1,
@@ -154,7 +168,7 @@ impl Context {
                 options.thread.affinity.remove(at.ok_or(Error::Invalid)?);
             }
             option::THREAD_NAME_PREFIX => {
-                options.thread.name_prefix = value.to_string();
+                options.thread.name_prefix = value.to_string().into_bytes();
             }
             option::ZERO_COPY_RECV if value >= 0 => options.zero_copy = value != 0,
             option::IPV6 if value >= 0 => options.ipv6 = value != 0,
@@ -178,12 +192,49 @@ impl Context {
             option::THREAD_SCHED_POLICY => options.thread.policy,
             option::MAX_MSGSZ => options.max_message,
             option::MSG_T_SIZE => 64,
-            option::THREAD_NAME_PREFIX => options.thread.name_prefix.parse().unwrap_or(0),
+            option::THREAD_NAME_PREFIX => number_in(&options.thread.name_prefix),
             option::ZERO_COPY_RECV => c_int::from(options.zero_copy),
             option::IPV6 => c_int::from(options.ipv6),
             option::BLOCKY => c_int::from(options.blocky),
             _ => return Err(Error::Invalid),
         })
+    }
+
+    /// Sets an option that may be a text: ZMQ_THREAD_NAME_PREFIX of 1 to 16 bytes. What has the size of an
+    /// `int` is one, as in libzmq, and the others have to be.
+    ///
+    /// # Errors
+    /// As [`Context::set`]; [`Error::NoMemory`].
+    pub fn set_bytes(&self, name: c_int, value: &[u8]) -> Result<()> {
+        if let Ok(number) = value.try_into() {
+            return self.set(name, c_int::from_ne_bytes(number));
+        }
+        if name != option::THREAD_NAME_PREFIX || !(1..=NAME_MAX).contains(&value.len()) {
+            return Err(Error::Invalid);
+        }
+        let prefix = memory::copy_of(value)?;
+        let mut current = self.options().lock();
+        let mut options = Options::clone(&current);
+        options.thread.name_prefix = prefix;
+        *current = Arc::new(options);
+        Ok(())
+    }
+
+    /// The bytes of an option for a buffer of `capacity`, see [`Context::set_bytes`].
+    ///
+    /// # Errors
+    /// As [`Context::get`]; [`Error::Invalid`] for a buffer of another size than a number's, or too small
+    /// for a text.
+    pub fn get_bytes(&self, name: c_int, capacity: usize) -> Result<Vec<u8>> {
+        if capacity == size_of::<c_int>() {
+            return self.get(name).map(|number| number.to_ne_bytes().to_vec());
+        }
+        let options = self.options().lock().clone();
+        let prefix = &options.thread.name_prefix;
+        match name {
+            option::THREAD_NAME_PREFIX if prefix.len() <= capacity => Ok(prefix.clone()),
+            _ => Err(Error::Invalid),
+        }
     }
 
     /// Counts a new socket, and starts the I/O threads with the first one. Sockets of the library

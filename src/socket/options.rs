@@ -203,7 +203,7 @@ impl Core {
 
     /// The descriptor of ZMQ_FD. It is readable at first, so that whoever waits for it before
     /// looking at ZMQ_EVENTS is not kept waiting for what came earlier.
-    fn expose(&mut self) -> Result<c_int> {
+    pub(super) fn expose(&mut self) -> Result<c_int> {
         if let Some(descriptor) = &self.wakers.descriptor {
             return Ok(descriptor.as_raw_fd());
         }

@@ -1,5 +1,8 @@
 //! zmq_poll(3): waiting for several sockets and descriptors at once.
 
+pub mod poller;
+pub mod terms;
+
 use super::looking;
 use super::options::{POLL_IN, POLL_OUT};
 use super::poll_set::{Habit, PollSet};
@@ -7,18 +10,20 @@ use super::waiting::CLOSED;
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
 use crate::policy::looking::Waits;
+use crate::sync::Signal;
 use crate::sync::atomic::Ordering;
 use crate::sys;
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll::{PollFd, poll, poll_with};
+use crate::sys::poll::{PollFd, SignalMask, poll, poll_with};
 use crate::sys::signals::Held;
 use crate::sys::thread;
 use crate::util::memory;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use terms::{Changes, Terms};
 
 /// ZMQ_POLLERR.
 pub const POLL_ERR: i16 = 4;
@@ -120,27 +125,31 @@ fn with_waits<R>(call: impl FnOnce(&mut Waits) -> R) -> Option<R> {
     with_local(|local| call(local.waits.get_or_insert_with(Waits::new)))
 }
 
-/// Waits until one of `items` is ready, or for `timeout` milliseconds (negative: for ever).
-/// Returns how many are.
+/// Waits until one of `items` is ready, or as long as `terms` say. Returns how many are.
 ///
 /// # Errors
 /// [`Error::Interrupted`] after a signal, and [`Error::Cancelled`]; [`Error::Terminated`],
 /// [`Error::NotSocket`] if a socket ends.
-pub fn wait(items: &mut [Item], timeout: i64) -> Result<usize> {
+pub fn wait(items: &mut [Item], terms: Terms<'_>) -> Result<usize> {
     let mut set = None;
     if items.len() > FEW {
         set = with_local(|local| local.habit.take(items)).flatten();
     }
-    let result = wait_with(items, timeout, &mut set);
+    let result = wait_with(items, terms, &mut set);
     if let (Ok(_), Some(set)) = (&result, set) {
         with_local(|local| local.habit.put(set));
     }
     result
 }
 
-fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Result<usize> {
+fn wait_with(items: &mut [Item], terms: Terms<'_>, set: &mut Option<PollSet>) -> Result<usize> {
+    let timeout = terms.timeout;
     let found = check(items, set, timeout != 0, false)?;
     if found > 0 || timeout == 0 {
+        if found == 0 && terms.mask.is_some() {
+            // A signal that waits for this mask is let in, as ppoll(2) does.
+            poll_with(&mut [], Some(Duration::ZERO), terms.mask, Cancel::Waits)?;
+        }
         return Ok(found);
     }
     let deadline = u64::try_from(timeout).ok().map(|t| clock::now() + Duration::from_millis(t));
@@ -150,9 +159,9 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
         loop {
             let go_on = look.pause();
             let found = check(items, set, true, false)?;
-            if found > 0 {
+            if found > 0 || terms.are_over() {
                 // How much there is nobody knows here.
-                with_waits(|waits| looking::end(waits, &look, true, false));
+                with_waits(|waits| looking::end(waits, &look, found > 0, false));
                 return Ok(found);
             }
             if !go_on || deadline.is_some_and(|d| clock::now() >= d) {
@@ -162,7 +171,7 @@ fn wait_with(items: &mut [Item], timeout: i64, set: &mut Option<PollSet>) -> Res
         with_waits(|waits| looking::end(waits, &look, false, false));
         signals = look.give_up();
     }
-    sleep(items, set, deadline, signals.as_ref())
+    sleep(items, set, deadline, Sleep { terms, signals: signals.as_ref() })
 }
 
 /// Looks at every item without waiting.
@@ -292,20 +301,27 @@ fn store(items: &mut [Item], list: &[PollFd]) -> usize {
     found
 }
 
-/// Registered with the sockets of `items` as long as it lives.
+/// Registered with the sockets of `items`, and with changes of what they are, as long as it lives.
 struct Observing<'a> {
     items: &'a [Item],
+    changes: Option<&'a Changes>,
     waker: Arc<EventFd>,
 }
 
 impl<'a> Observing<'a> {
-    fn new(items: &'a [Item], waker: Arc<EventFd>) -> Observing<'a> {
-        for item in items {
-            if let Source::Socket(socket) = item.source {
-                socket.signal.observe(&waker);
-            }
-        }
-        Observing { items, waker }
+    fn new(items: &'a [Item], terms: &Terms<'a>, waker: Arc<EventFd>) -> Observing<'a> {
+        let changes = terms.changes.map(|(changes, _)| changes);
+        let observing = Observing { items, changes, waker };
+        observing.signals().for_each(|signal| signal.observe(&observing.waker));
+        observing
+    }
+
+    fn signals(&self) -> impl Iterator<Item = &'a Signal> + use<'a> {
+        let sockets = self.items.iter().filter_map(|item| match item.source {
+            Source::Socket(socket) => Some(&socket.signal),
+            Source::Descriptor(_) => None,
+        });
+        sockets.chain(self.changes.map(Changes::signal))
     }
 }
 
@@ -314,11 +330,21 @@ const WITHOUT_WAKER: Duration = Duration::from_millis(5);
 
 impl Drop for Observing<'_> {
     fn drop(&mut self) {
-        for item in self.items {
-            if let Source::Socket(socket) = item.source {
-                socket.signal.unobserve(&self.waker);
-            }
-        }
+        self.signals().for_each(|signal| signal.unobserve(&self.waker));
+    }
+}
+
+/// What a sleep is told.
+#[derive(Clone, Copy)]
+struct Sleep<'a> {
+    terms: Terms<'a>,
+    /// Signals that were held until now.
+    signals: Option<&'a Held>,
+}
+
+impl<'a> Sleep<'a> {
+    fn mask(&self) -> Option<&'a SignalMask> {
+        self.terms.mask.or(self.signals.map(Held::mask))
     }
 }
 
@@ -347,17 +373,17 @@ fn sleep(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
-    signals: Option<&Held>,
+    how: Sleep<'_>,
 ) -> Result<usize> {
     // Whichever way the sleep ends, its sockets are looked after again.
     let stay = Stay { items, set };
-    let mut result = sleep_observing(stay.items, stay.set, deadline, signals);
+    let mut result = sleep_observing(stay.items, stay.set, deadline, how);
     if result == Ok(None) {
         // Somebody has closed what the thread itself keeps open, as daemons do that begin.
         // Their numbers may be somebody else's by now.
         with_local(|local| std::mem::forget(std::mem::replace(local, Local::new(local.process))));
         std::mem::forget(stay.set.take());
-        result = sleep_observing(stay.items, stay.set, deadline, signals);
+        result = sleep_observing(stay.items, stay.set, deadline, how);
     }
     result.and_then(|found| found.ok_or(CLOSED))
 }
@@ -392,18 +418,19 @@ fn sleep_observing(
     items: &mut [Item],
     set: &mut Option<PollSet>,
     deadline: Option<Instant>,
-    signals: Option<&Held>,
+    how: Sleep<'_>,
 ) -> Result<Option<usize>> {
     let sockets = items.iter().any(|item| matches!(item.source, Source::Socket(_)));
+    let woken = sockets || how.terms.changes.is_some();
     let watched: Vec<Item> = memory::copy_of(items)?;
     // Out of descriptors, a thread that never waited before looks again and again instead.
-    let waker = if sockets { waker().ok() } else { None };
-    let blind = sockets && waker.is_none();
-    let observing = waker.map(|waker| Observing::new(&watched, waker));
+    let waker = if woken { waker().ok() } else { None };
+    let blind = woken && waker.is_none();
+    let observing = waker.map(|waker| Observing::new(&watched, &how.terms, waker));
     let mut gone = false;
     loop {
         let found = check(items, set, true, true)?;
-        if found > 0 {
+        if found > 0 || how.terms.are_over() {
             return Ok(Some(found));
         }
         let (mut list, theirs) = what_to_sleep_on(items, set.as_ref(), observing.as_ref())?;
@@ -411,7 +438,7 @@ fn sleep_observing(
         if blind {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
-        poll_with(&mut list, left, signals.map(Held::mask), Cancel::Acts)?;
+        poll_with(&mut list, left, how.mask(), Cancel::Acts)?;
         let kept = theirs + 1 + usize::from(set.is_some());
         if let Some(at) = list.iter().skip(theirs).position(|p| p.revents & libc::POLLNVAL != 0) {
             if theirs + at < kept {

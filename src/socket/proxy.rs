@@ -3,6 +3,7 @@
 use super::Socket;
 use super::forward::{End, forward};
 use super::options::{POLL_IN, POLL_OUT};
+use super::poll::terms::Terms;
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -88,7 +89,7 @@ impl Proxy {
         if let Some(control) = self.control {
             items.push(item(control, POLL_IN));
         }
-        poll::wait(&mut items, -1)?;
+        poll::wait(&mut items, Terms::plain(-1))?;
         if let Some(control) = self.control
             && items.last().is_some_and(|i| i.ready != 0)
         {
@@ -119,7 +120,7 @@ impl Proxy {
             if blocked_front { POLL_OUT } else { 0 } | if blocked_back { 0 } else { POLL_IN };
         let mut items = vec![item(front, front_events), item(back, back_events)];
         items.extend(self.control.map(|c| item(c, POLL_IN)));
-        poll::wait(&mut items, -1)?;
+        poll::wait(&mut items, Terms::plain(-1))?;
         Ok(())
     }
 
@@ -150,7 +151,7 @@ impl Proxy {
         let (source, target) = (self.sides[from], self.sides[to]);
         for _ in 0..BATCH {
             // A socket that talks to itself is a REP: it can send once it has received.
-            if from != to && poll::wait(&mut [item(target, POLL_OUT)], 0)? == 0 {
+            if from != to && poll::wait(&mut [item(target, POLL_OUT)], Terms::plain(0))? == 0 {
                 return Ok(false);
             }
             match source.receive(true) {

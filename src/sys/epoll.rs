@@ -16,6 +16,8 @@ use std::time::Duration;
 pub const IN: u32 = libc::EPOLLIN as u32;
 /// Room to write.
 pub const OUT: u32 = libc::EPOLLOUT as u32;
+/// Urgent bytes to read.
+pub const URGENT: u32 = libc::EPOLLPRI as u32;
 /// Report changes only.
 pub const EDGE: u32 = libc::EPOLLET as u32;
 /// The peer has closed its side.

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// A descriptor and what is asked and said about it.
 pub type PollFd = libc::pollfd;
 
+/// Signals that are held.
+pub type SignalMask = libc::sigset_t;
+
 /// Waits until something is true of the descriptors; `None` waits for ever. Returns of how many.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub fn poll(descriptors: &mut [PollFd], timeout: Option<Duration>) -> Result<usi
 pub fn poll_with(
     descriptors: &mut [PollFd],
     timeout: Option<Duration>,
-    mask: Option<&libc::sigset_t>,
+    mask: Option<&SignalMask>,
     cancel: Cancel,
 ) -> Result<usize> {
     static PPOLL: Newer = Newer::new();
@@ -46,7 +49,7 @@ fn exactly(
     list: *mut PollFd,
     length: libc::nfds_t,
     timeout: Option<Duration>,
-    mask: Option<&libc::sigset_t>,
+    mask: Option<&SignalMask>,
     cancel: Cancel,
 ) -> Result<usize> {
     let mut spec = timeout.map(|t| libc::timespec {
@@ -66,7 +69,7 @@ fn in_milliseconds(
     list: *mut PollFd,
     length: libc::nfds_t,
     timeout: Option<Duration>,
-    mask: Option<&libc::sigset_t>,
+    mask: Option<&SignalMask>,
     cancel: Cancel,
 ) -> Result<usize> {
     let held = mask.map(signals::let_in);

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Debug, Clone)]
 pub struct ThreadOptions {
     /// Put in front of each thread's name (ZMQ_THREAD_NAME_PREFIX).
-    pub name_prefix: String,
+    pub name_prefix: Vec<u8>,
     /// Processors the threads may run on; empty for all (ZMQ_THREAD_AFFINITY_CPU_ADD).
     pub affinity: Vec<usize>,
     /// Scheduling policy, -1 for the process's own (ZMQ_THREAD_SCHED_POLICY).
@@ -24,11 +24,11 @@ pub struct ThreadOptions {
 
 /// The name of a thread with this role.
 pub fn name(options: &ThreadOptions, role: &str) -> CString {
-    let prefix = &options.name_prefix;
-    let name =
-        if prefix.is_empty() { format!("ZMQbg/{role}") } else { format!("{prefix}/ZMQbg/{role}") };
+    let prefix = options.name_prefix.split(|byte| *byte == 0).next().unwrap_or_default();
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    let name = prefix.iter().copied().chain(slash.bytes()).chain("ZMQbg/".bytes());
     // The system takes 15 bytes.
-    let short: Vec<u8> = name.bytes().take(15).collect();
+    let short: Vec<u8> = name.chain(role.bytes()).take(15).collect();
     CString::new(short).unwrap_or_default()
 }
 
