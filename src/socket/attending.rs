@@ -231,6 +231,19 @@ impl Core {
         }
     }
 
+    /// What was left for another turn is the application's, which may receive a message of it and leave
+    /// the rest where it is, PINGs among it. The I/O thread, whose it may have been, hears nothing more of
+    /// that, unless it ticks for the socket and takes over when the application is away.
+    pub(super) fn take_unread(&mut self) {
+        self.pipes.resume(false);
+        self.attend();
+        self.ensure_watched();
+        if !self.is_attended() {
+            // The kernel refused, or there is no I/O thread.
+            self.changed |= self.pipes.gather_ready();
+        }
+    }
+
     /// What was left for another turn has somebody who is bound to look at it: whoever waits for the
     /// socket was told, a program that waits for its descriptor is, and if the I/O thread looks after
     /// the set, that becomes readable. Otherwise the thread ticks for the socket.

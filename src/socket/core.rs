@@ -167,7 +167,9 @@ impl Core {
             self.attach_inproc(end, NO_ENDPOINT, false);
         }
         mails.news.shrink_to(64);
-        self.pipes.resume(false);
+        if self.pipes.has_unread() {
+            self.take_unread();
+        }
         self.spare_mail = mails;
         self.pump();
     }

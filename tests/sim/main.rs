@@ -16,6 +16,8 @@ mod cuts;
 #[cfg(sim)]
 mod devices;
 #[cfg(sim)]
+mod floods;
+#[cfg(sim)]
 mod flow;
 #[cfg(sim)]
 mod guests;

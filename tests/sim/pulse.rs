@@ -7,7 +7,7 @@ use std::time::Duration;
 use zmq::sys::sim::{self, Choice, world};
 
 /// What a program does with a socket while time goes by.
-fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
+pub(crate) fn lives(mut choice: Choice, socket: Socket, until: u64, received: &AtomicU64) {
     let habit = choice.below(8);
     world::note("habit", habit as i64, 0);
     let mut buffer = 0;

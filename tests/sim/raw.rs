@@ -106,6 +106,20 @@ impl Raw {
         true
     }
 
+    /// The same, as fast as the other end takes it.
+    pub(crate) fn send_whole(&self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            // SAFETY: as long as told.
+            let sent = unsafe { libc::send(self.fd, bytes.as_ptr().cast(), bytes.len(), 0) };
+            match usize::try_from(sent) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(_) if errno() == libc::EAGAIN => drop(self.wait(libc::POLLOUT, -1)),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
     /// Receives so many bytes at most, none at the end of the connection, or if nothing comes in time.
     pub(crate) fn recv(&self, most: usize, milliseconds: i32) -> Vec<u8> {
         let mut bytes = vec![0; most];

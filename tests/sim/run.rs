@@ -2,7 +2,7 @@
 
 use crate::api::no_more_failures;
 use crate::{
-    churn, contexts, cuts, devices, flow, guests, kills, memory, pulse, questions, secrets,
+    churn, contexts, cuts, devices, floods, flow, guests, kills, memory, pulse, questions, secrets,
     successors, truth, waiters, watchers,
 };
 use std::io::{Read, Seek};
@@ -11,13 +11,14 @@ use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 13] = [
+const SCENARIOS: [(&str, Scenario); 14] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
     ("churn", churn::run),
     ("guests", guests::run),
     ("pulse", pulse::run),
+    ("floods", floods::run),
     ("cuts", cuts::run),
     ("successors", successors::run),
     ("devices", devices::run),
@@ -28,7 +29,7 @@ const SCENARIOS: [(&str, Scenario); 13] = [
 ];
 
 /// In these no call fails by chance: their calls are not tried again.
-const CALM: [&str; 5] = ["devices", "watchers", "contexts", "secrets", "kills"];
+const CALM: [&str; 6] = ["floods", "devices", "watchers", "contexts", "secrets", "kills"];
 
 /// Scripts that compare the model's kernel with the real one; some of them are part of every run.
 const TRUTH: (&str, Scenario) = ("truth", truth::run);
