@@ -1,6 +1,6 @@
 //! The names bound with `inproc://`, and the connections that wait for them.
 
-use crate::pipe::inproc::{InprocConfig, InprocEnd};
+use crate::pipe::local::{InprocConfig, InprocEnd};
 use crate::util::Unseeded;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -76,7 +76,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::inproc::pair;
+    use crate::pipe::local::pair;
 
     #[test]
     fn far_ends_wait_in_order_and_can_be_withdrawn() {

@@ -35,7 +35,7 @@ impl PipeTable {
                 break;
             }
         }
-        self.disarm_fan();
+        self.disarm_batch();
         let pipe = self.get(id).filter(|pipe| !pipe.lingering)?;
         // What ZMQ_EVENTS or zmq_poll has looked at has been taken from the connection already.
         if pipe.next.is_none() && !pipe.wire()?.holds_data() {

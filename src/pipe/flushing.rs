@@ -32,19 +32,19 @@ impl PipeTable {
     /// How many connections have something to flush.
     #[inline]
     pub fn dirty_count(&self) -> usize {
-        self.dirty.len() + self.fan.pending_count()
+        self.dirty.len() + self.batch.pending_count()
     }
 
     /// Whether anything waits to be flushed.
     #[inline]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || self.fan.is_pending()
+        !self.dirty.is_empty() || self.batch.is_pending()
     }
 
     /// Whether something waits that is worth flushing even if more is to come.
     #[inline]
     pub fn is_urgent(&self) -> bool {
-        !self.urgent.is_empty() || self.fan.is_full()
+        !self.urgent.is_empty() || self.batch.is_full()
     }
 
     /// Flushes what is worth it: everything if `all`, otherwise only full batches, and answers to
@@ -52,8 +52,8 @@ impl PipeTable {
     /// are flushed, or copied, in any case.
     #[inline]
     pub fn flush(&mut self, all: bool) {
-        if self.fan.is_pending() && (all || self.fan.is_full()) {
-            self.flush_fan();
+        if self.batch.is_pending() && (all || self.batch.is_full()) {
+            self.flush_batch();
         }
         if all {
             self.flush_all();
@@ -177,7 +177,7 @@ impl PipeTable {
 
     /// Whether anything waits to be flushed that the kernel may take.
     pub fn has_flushable(&mut self) -> bool {
-        if self.fan.is_pending() {
+        if self.batch.is_pending() {
             return true;
         }
         (0..self.dirty.len()).any(|at| {

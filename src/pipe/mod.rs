@@ -5,20 +5,20 @@
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
 mod ending;
-mod fan;
 mod flushing;
 mod groups;
-pub mod inproc;
+pub mod local;
 mod only;
 mod parts;
 mod reading;
+mod remote;
 mod reported;
 pub mod ring;
 mod set;
+mod shared_batch;
 #[cfg(test)]
 mod tests;
 mod turn;
-mod wire;
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
@@ -26,16 +26,16 @@ use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg};
 use crate::pattern::PipeId;
 use crate::sys::epoll::{self, Epoll};
-use fan::Fan;
 use groups::Groups;
-use inproc::InprocEnd;
+use local::InprocEnd;
 use parts::Parts;
+pub use remote::Wire;
 use reported::{Listed, Reported};
+use shared_batch::SharedBatch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use turn::Unread;
-pub use wire::Wire;
 
 /// Something that happened to a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +247,7 @@ pub struct PipeTable {
     /// A peer has sent a PING: some connection waits for answers no longer than it likes.
     pinged: bool,
     /// What several connections are to send alike.
-    fan: Fan,
+    batch: SharedBatch,
     /// Pipes whose connection has memory for sending that an idle one does not need.
     grown: Vec<PipeId>,
     pool: BufferPool,
@@ -302,7 +302,7 @@ impl PipeTable {
             urgent: Vec::new(),
             reported: Reported::new(),
             pinged: false,
-            fan: Fan::default(),
+            batch: SharedBatch::default(),
             grown: Vec::new(),
             pool: BufferPool::default(),
             arena: Arena::default(),
@@ -403,7 +403,7 @@ impl PipeTable {
             self.pipes = Vec::new();
             self.free = Vec::new();
             self.pool.clear();
-            self.fan.trim();
+            self.batch.trim();
         }
     }
 
@@ -420,7 +420,7 @@ impl PipeTable {
         let result = wire.attach(connection);
         pipe.wants_read = false;
         self.note_reported(id);
-        self.disarm_fan();
+        self.disarm_batch();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
@@ -463,7 +463,7 @@ impl PipeTable {
     /// did not take completely waits for the next connection.
     pub fn drop_connection(&mut self, id: PipeId) {
         let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
-        self.disarm_fan();
+        self.disarm_batch();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
         let Kind::Wire(wire) = &mut pipe.kind else { return };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
@@ -505,7 +505,7 @@ impl PipeTable {
     /// The socket is quiet: gives back memory that only traffic needs.
     pub fn trim(&mut self) {
         self.pool.trim();
-        self.fan.trim();
+        self.batch.trim();
         for id in std::mem::take(&mut self.grown) {
             if let Some(pipe) = self.get(id)
                 && std::mem::take(&mut pipe.grown)

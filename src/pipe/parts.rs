@@ -3,7 +3,7 @@
 //! Nothing of a message may leave before its last part is there. Small parts wait as the frames they
 //! will be, so that a message of small parts is copied into the batch in one piece.
 
-use super::wire::Wire;
+use super::remote::Wire;
 use crate::error::{Error, Result};
 use crate::msg::{Arena, Msg};
 use crate::util::memory;

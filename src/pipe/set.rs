@@ -219,7 +219,7 @@ impl PipeSet for PipeTable {
 
     #[inline]
     fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
-        self.fan_out(ids, set, bytes)
+        self.add_to_batch(ids, set, bytes)
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
-use crate::pipe::inproc::{InprocConfig, InprocEnd, Owner};
+use crate::pipe::local::{InprocConfig, InprocEnd, Owner};
 use crate::pipe::{NO_ENDPOINT, PipeEvent, PipeTable, Rest};
 use crate::policy::attention::Attention;
 use crate::policy::batching::Batching;

@@ -10,7 +10,7 @@ use crate::context::registry::Binder;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::{Pattern, PipeId};
-use crate::pipe::inproc::{self, InprocEnd};
+use crate::pipe::local::{self as inproc, InprocEnd};
 use crate::pipe::{NO_ENDPOINT, Wire};
 use crate::security;
 use crate::sys::clock;

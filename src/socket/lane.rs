@@ -10,7 +10,7 @@ use super::core::Core;
 use super::{Place, Socket};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Pattern;
-use crate::pipe::inproc::InprocEnd;
+use crate::pipe::local::InprocEnd;
 use crate::sync::asymmetric;
 use crate::sync::atomic::Ordering;
 use crate::sync::biased::OwnersGuard;

@@ -30,7 +30,7 @@ mod zap;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::msg::Reclaimer;
-use crate::pipe::inproc::{InprocEnd, Mailbox, News};
+use crate::pipe::local::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::biased::BiasedGuard;

@@ -1,5 +1,5 @@
 //! zmq_inproc(7): names in the process, which belong to the context. Pipes between sockets are
-//! `crate::pipe::inproc`; nothing of it goes through the system.
+//! `crate::pipe::local`; nothing of it goes through the system.
 
 use super::row::Transport;
 

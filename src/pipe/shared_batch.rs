@@ -18,7 +18,7 @@ const REFUSED: u32 = 15;
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Fan {
+pub(super) struct SharedBatch {
     /// Who gets what is in `bytes`.
     members: Vec<PipeId>,
     /// Encoded frames, each a whole message.
@@ -32,7 +32,7 @@ pub(super) struct Fan {
     refused: u32,
 }
 
-impl Fan {
+impl SharedBatch {
     /// Whether anything waits to be flushed.
     #[inline]
     pub(super) fn is_pending(&self) -> bool {
@@ -61,7 +61,7 @@ impl Fan {
     /// Gives back memory that only traffic needs.
     pub(super) fn trim(&mut self) {
         if !self.is_pending() {
-            *self = Fan { set: self.set, ..Fan::default() };
+            *self = SharedBatch { set: self.set, ..SharedBatch::default() };
         }
     }
 }
@@ -69,56 +69,56 @@ impl Fan {
 impl PipeTable {
     /// See [`PipeSet::write_to_all`](crate::pattern::PipeSet::write_to_all).
     #[inline]
-    pub(super) fn fan_out(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
-        if self.fan.set != set {
+    pub(super) fn add_to_batch(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+        if self.batch.set != set {
             // The pipes of one message may well not be those of the next.
             self.spread();
-            self.fan.set = set;
-            self.fan.refused = 0;
+            self.batch.set = set;
+            self.batch.refused = 0;
             return false;
         }
-        if bytes.len() > COPY_LIMIT || self.hasty || self.fan.room == 0 && !self.arm(ids) {
+        if bytes.len() > COPY_LIMIT || self.hasty || self.batch.room == 0 && !self.arm(ids) {
             return false;
         }
-        let fan = &mut self.fan;
+        let batch = &mut self.batch;
         let mut header = [0; MAX_HEADER];
         let header_len = frame::encode_header(Framing::V2, bytes.len(), false, false, &mut header);
-        if fan.bytes.try_reserve(header_len + bytes.len()).is_err() {
+        if batch.bytes.try_reserve(header_len + bytes.len()).is_err() {
             return false;
         }
-        fan.bytes.extend_from_slice(&header[..header_len]);
-        fan.bytes.extend_from_slice(bytes);
-        fan.messages += 1;
-        fan.room -= 1;
+        batch.bytes.extend_from_slice(&header[..header_len]);
+        batch.bytes.extend_from_slice(bytes);
+        batch.messages += 1;
+        batch.room -= 1;
         true
     }
 
     /// Looks whether all these pipes can send from one batch, and how far. What is held back in
     /// one goes out first.
     fn arm(&mut self, ids: &[PipeId]) -> bool {
-        if self.fan.is_pending() {
-            self.flush_fan();
-            if self.fan.room > 0 {
+        if self.batch.is_pending() {
+            self.flush_batch();
+            if self.batch.room > 0 {
                 return true;
             }
         }
-        if self.fan.refused > 0 {
-            self.fan.refused -= 1;
+        if self.batch.refused > 0 {
+            self.batch.refused -= 1;
             return false;
         }
-        let room = ids.iter().map(|&id| self.fan_room(id)).min().unwrap_or(0);
+        let room = ids.iter().map(|&id| self.batch_room(id)).min().unwrap_or(0);
         if room == 0 {
-            self.fan.refused = REFUSED;
+            self.batch.refused = REFUSED;
             return false;
         }
-        self.fan.members.clear();
-        self.fan.members.extend_from_slice(ids);
-        self.fan.room = room;
+        self.batch.members.clear();
+        self.batch.members.extend_from_slice(ids);
+        self.batch.room = room;
         true
     }
 
     /// How many messages there is room for, if they may come from a common batch.
-    fn fan_room(&self, id: PipeId) -> usize {
+    fn batch_room(&self, id: PipeId) -> usize {
         match self.pipes.get(id as usize) {
             Some(Some(pipe)) if !(pipe.in_message() || pipe.ending || pipe.lingering) => {
                 match &pipe.kind {
@@ -131,11 +131,11 @@ impl PipeTable {
     }
 
     /// Hands the batch to the kernel for each of its members.
-    pub(super) fn flush_fan(&mut self) {
-        let members = std::mem::take(&mut self.fan.members);
-        let bytes = std::mem::take(&mut self.fan.bytes);
-        let messages = self.fan.messages;
-        self.fan.clear();
+    pub(super) fn flush_batch(&mut self) {
+        let members = std::mem::take(&mut self.batch.members);
+        let bytes = std::mem::take(&mut self.batch.bytes);
+        let messages = self.batch.messages;
+        self.batch.clear();
         let mut room = usize::MAX;
         for &id in &members {
             let Some(Some(Pipe { kind: Kind::Wire(wire), .. })) = self.pipes.get_mut(id as usize)
@@ -145,12 +145,12 @@ impl PipeTable {
             };
             let result = wire.send_encoded(&bytes, messages);
             self.flushed(id, result);
-            room = room.min(self.fan_room(id));
+            room = room.min(self.batch_room(id));
         }
-        self.fan.members = members;
-        self.fan.bytes = bytes;
-        self.fan.clear();
-        self.fan.room = room;
+        self.batch.members = members;
+        self.batch.bytes = bytes;
+        self.batch.clear();
+        self.batch.room = room;
     }
 
     /// Gives the batch to the queues of its members, so that each pipe has what was written to it;
@@ -158,18 +158,18 @@ impl PipeTable {
     #[inline]
     pub(super) fn spread(&mut self) {
         // What is done to a pipe now may need the room there was.
-        self.fan.room = 0;
-        if self.fan.is_pending() {
+        self.batch.room = 0;
+        if self.batch.is_pending() {
             self.spread_all();
         }
     }
 
     #[cold]
     fn spread_all(&mut self) {
-        let members = std::mem::take(&mut self.fan.members);
-        let bytes = std::mem::take(&mut self.fan.bytes);
-        let messages = self.fan.messages;
-        self.fan.clear();
+        let members = std::mem::take(&mut self.batch.members);
+        let bytes = std::mem::take(&mut self.batch.bytes);
+        let messages = self.batch.messages;
+        self.batch.clear();
         for &id in &members {
             let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { continue };
             let Kind::Wire(wire) = &mut pipe.kind else { continue };
@@ -179,16 +179,16 @@ impl PipeTable {
                 self.events.push_back(PipeEvent::Lost(id, error));
             }
         }
-        self.fan.members = members;
-        self.fan.bytes = bytes;
-        self.fan.clear();
+        self.batch.members = members;
+        self.batch.bytes = bytes;
+        self.batch.clear();
     }
 
     /// Pipes have changed: who is in the batch must be looked at anew. Nothing may be in it.
-    pub(super) fn disarm_fan(&mut self) {
-        debug_assert!(!self.fan.is_pending());
-        self.fan.room = 0;
-        self.fan.refused = 0;
+    pub(super) fn disarm_batch(&mut self) {
+        debug_assert!(!self.batch.is_pending());
+        self.batch.room = 0;
+        self.batch.refused = 0;
     }
 }
 
@@ -302,7 +302,7 @@ mod tests {
         let mut sent = 0;
         // As long as the kernel takes it, the limit is none.
         while pipes.get(slow).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked()) {
-            assert!(pipes.write_to_all(&ids, 1, &body) || sent == 0 || pipes.fan.refused > 0);
+            assert!(pipes.write_to_all(&ids, 1, &body) || sent == 0 || pipes.batch.refused > 0);
             if sent == 0 {
                 ids.iter().for_each(|&id| assert!(pipes.write_bytes(id, &body, false)));
             }
@@ -330,7 +330,7 @@ mod tests {
             pipes.flush(true);
         }
         assert!(pipes.events.contains(&PipeEvent::Writable(slow)));
-        assert!(pipes.write_to_all(&ids, 1, &body) || pipes.fan.refused > 0);
+        assert!(pipes.write_to_all(&ids, 1, &body) || pipes.batch.refused > 0);
     }
 
     #[test]
@@ -386,6 +386,6 @@ mod tests {
             [frame(b"1"), frame(b"2"), frame(b"3"), frame(b"4")].concat()
         );
         pipes.remove(two);
-        assert_eq!(pipes.fan.bytes.capacity(), 0);
+        assert_eq!(pipes.batch.bytes.capacity(), 0);
     }
 }
