@@ -1,6 +1,7 @@
 //! Pipes that end, or only live to send what is left.
 
-use super::{Kind, NO_ENDPOINT, Pipe, PipeEvent, PipeTable, Rest, WATCH};
+use super::pipe::{Kind, Pipe, PipeEvent, Rest};
+use super::{NO_ENDPOINT, PipeTable, WATCH};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll;
 

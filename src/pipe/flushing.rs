@@ -1,6 +1,7 @@
 //! What goes to connections: pipes with something that is not flushed, and flushing them.
 
-use super::{CLEAN, Kind, Pipe, PipeEvent, PipeTable, WATCH};
+use super::pipe::{CLEAN, Kind, Pipe, PipeEvent};
+use super::{PipeTable, WATCH};
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::pattern::PipeId;

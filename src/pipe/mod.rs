@@ -7,9 +7,14 @@
 mod ending;
 mod flushing;
 mod groups;
+mod lists;
 pub mod local;
+mod meeting;
 mod only;
 mod parts;
+#[allow(clippy::module_inception, reason = "what else is one pipe called")]
+mod pipe;
+mod publishing;
 mod reading;
 mod remote;
 mod reported;
@@ -22,212 +27,19 @@ mod turn;
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::error::{Error, Result};
-use crate::msg::{Arena, Msg};
+use crate::error::Result;
+use crate::msg::Arena;
 use crate::pattern::PipeId;
 use crate::sys::epoll::{self, Epoll};
 use groups::Groups;
-use local::InprocEnd;
-use parts::Parts;
+use lists::{Reported, Unread};
+use pipe::Kind;
+pub use pipe::{Pipe, PipeEvent, Rest};
 pub use remote::Wire;
-use reported::{Listed, Reported};
 use shared_batch::SharedBatch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use turn::Unread;
-
-/// Something that happened to a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PipeEvent {
-    /// It is known now whose the other end of an inproc pipe is.
-    Connected(PipeId),
-    /// There is something to read on a pipe the pattern found empty.
-    Readable(PipeId),
-    /// The peer will send no more; there may be something of it yet.
-    HungUp(PipeId),
-    /// There is room in a pipe the pattern found full.
-    Writable(PipeId),
-    /// The connection died; the pipe is still there.
-    Lost(PipeId, Error),
-    /// Nothing can be sent over the connection any more, but what the peer said can be read.
-    Deaf(PipeId, Error),
-    /// A PING came, and the timer of the connection's heartbeats has to be set.
-    Pinged(PipeId),
-    /// The pipe has nothing left to give and to take: forget it.
-    Finished(PipeId),
-    /// Pipes were left for another turn, see [`PipeTable::resume`].
-    Unread,
-    /// Connections wait for memory to read on with: [`PipeTable::feed`] is due in a while.
-    Starved,
-}
-
-impl PipeEvent {
-    /// What it happened to, unless it concerns them all.
-    fn pipe(self) -> Option<PipeId> {
-        match self {
-            PipeEvent::Connected(id)
-            | PipeEvent::Readable(id)
-            | PipeEvent::HungUp(id)
-            | PipeEvent::Writable(id)
-            | PipeEvent::Lost(id, _)
-            | PipeEvent::Deaf(id, _)
-            | PipeEvent::Pinged(id)
-            | PipeEvent::Finished(id) => Some(id),
-            PipeEvent::Unread | PipeEvent::Starved => None,
-        }
-    }
-}
-
-enum Kind {
-    Wire(Box<Wire>),
-    Inproc(InprocEnd),
-}
-
-/// What a pipe has to do that the pattern has let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    /// Nothing.
-    Nothing,
-    /// There are messages that the kernel has not taken.
-    Sending,
-    /// What the kernel has taken could be lost yet; how soon to look again.
-    Arriving(Duration),
-}
-
-/// The place of a pipe in `PipeTable::dirty` that is not there.
-const CLEAN: u32 = u32::MAX;
-
-/// One pipe.
-pub struct Pipe {
-    kind: Kind,
-    /// Parts of an unfinished message, for a connection.
-    parts: Parts,
-    /// A frame read ahead by `check_read`.
-    next: Option<Msg>,
-    /// The pattern found the pipe empty and waits for `Readable`.
-    wants_read: bool,
-    /// In the middle of a message, the rest of which has to be read whatever it costs.
-    reading: bool,
-    /// Something was left in it for another turn.
-    unread: bool,
-    /// When it last spent the budget of a turn, in turns that ended so; 0: never.
-    spent: u64,
-    /// The pattern found the pipe full and waits for `Writable`.
-    wants_write: bool,
-    /// Its place in `PipeTable::dirty`, or [`CLEAN`].
-    dirty: u32,
-    /// The application has received all that came. Probably the peer waits for what is written next.
-    awaited: bool,
-    /// Counted in `PipeTable::holding`.
-    holds: bool,
-    /// In `PipeTable::grown`.
-    grown: bool,
-    /// In `PipeTable::reported`.
-    reported: Option<Listed>,
-    /// The peer is gone for good; the pipe ends when what it sent has been read.
-    ending: bool,
-    /// The pattern does not know the pipe any more; it only lives to send what is left.
-    lingering: bool,
-    /// The pattern knows the pipe.
-    pub attached: bool,
-    /// The time that ZMQ_LINGER allows it is running.
-    pub limited: bool,
-    /// The name given with ZMQ_CONNECT_ROUTING_ID.
-    pub assigned_routing_id: Option<Vec<u8>>,
-    /// Number of the endpoint the pipe belongs to, in its socket.
-    pub endpoint: u32,
-    /// Its place among the pipes of that.
-    place: u32,
-    /// Tells this pipe from earlier ones with its number, for timers.
-    pub serial: u32,
-}
-
-impl Pipe {
-    fn new(kind: Kind, endpoint: u32) -> Pipe {
-        Pipe {
-            kind,
-            parts: Parts::default(),
-            next: None,
-            wants_read: true,
-            reading: false,
-            unread: false,
-            spent: 0,
-            wants_write: false,
-            dirty: CLEAN,
-            awaited: false,
-            holds: false,
-            grown: false,
-            reported: None,
-            ending: false,
-            lingering: false,
-            attached: false,
-            limited: false,
-            assigned_routing_id: None,
-            endpoint,
-            place: 0,
-            serial: 0,
-        }
-    }
-
-    /// The wire side, if the pipe is not an inproc one.
-    pub fn wire(&mut self) -> Option<&mut Wire> {
-        match &mut self.kind {
-            Kind::Wire(wire) => Some(wire),
-            Kind::Inproc(_) => None,
-        }
-    }
-
-    /// The connection, if there is one now.
-    pub fn connection(&mut self) -> Option<&mut Connection> {
-        self.wire()?.connection.as_mut()
-    }
-
-    /// The inproc end, if it is one.
-    pub fn inproc(&self) -> Option<&InprocEnd> {
-        match &self.kind {
-            Kind::Wire(_) => None,
-            Kind::Inproc(end) => Some(end),
-        }
-    }
-
-    /// Whether the last frame written was one of a message that goes on.
-    #[inline]
-    fn in_message(&self) -> bool {
-        match &self.kind {
-            Kind::Wire(_) => !self.parts.is_empty(),
-            Kind::Inproc(end) => end.writer.in_message(),
-        }
-    }
-
-    #[inline]
-    fn mark_dirty(&mut self, id: PipeId, dirty: &mut Vec<PipeId>) {
-        if self.dirty == CLEAN {
-            self.dirty = dirty.len() as u32;
-            dirty.push(id);
-        }
-    }
-
-    /// Says whether there is something to read, as far as is known; `holding` counts such pipes.
-    #[inline]
-    fn note_holding(&mut self, holds: bool, holding: &mut usize) {
-        if holds != self.holds {
-            self.holds = holds;
-            self.awaited = !holds;
-            *holding = if holds { *holding + 1 } else { *holding - 1 };
-        }
-    }
-
-    /// Whether the peer is gone for good.
-    pub fn is_ending(&self) -> bool {
-        self.ending
-    }
-
-    /// Whether the pipe only lives to send what is left.
-    pub fn is_lingering(&self) -> bool {
-        self.lingering
-    }
-}
 
 /// All pipes of a socket.
 pub struct PipeTable {

@@ -1,7 +1,8 @@
 //! What a caller that sends a long message over the only connection of its socket needs, to wait for
 //! the kernel to take it instead of copying it.
 
-use super::{Pipe, PipeTable};
+use super::PipeTable;
+use super::pipe::Pipe;
 use crate::connection::Connection;
 use crate::connection::tx::TxQueue;
 use crate::pattern::PipeId;

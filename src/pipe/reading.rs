@@ -1,6 +1,7 @@
 //! What comes from connections: reports of the set, reading ahead, and the way to the pattern.
 
-use super::{Kind, Pipe, PipeEvent, PipeTable};
+use super::PipeTable;
+use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::connection::rx::Hunger;
 use crate::msg::Msg;
 use crate::pattern::PipeId;

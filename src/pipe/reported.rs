@@ -6,35 +6,11 @@
 //! [`PipeTable::reported`] lists such connections from the report on, and [`PipeTable::gather_ready`] is
 //! for whoever goes to sleep, or hands over to somebody else.
 
-use super::{Kind, PipeTable};
+use super::PipeTable;
+use super::lists::{Listed, NONE};
+use super::pipe::Kind;
 use crate::connection::Connection;
 use crate::pattern::PipeId;
-
-/// No pipe.
-const NONE: PipeId = PipeId::MAX;
-
-/// The first and the last of the pipes that are listed, which name their neighbours themselves: to be
-/// listed takes no memory, so there is always enough.
-#[derive(Debug)]
-pub(super) struct Reported {
-    first: PipeId,
-    last: PipeId,
-    len: usize,
-}
-
-impl Reported {
-    /// Lists none.
-    pub(super) const fn new() -> Reported {
-        Reported { first: NONE, last: NONE, len: 0 }
-    }
-}
-
-/// What a listed pipe says: who comes before it and behind it, or [`NONE`].
-#[derive(Debug)]
-pub(super) struct Listed {
-    before: PipeId,
-    behind: PipeId,
-}
 
 impl PipeTable {
     /// The pipe's connection may have bytes.

@@ -1,6 +1,7 @@
 //! What a pattern may do with the pipes of its socket: [`PipeSet`] for [`PipeTable`].
 
-use super::{Kind, Pipe, PipeEvent, PipeTable};
+use super::PipeTable;
+use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::error::Result;
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};

@@ -6,25 +6,10 @@
 //! [`PipeEvent::Unread`] says so: the socket sees to it that there is another turn, which begins with
 //! [`PipeTable::resume`].
 
-use super::{Kind, Pipe, PipeEvent, PipeTable};
+use super::PipeTable;
+use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::pattern::PipeId;
 use crate::util::budget::Budget;
-
-/// Pipes with something unread.
-#[derive(Debug, Default)]
-pub(super) struct Unread {
-    /// Each once.
-    pipes: Vec<PipeId>,
-    /// How many turns ended with a pipe that spent what was left.
-    turns: u64,
-}
-
-impl Unread {
-    /// The pipe is gone.
-    pub(super) fn forget(&mut self, id: PipeId) {
-        self.pipes.retain(|&other| other != id);
-    }
-}
 
 impl PipeTable {
     /// Somebody has taken the socket's lock.

@@ -1,16 +1,26 @@
 //! Blocks of memory, the records in them, and the way through both.
 
-use super::{BLOCK, MSG_WORDS, pool};
-use crate::msg::{ForeignFree, Msg};
+use crate::msg::Msg;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 #[cfg(loom)]
 use crate::sync::model::Users;
 use crate::util::reserve;
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
-use std::ffi::c_void;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, size_of};
 use std::ptr;
+
+/// Words of 8 bytes in a block: with the link and the count they fill 4 KiB. In a model, one `Msg` and
+/// the end; in a made-up world little more than the longest record.
+pub(super) const BLOCK: usize = if cfg!(loom) {
+    2 + MSG_WORDS
+} else if cfg!(sim) {
+    132
+} else {
+    510
+};
+/// Words of a record that holds a `Msg`, without its head.
+pub(super) const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 
 /// The first word of a record: the length of its body, the flags of its frame, and its kind.
 #[derive(Clone, Copy)]
@@ -57,44 +67,13 @@ impl Head {
 pub(super) struct Block {
     pub(super) next: AtomicPtr<Block>,
     /// The queue, and messages that use a body where it stands, see [`Block::lend`].
-    holders: AtomicUsize,
+    pub(super) holders: AtomicUsize,
     pub(super) words: UnsafeCell<[MaybeUninit<u64>; BLOCK]>,
     #[cfg(loom)]
     pub(super) users: Users<BLOCK>,
 }
 
 impl Block {
-    /// A block with nothing in it that matters, from the pool or new; `None` without memory.
-    pub(super) fn take() -> Option<*mut Block> {
-        pool::take().or_else(Block::allocate)
-    }
-
-    /// A message of a body that stands in the block, for a reader without memory for a copy. The
-    /// last of them gives the block back.
-    ///
-    /// # Safety
-    /// The block is live and the caller's, and the body is initialised and one of its records, which
-    /// nobody changes.
-    #[cold]
-    pub(super) unsafe fn lend(block: *mut Block, body: *mut u8, len: usize) -> Msg {
-        /// Whoever has the message is done with it.
-        unsafe extern "C" fn leave(_body: *mut c_void, block: *mut c_void) {
-            let block = block.cast::<Block>();
-            // SAFETY: a holder of the block, which was counted.
-            unsafe {
-                if Block::leave(block) {
-                    Block::give(block);
-                }
-            }
-        }
-        // SAFETY: live by contract. The body stays as long as there are holders.
-        unsafe {
-            (*block).holders.fetch_add(1, Ordering::Relaxed);
-            let free = ForeignFree { function: leave, hint: block.cast() };
-            Msg::foreign(body, len, Some(free))
-        }
-    }
-
     /// One holder less. True for the last one, whose the block is.
     ///
     /// # Safety
@@ -113,15 +92,7 @@ impl Block {
         last
     }
 
-    /// Gives a block back.
-    ///
-    /// # Safety
-    /// It is live, and nobody uses it any more.
-    pub(super) unsafe fn give(block: *mut Block) {
-        // SAFETY: passed on; made by `take`.
-        unsafe { pool::give(block) };
-    }
-
+    /// A new one, `None` without memory.
     pub(super) fn allocate() -> Option<*mut Block> {
         reserve::ready().ok()?;
         // SAFETY: a block has bytes. As a `Box` would be allocated, which may be refused here.

@@ -23,6 +23,7 @@ mod models;
 #[cfg_attr(loom, path = "pool_none.rs")]
 mod pool;
 mod reader;
+mod supply;
 #[cfg(test)]
 mod tests;
 #[cfg(all(test, not(loom)))]
@@ -36,18 +37,8 @@ use crate::sync::{Arc, Mutex};
 use block::{Block, Head, Walk};
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::UnsafeCell;
-use std::mem::size_of;
 use std::ptr;
 
-/// Words of 8 bytes in a block: with the link and the count they fill 4 KiB. In a model, one `Msg` and
-/// the end; in a made-up world little more than the longest record.
-const BLOCK: usize = if cfg!(loom) {
-    2 + MSG_WORDS
-} else if cfg!(sim) {
-    132
-} else {
-    510
-};
 /// The longest body that is copied into the queue, in bytes.
 pub const BYTES_LIMIT: usize = 1024;
 /// The same while the reader is far behind: longer ones would leave much of each block empty, and
@@ -55,8 +46,6 @@ pub const BYTES_LIMIT: usize = 1024;
 const BYTES_LIMIT_FAR: usize = 560;
 /// New blocks in a row after which the reader is far behind.
 const FAR: u32 = 1024;
-/// Words of a record that holds a `Msg`, without its head.
-const MSG_WORDS: usize = size_of::<Msg>() / size_of::<u64>();
 /// Blocks the reader is done with that are kept for the writer.
 const SPARES: usize = 8;
 /// Stands for no high-water mark.

@@ -6,7 +6,7 @@
 //! from, and the piece to the system once all of its blocks have: blocks from malloc would stay
 //! between what was allocated after them.
 
-use super::Block;
+use super::block::Block;
 use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::mutex::Mutex;

@@ -1,7 +1,7 @@
 //! The reader's side of a queue.
 
-use super::block::{Block, Head};
-use super::{AWAKE, Consumer, MSG_WORDS, Reader, SPARES, Shared};
+use super::block::{Block, Head, MSG_WORDS};
+use super::{AWAKE, Consumer, Reader, SPARES, Shared};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
 use crate::policy::lingering::Lingering;

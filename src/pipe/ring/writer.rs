@@ -1,9 +1,7 @@
 //! The writer's side of a queue.
 
-use super::block::{Block, Head, Walk};
-use super::{
-    BLOCK, BYTES_LIMIT, BYTES_LIMIT_FAR, FAR, MSG_WORDS, Mark, Producer, SPARES, Shared, Writer,
-};
+use super::block::{BLOCK, Block, Head, MSG_WORDS, Walk};
+use super::{BYTES_LIMIT, BYTES_LIMIT_FAR, FAR, Mark, Producer, SPARES, Shared, Writer};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sync::asymmetric;
