@@ -6,6 +6,20 @@ use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use std::sync::Arc;
 
+/// A type of which a [`Single`] can be made.
+pub trait Inner: Pattern {
+    /// Why a part of a message is refused.
+    const REFUSES: Error = Error::Invalid;
+}
+
+impl Inner for Dealer {}
+impl Inner for Push {}
+impl Inner for Pair {}
+
+impl Inner for Pull {
+    const REFUSES: Error = Error::NotSupported;
+}
+
 /// CLIENT: a DEALER that talks to servers.
 pub type Client = Single<Dealer>;
 /// SCATTER: a PUSH.
@@ -85,7 +99,7 @@ impl<S: Sink + ?Sized> Sink for Whole<'_, S> {
     }
 }
 
-impl<T: Pattern> Single<T> {
+impl<T: Inner> Single<T> {
     #[inline]
     fn fetch<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         loop {
@@ -97,7 +111,7 @@ impl<T: Pattern> Single<T> {
     }
 }
 
-impl<T: Pattern> Pattern for Single<T> {
+impl<T: Inner> Pattern for Single<T> {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
         self.inner.attach(pipes, id, how);
     }
@@ -134,7 +148,7 @@ impl<T: Pattern> Pattern for Single<T> {
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
-        if msg.more() { Err(Error::Invalid) } else { self.inner.send(pipes, msg) }
+        if msg.more() { Err(T::REFUSES) } else { self.inner.send(pipes, msg) }
     }
 
     #[inline]
