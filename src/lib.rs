@@ -3,6 +3,7 @@
 pub mod capi;
 pub mod connection;
 pub mod context;
+pub mod endpoint;
 pub mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

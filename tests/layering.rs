@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Every top-level module with its height. A module may use those that are lower, never one of the
 /// same height but itself; members of a group (the letter) may use each other.
-const LAYERS: [(&str, u8, char); 20] = [
+const LAYERS: [(&str, u8, char); 21] = [
     // What a fuzzer tries, of every layer.
     ("fuzz", 95, 'f'),
     ("capi", 90, 'c'),
@@ -23,6 +23,8 @@ const LAYERS: [(&str, u8, char); 20] = [
     ("context", 80, 's'),
     ("pattern", 70, 'n'),
     ("pipe", 72, 'p'),
+    // A connection until its handshake is over: pipes come after it.
+    ("endpoint", 65, 'g'),
     ("connection", 60, 'o'),
     ("security", 51, 'e'),
     ("wire", 50, 'w'),
@@ -44,8 +46,9 @@ const LAYERS: [(&str, u8, char); 20] = [
 
 /// Lower, and forbidden all the same: a pattern sees pipes by number only, and only a connection
 /// knows both what is secured and what carries it.
-const FORBIDDEN: [(&str, &str); 8] = [
+const FORBIDDEN: [(&str, &str); 9] = [
     ("pattern", "connection"),
+    ("pattern", "endpoint"),
     ("pattern", "wire"),
     ("pattern", "security"),
     ("pattern", "transport"),

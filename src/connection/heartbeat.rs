@@ -4,6 +4,7 @@
 //! Pure: what time it is and how much has been heard are told. Each limit keeps a mark of its own
 //! of how much had been heard when it began, so that no PING moves the limit of another.
 
+use crate::options::SocketOptions;
 use std::time::{Duration, Instant};
 
 /// The settings.
@@ -15,6 +16,19 @@ pub struct Heartbeat {
     pub timeout: Duration,
     /// What we ask the peer to do if it hears nothing from us, in milliseconds.
     pub ttl: u32,
+}
+
+impl Heartbeat {
+    /// What ZMQ_HEARTBEAT_IVL, _TIMEOUT and _TTL ask for.
+    pub fn of(options: &SocketOptions) -> Heartbeat {
+        let milliseconds = |count: i32| Duration::from_millis(u64::try_from(count).unwrap_or(0));
+        let timeout = options.heartbeat_timeout;
+        Heartbeat {
+            interval: milliseconds(options.heartbeat_ivl),
+            timeout: milliseconds(if timeout < 0 { options.heartbeat_ivl } else { timeout }),
+            ttl: u32::try_from(options.heartbeat_ttl).unwrap_or(0),
+        }
+    }
 }
 
 /// A time until which anything has to be heard.

@@ -9,7 +9,6 @@ mod farewell;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod heartbeat;
-pub mod opening;
 mod pace;
 pub mod rx;
 pub mod tx;

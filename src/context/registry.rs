@@ -1,24 +1,17 @@
 //! The names bound with `inproc://`, and the connections that wait for them.
 
 use crate::pipe::local::{InprocConfig, InprocEnd};
+use crate::reactor::Key;
 use crate::util::Unseeded;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// A socket that bound a name: how to reach it, and what it brings into a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binder {
-    /// Number of the socket.
-    pub index: u32,
-    /// Its incarnation.
-    pub generation: u32,
-}
 
 /// All names of a context.
 #[derive(Default)]
 pub struct Registry {
     /// Numbers of the context's sockets.
     pub sockets: BTreeSet<u32>,
-    bound: HashMap<String, (Binder, InprocConfig), Unseeded>,
+    /// Which socket, and what it brings into a pipe.
+    bound: HashMap<String, (Key, InprocConfig), Unseeded>,
     /// The far ends of pipes whose name nobody has bound yet, oldest first.
     waiting: HashMap<String, BTreeMap<u64, InprocEnd>, Unseeded>,
     /// Of the next one that waits.
@@ -27,7 +20,7 @@ pub struct Registry {
 
 impl Registry {
     /// Binds a name. False if it is taken.
-    pub fn bind(&mut self, name: &str, binder: Binder, config: InprocConfig) -> bool {
+    pub fn bind(&mut self, name: &str, binder: Key, config: InprocConfig) -> bool {
         if self.bound.contains_key(name) {
             return false;
         }
@@ -36,7 +29,7 @@ impl Registry {
     }
 
     /// Frees a name if `binder` has it. False if not.
-    pub fn unbind(&mut self, name: &str, binder: Binder) -> bool {
+    pub fn unbind(&mut self, name: &str, binder: Key) -> bool {
         let has = self.bound.get(name).is_some_and(|(b, _)| *b == binder);
         if has {
             self.bound.remove(name);
@@ -45,7 +38,7 @@ impl Registry {
     }
 
     /// Who bound a name, and what it brings into a pipe.
-    pub fn find(&self, name: &str) -> Option<&(Binder, InprocConfig)> {
+    pub fn find(&self, name: &str) -> Option<&(Key, InprocConfig)> {
         self.bound.get(name)
     }
 

@@ -2,6 +2,7 @@
 
 use super::core::{Core, KICK};
 use super::options::POLL_IN;
+use crate::endpoint::token;
 use crate::error::Error;
 use crate::msg;
 use crate::pattern::PipeId;
@@ -169,7 +170,7 @@ impl Core {
             return;
         }
         if let (Some(io), Some(set)) = (&self.io, &self.pipes.set)
-            && io.modify(set.as_raw_fd(), 0, self.key, super::driver::SET).is_ok()
+            && io.modify(set.as_raw_fd(), 0, self.key, token::SET).is_ok()
         {
             self.attention.attended(clock::now);
         }
@@ -193,7 +194,7 @@ impl Core {
     /// The I/O thread looks after the set from now on.
     pub(super) fn unattend(&mut self) {
         if let (true, Some(io), Some(set)) = (self.is_attended(), &self.io, &self.pipes.set)
-            && io.modify(set.as_raw_fd(), epoll::IN, self.key, super::driver::SET).is_ok()
+            && io.modify(set.as_raw_fd(), epoll::IN, self.key, token::SET).is_ok()
         {
             self.attention.unattended();
             self.changed |= self.pipes.has_unread();

@@ -1,9 +1,9 @@
 //! What the lock of a socket protects.
 
-use super::directory::Directory;
-use super::monitor::Monitor;
+use super::aides::Aides;
 use super::{Mail, Socket};
 use crate::context::Context;
+use crate::endpoint::{Endpoints, token};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::pattern::{AnyPattern, Attach, Pattern, PipeId};
@@ -41,8 +41,8 @@ pub struct Core {
     pub(super) options: SocketOptions,
     pub(super) pattern: AnyPattern,
     pub(super) pipes: PipeTable,
-    pub(super) endpoints: Directory,
-    pub(super) monitor: Option<Monitor>,
+    pub(super) endpoints: Endpoints,
+    pub(super) aides: Aides,
     pub(super) io: Option<Arc<IoThread>>,
     pub(super) wakers: Wakers,
     /// ZMQ_RCVMORE.
@@ -85,8 +85,8 @@ impl Core {
             options,
             pattern: AnyPattern::new(socket_type),
             pipes: PipeTable::new(),
-            endpoints: Directory::default(),
-            monitor: None,
+            endpoints: Endpoints::new(key, socket_type),
+            aides: Aides::default(),
             io: None,
             wakers: Wakers::default(),
             receive_more: false,
@@ -111,6 +111,7 @@ impl Core {
         }
         let io = self.context.io_thread(self.options.affinity).ok_or(Error::NoIoThread)?;
         io.add_load();
+        self.endpoints.use_thread(io.clone());
         self.io = Some(io.clone());
         Ok(io)
     }
@@ -142,7 +143,7 @@ impl Core {
         set.add(kick.as_raw_fd(), epoll::IN | epoll::EDGE, KICK)?;
         if let Ok(io) = self.io() {
             let watch = if self.is_attended() { 0 } else { epoll::IN };
-            io.add(set.as_raw_fd(), watch, self.key, super::driver::SET)?;
+            io.add(set.as_raw_fd(), watch, self.key, token::SET)?;
         }
         self.socket.signal.set_kick(Some(kick.clone()));
         self.wakers.kick = Some(kick);

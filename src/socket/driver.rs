@@ -1,89 +1,16 @@
-//! What the I/O thread does for a socket: handshakes, deadlines, and driving connections while no
+//! What the I/O thread does for a socket: what its endpoints are for, deadlines, and driving connections while no
 //! thread of the application does.
 
 use super::core::Core;
-use super::heartbeat;
-use super::monitor::event;
 use super::{Guard, Socket, give_way};
-use crate::connection::Connection;
-use crate::connection::opening::Progress;
-use crate::error::Error;
-use crate::msg::{Metadata, Msg};
-use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
-use crate::pattern::{Pattern, PipeId};
+use crate::endpoint::token::{Ready, Timer};
+use crate::pattern::PipeId;
 use crate::policy::attention::{Next, Seen};
 use crate::policy::rounds;
-use crate::reactor::{self, Handler, Tick};
+use crate::reactor::{Handler, Tick};
 use crate::sync::atomic::Ordering;
 use crate::sys::clock;
-use crate::sys::epoll;
-use crate::sys::fd::OwnedFd;
-use crate::transport::Stream;
-use crate::wire::{Established, HandshakeError, MonitorEvent};
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
-
-/// The reactor's token for a socket's set; others are a kind and a number.
-pub(super) const SET: u32 = 0;
-const LISTENER: u32 = reactor::LISTENERS >> KIND_SHIFT;
-const CONNECTING: u32 = 2;
-const OPENING: u32 = 3;
-const KIND_SHIFT: u32 = 24;
-const NUMBER: u32 = (1 << KIND_SHIFT) - 1;
-
-pub(super) fn listener(number: u32) -> u32 {
-    LISTENER << KIND_SHIFT | number
-}
-
-pub(super) fn connecting(number: u32) -> u32 {
-    CONNECTING << KIND_SHIFT | number
-}
-
-pub(super) fn opening(number: u32) -> u32 {
-    OPENING << KIND_SHIFT | number
-}
-
-/// What a deadline is for. Its number is that of an endpoint, handshake or pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timer {
-    Reconnect,
-    /// A name has been looked up.
-    LookedUp,
-    ConnectTimeout,
-    Accept,
-    Handshake,
-    Heartbeat,
-    PipeLinger,
-    SocketLinger,
-    /// Has a peer got what was sent to it?
-    Farewell,
-    /// News from a ZAP handler for a handshake.
-    Zap,
-    /// Does a peer that takes nothing still say something?
-    Silence,
-    /// Is there memory again to read on with?
-    Memory,
-}
-
-const TIMERS: [Timer; 12] = [
-    Timer::Reconnect,
-    Timer::LookedUp,
-    Timer::ConnectTimeout,
-    Timer::Accept,
-    Timer::Handshake,
-    Timer::Heartbeat,
-    Timer::PipeLinger,
-    Timer::SocketLinger,
-    Timer::Farewell,
-    Timer::Zap,
-    Timer::Silence,
-    Timer::Memory,
-];
-
-/// What the reactor gives back when a deadline has passed.
-pub(super) fn timer_token(timer: Timer, number: u32, serial: u32) -> u64 {
-    (timer as u64) << 56 | u64::from(number & NUMBER) << 32 | u64::from(serial)
-}
 
 pub(super) fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
@@ -106,7 +33,7 @@ impl Core {
 
     /// Asks for a call of [`Core::timer_due`]; `serial` tells whether it still matters then.
     pub(super) fn set_timer(&mut self, at: Instant, timer: Timer, number: u32, serial: u32) {
-        let token = timer_token(timer, number, serial);
+        let token = timer.token(number, serial);
         let key = self.key;
         if let Ok(io) = self.io() {
             io.set_timer(at, key, token);
@@ -116,29 +43,15 @@ impl Core {
     /// Takes that back. What comes and goes as a peer likes must not leave timers behind.
     pub(super) fn clear_timer(&mut self, timer: Timer, number: u32, serial: u32) {
         if let Some(io) = self.known_io() {
-            io.clear_timer(self.key, timer_token(timer, number, serial));
+            io.clear_timer(self.key, timer.token(number, serial));
         }
     }
 
     fn timer_due(&mut self, timer: Timer, number: u32, serial: u32) {
         match timer {
-            Timer::Reconnect | Timer::LookedUp | Timer::ConnectTimeout | Timer::Accept => {
-                if self.endpoint(number).is_none_or(|e| e.serial != serial) {
-                    return;
-                }
-                match timer {
-                    Timer::Reconnect => self.begin_connect(number),
-                    Timer::LookedUp => self.hear_names(number),
-                    Timer::ConnectTimeout => self.connecting_overdue(number),
-                    _ => self.resume_accept(number),
-                }
-            }
-            Timer::Handshake => {
-                let place = self.endpoints.openings.get(number);
-                if place.is_some_and(|o| o.serial == serial) {
-                    // libzmq's monitors tell the errno of the last read, which had nothing.
-                    self.opening_closed(number, Error::Again);
-                }
+            Timer::Reconnect | Timer::LookedUp | Timer::Accept | Timer::Attempt => {
+                self.endpoints.timer_due(timer, number, serial);
+                self.carry_out();
             }
             Timer::Zap => self.hear_zap(number, serial),
             Timer::Heartbeat => self.heartbeat_due(number, serial),
@@ -186,187 +99,6 @@ impl Core {
         if linger > 0 {
             self.set_timer(clock::now() + milliseconds(linger), Timer::SocketLinger, 0, 0);
         }
-    }
-
-    /// A descriptor with a handshake is ready.
-    fn opening_ready(&mut self, number: u32, events: u32) {
-        let place = self.endpoints.openings.get_mut(number);
-        let waiting = place.is_some_and(|o| o.handshake().waiting_for_zap());
-        if waiting && events & (epoll::FAILED | epoll::PEER_CLOSED) != 0 {
-            // Nothing is read while the ZAP handler thinks, but a peer that left is not kept.
-            self.opening_closed(number, Error::Os(libc::EPIPE));
-        } else {
-            self.drive_opening(number);
-        }
-    }
-
-    /// Goes on with a handshake.
-    pub(super) fn drive_opening(&mut self, number: u32) {
-        let key = self.key;
-        let Some(opening) = self.endpoints.openings.get_mut(number) else {
-            return;
-        };
-        match opening.drive() {
-            Progress::Waiting(wants_out) => {
-                if wants_out != opening.watches_out {
-                    opening.watches_out = wants_out;
-                    let watch = if wants_out { epoll::IN | epoll::OUT } else { epoll::IN };
-                    let fd = opening.fd();
-                    if let Ok(io) = self.io() {
-                        let _ = io.modify(fd, watch, key, self::opening(number));
-                    }
-                }
-            }
-            Progress::WaitingForZap => self.ask_zap(number),
-            Progress::Established(established, rest) => {
-                self.opening_done(number, *established, &rest);
-            }
-            Progress::Failed(error) => self.opening_failed(number, &error),
-            Progress::Closed(error) => self.opening_closed(number, error),
-        }
-    }
-
-    pub(super) fn opening_failed(&mut self, number: u32, error: &HandshakeError) {
-        let Some(opening) = self.endpoints.openings.get(number) else {
-            return;
-        };
-        let (address, endpoint, fd) =
-            (opening.address.clone(), opening.endpoint, i64::from(opening.fd()));
-        self.report_failure(error, &address);
-        self.drop_opening(number);
-        self.report(event::DISCONNECTED, fd, &address);
-        if self.connecter(endpoint).is_none() {
-            return;
-        }
-        let free_text = matches!(error, HandshakeError::PeerError(_))
-            && error.monitor_event() == MonitorEvent::Quiet;
-        if free_text && !self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
-            self.retry_later(endpoint);
-        } else {
-            // A peer we do not understand, or that refuses us, will not change its mind: like
-            // libzmq we do not try again. (One that hangs up, with or without a word, is tried.)
-            self.stay_refused(endpoint);
-        }
-    }
-
-    /// Tells the monitor why a peer was refused.
-    pub(super) fn report_failure(&mut self, error: &HandshakeError, address: &str) {
-        match error.monitor_event() {
-            MonitorEvent::Quiet => {}
-            MonitorEvent::NoDetail(errno) => {
-                self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), address);
-            }
-            MonitorEvent::Protocol(code) => {
-                self.report(event::HANDSHAKE_FAILED_PROTOCOL, i64::from(code), address);
-            }
-            MonitorEvent::Auth(status) => {
-                self.report(event::HANDSHAKE_FAILED_AUTH, i64::from(status), address);
-            }
-        }
-    }
-
-    fn opening_closed(&mut self, number: u32, error: Error) {
-        let Some(opening) = self.endpoints.openings.get(number) else {
-            return;
-        };
-        let (address, endpoint, fd) =
-            (opening.address.clone(), opening.endpoint, i64::from(opening.fd()));
-        self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(error.errno()), &address);
-        self.drop_opening(number);
-        self.report(event::DISCONNECTED, fd, &address);
-        if self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
-            self.stay_refused(endpoint);
-        } else {
-            self.retry_later(endpoint);
-        }
-    }
-
-    /// A handshake succeeded: the connection goes to the set, and a pipe to the pattern.
-    fn opening_done(&mut self, number: u32, established: Established, rest: &[u8]) {
-        let Some(opening) = self.take_opening(number) else { return };
-        if let Ok(io) = self.io() {
-            let _ = io.remove(opening.fd());
-        }
-        let (endpoint, connected) = (opening.endpoint, opening.connected);
-        let (address, peer) = (opening.address.clone(), opening.peer.clone());
-        let mut metadata = Metadata::default();
-        // First what we know ourselves: nothing a peer announces takes its place.
-        metadata.add(b"__fd", opening.fd().to_string().as_bytes());
-        metadata.add(b"Peer-Address", peer.as_bytes());
-        for (name, value) in &established.properties {
-            metadata.add(name, value);
-        }
-        if !established.peer_routing_id.is_empty() {
-            // That of an old version is no property yet.
-            metadata.add(b"Identity", &established.peer_routing_id);
-        }
-        let Some(options) = self.endpoint_options(endpoint) else { return };
-        let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
-        let fd = opening.into_fd();
-        let subscribe_all = established.subscribe_all;
-        let made = Connection::new(fd, established, limit, rest, metadata, address.clone());
-        let Ok(mut connection) = made else {
-            self.retry_later(endpoint);
-            return;
-        };
-        connection.begin_heartbeats(heartbeat::settings(&options), clock::now());
-        if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
-            connection.rx.inject(all);
-        }
-        self.report(event::HANDSHAKE_SUCCEEDED, 0, &address);
-        if connected {
-            self.reset_interval(endpoint);
-        }
-        self.establish(endpoint, connection);
-    }
-
-    /// A connection without handshake.
-    pub(super) fn establish_raw(&mut self, endpoint: u32, stream: Stream, address: String) {
-        let mut metadata = Metadata::default();
-        metadata.add(b"Peer-Address", stream.peer_address().as_bytes());
-        let fd: OwnedFd = stream.into_fd();
-        metadata.add(b"__fd", fd.as_fd().as_raw_fd().to_string().as_bytes());
-        let mut connection = Connection::raw(fd, metadata, address);
-        if self.notes_raw(endpoint) {
-            connection.rx.inject(Msg::new());
-        }
-        self.reset_interval(endpoint);
-        self.establish(endpoint, connection);
-    }
-
-    fn establish(&mut self, endpoint: u32, mut connection: Connection) {
-        if self.set().is_err() {
-            // No descriptor left for a set; the peer may try again later.
-            self.retry_later(endpoint);
-            return;
-        }
-        // It may be a peer that was here a moment ago, and what it sent then comes first: that it has
-        // hung up is seen before it is here again.
-        self.poll_set();
-        let (id, new) = self.pipe_for(endpoint);
-        let serial = self.endpoints.next_serial();
-        connection.serial = serial;
-        let (fd, address) = (i64::from(connection.fd()), connection.address.clone());
-        if self.pipes.connect(id, connection).is_err() {
-            self.report(event::DISCONNECTED, fd, &address);
-            if new {
-                self.remove_pipe(id);
-            }
-            self.retry_later(endpoint);
-            return;
-        }
-        if new {
-            let connects = self.connecter(endpoint).is_some();
-            self.attach_pattern(id, connects);
-        }
-        if self.pipes.get(id).is_some_and(|p| p.attached) {
-            self.pattern.connected(&mut self.pipes, id);
-        }
-        self.set_heartbeat_timer(id);
-        // Bytes that came right behind the handshake make no event any more.
-        self.pipes.gather(id);
-        self.settle();
-        self.changed = true;
     }
 
     /// Drives the connections of the set on behalf of an application that is away.
@@ -424,12 +156,12 @@ impl Handler for Socket {
     fn on_event(&self, generation: u32, token: u32, events: u32) {
         let Some(socket) = super::find(self.index) else { return };
         let Some(mut core) = socket.lock_for_reactor(generation) else { return };
-        let number = token & NUMBER;
-        match token >> KIND_SHIFT {
-            SET => core.drive_set(),
-            LISTENER => core.accept(number),
-            CONNECTING => core.connecting_ready(number),
-            _ => core.opening_ready(number, events),
+        match Ready::of_token(token) {
+            Ready::Set => core.drive_set(),
+            other => {
+                core.endpoints.ready(other, events);
+                core.carry_out();
+            }
         }
         socket.after_reactor(core);
     }
@@ -440,9 +172,8 @@ impl Handler for Socket {
         if core.key.generation != generation {
             return;
         }
-        let number = (token >> 32) as u32 & NUMBER;
-        if let Some(timer) = TIMERS.get((token >> 56) as usize) {
-            core.timer_due(*timer, number, token as u32);
+        if let Some((timer, number, serial)) = Timer::of_token(token) {
+            core.timer_due(timer, number, serial);
         }
         socket.after_reactor(core);
     }

@@ -1,25 +1,14 @@
 //! Heartbeats of a socket's connections: what [`Pulse`](crate::connection::Pulse) says is due.
 
 use super::core::Core;
-use super::driver::{Timer, milliseconds};
-use crate::connection::{Connection, Heartbeat};
+use crate::connection::Connection;
+use crate::endpoint::token::Timer;
 use crate::error::Error;
-use crate::options::SocketOptions;
 use crate::pattern::PipeId;
 use crate::pipe::PipeEvent;
 use crate::sys::clock;
 use crate::sys::epoll;
 use std::time::Instant;
-
-/// What ZMQ_HEARTBEAT_IVL, _TIMEOUT and _TTL ask for.
-pub(super) fn settings(options: &SocketOptions) -> Heartbeat {
-    let timeout = options.heartbeat_timeout;
-    Heartbeat {
-        interval: milliseconds(options.heartbeat_ivl),
-        timeout: milliseconds(if timeout < 0 { options.heartbeat_ivl } else { timeout }),
-        ttl: u32::try_from(options.heartbeat_ttl).unwrap_or(0),
-    }
-}
 
 impl Core {
     pub(super) fn live_connection(&mut self, id: PipeId, serial: u32) -> Option<&mut Connection> {

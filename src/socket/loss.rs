@@ -16,8 +16,8 @@
 //! A peer that came to us keeps nobody waiting, and may go on speaking after any time.
 
 use super::core::Core;
-use super::driver::Timer;
-use super::monitor::event;
+use crate::endpoint::Event;
+use crate::endpoint::token::Timer;
 use crate::error::Error;
 use crate::msg::Msg;
 use crate::pattern::{Pattern, PipeId};
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 impl Core {
     /// Whether a pipe of this endpoint waits for another connection when its own is lost.
     fn keeps_pipe(&mut self, endpoint: u32) -> bool {
-        self.connecter(endpoint).is_some_and(|c| !c.options.immediate)
+        self.endpoints.connecter(endpoint).is_some_and(|c| !c.options.immediate)
     }
 
     /// See [`PipeEvent::Deaf`].
@@ -40,7 +40,7 @@ impl Core {
         let ends = !self.keeps_pipe(endpoint);
         if !self.pipes.read_on(id, ends) {
             self.connection_lost(id, error);
-        } else if self.connecter(endpoint).is_some() {
+        } else if self.endpoints.connecter(endpoint).is_some() {
             self.look_for_silence(id);
         }
     }
@@ -85,18 +85,22 @@ impl Core {
         let Some(connection) = pipe.connection() else { return };
         let (fd, address) = (connection.fd(), connection.address.clone());
         let ended = connection.rx.ended();
-        if let Some(failure) = connection.rx.failure() {
-            self.report_failure(&failure, &address);
-        } else if self.speaks_raw(endpoint) {
+        let failure = connection.rx.failure();
+        let traffic = self.endpoints.traffic(endpoint);
+        if let Some(failure) = failure {
+            if let Some(event) = Event::of_failure(&failure) {
+                self.report(event, &address);
+            }
+        } else if traffic.raw {
             // To libzmq's monitors a connection without handshake never gets beyond it.
             let errno = if ended { libc::EPIPE } else { error.errno() };
-            self.report(event::HANDSHAKE_FAILED_NO_DETAIL, i64::from(errno), &address);
+            self.report(Event::HandshakeFailedNoDetail(errno), &address);
         }
         self.clear_heartbeat_timer(id);
         self.clear_silence_timer(id);
         self.pipes.drop_connection(id);
-        self.report(event::DISCONNECTED, i64::from(fd), &address);
-        if self.notes_raw(endpoint)
+        self.report(Event::Disconnected(fd), &address);
+        if traffic.notes
             && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
         {
             wire.inject(Msg::new());
@@ -110,7 +114,7 @@ impl Core {
                 return;
             }
         } else {
-            if let Some(connecter) = self.connecter(endpoint) {
+            if let Some(connecter) = self.endpoints.connecter(endpoint) {
                 connecter.pipe = None;
             }
             self.pipes.end(id);

@@ -3,15 +3,15 @@
 //! A [`Socket`] is a slot of memory that is never freed, so a stale handle can be told from a live
 //! one without touching freed memory. What makes it a socket, its [`Core`], comes and goes.
 
+mod aides;
 mod attending;
-mod connecting;
 mod core;
-mod directory;
 mod driver;
 mod endpoints;
 mod forward;
 mod heartbeat;
 mod inherited;
+mod inproc;
 mod lane;
 mod looking;
 mod loss;

@@ -1,6 +1,6 @@
 //! What a fuzzer tries of this layer, see `crate::fuzz`.
 
-use super::socks::{Destination, Dialogue, Host};
+use super::socks::{Destination, Host, Socks};
 use super::{Address, Route};
 use crate::options::SocketOptions;
 use crate::types::SocketType;
@@ -19,7 +19,7 @@ pub(crate) fn socks(bytes: &[u8]) {
     let Ok(destination) = Destination::new(host, 5555) else { unreachable!("a short name") };
     let bytes = input.rest();
     let run = |piece: usize| {
-        let mut dialogue = Dialogue::new(&destination, &options);
+        let mut dialogue = Socks::new(&destination, &options);
         let (mut taken, mut failed) = (0, None);
         for piece in bytes.chunks(piece) {
             let wanted = dialogue.wanted();

@@ -7,6 +7,7 @@
 
 mod bound;
 mod connect;
+mod dialogue;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod inproc;
@@ -27,7 +28,8 @@ mod vsock;
 use std::fmt;
 
 pub use bound::BindError;
-pub use connect::{Connecting, Route, Step};
+pub use connect::Route;
+pub use dialogue::Dialogue;
 pub use listener::{AcceptError, Listener};
 pub use row::{AddressError, Transport, Way};
 pub use stream::Stream;

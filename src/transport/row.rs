@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::bound::BindResult;
+use super::dialogue::Dialogue;
 use super::socks::Destination;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
@@ -87,6 +88,9 @@ pub struct Transport {
     pub(super) start: fn(&Way, &SocketOptions) -> Result<Started>,
     /// Looks at whom a socket has been connected to.
     pub(super) inspect: fn(BorrowedFd<'_>, &SockAddr) -> Result<()>,
+    /// What is said to the peer before ZMTP, the first one first, at our end of a connection of the endpoint with this name;
+    /// `ours`: we have connected.
+    pub(super) greet: fn(ours: bool, endpoint: &str, &SocketOptions) -> Vec<Box<dyn Dialogue>>,
     /// A connection that we made is a stream from now on, unless this fails.
     pub(super) made: fn(BorrowedFd<'_>) -> Result<()>,
 
@@ -118,6 +122,7 @@ impl Transport {
         through_proxy: None,
         start,
         inspect: |_, _| Ok(()),
+        greet: |_, _, _| Vec::new(),
         made: |_| Ok(()),
         endpoint: |_| None,
         is_specific: |_| true,

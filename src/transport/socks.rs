@@ -1,11 +1,11 @@
 //! The client's side of SOCKS 5 (RFC 1928, RFC 1929): asking a proxy to connect to a peer.
 //!
-//! A state machine without I/O: [`Dialogue::output`] is for the proxy, what the proxy says is for
-//! [`Dialogue::input`]. It tells how many bytes it wants, and what comes behind its last one is
+//! A [`Dialogue`] that tells how many bytes it wants, because what comes behind its last one is
 //! the peer's already.
 
 use std::net::IpAddr;
 
+use super::dialogue::Dialogue;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 
@@ -125,9 +125,9 @@ impl State {
     }
 }
 
-/// One dialogue with a proxy.
+/// What is said to one proxy.
 #[derive(Debug)]
-pub(super) struct Dialogue {
+pub(super) struct Socks {
     state: State,
     output: Vec<u8>,
     /// The part that is here of what the state waits for.
@@ -137,10 +137,10 @@ pub(super) struct Dialogue {
     request: Vec<u8>,
 }
 
-impl Dialogue {
+impl Socks {
     /// Begins. With ZMQ_SOCKS_USERNAME that is the only way to log in that we offer, as
     /// zmq_setsockopt(3) says; a proxy that needs no login is welcome all the same.
-    pub(super) fn new(destination: &Destination, options: &SocketOptions) -> Dialogue {
+    pub(super) fn new(destination: &Destination, options: &SocketOptions) -> Socks {
         let login = (!options.socks_username.is_empty()).then(|| {
             let mut login = vec![LOGIN_VERSION];
             append_counted(&mut login, &options.socks_username);
@@ -148,7 +148,7 @@ impl Dialogue {
             login
         });
         let method = if login.is_some() { METHOD_LOGIN } else { METHOD_NONE };
-        Dialogue {
+        Socks {
             state: State::Method,
             output: vec![VERSION, 1, method],
             received: Vec::new(),
@@ -210,6 +210,20 @@ impl Dialogue {
     }
 }
 
+impl Dialogue for Socks {
+    fn output(&mut self) -> &mut Vec<u8> {
+        Socks::output(self)
+    }
+
+    fn wanted(&self) -> usize {
+        Socks::wanted(self)
+    }
+
+    fn input(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(Socks::input(self, bytes)?)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 mod tests {
@@ -231,13 +245,13 @@ mod tests {
         }
     }
 
-    fn said(dialogue: &mut Dialogue) -> Vec<u8> {
+    fn said(dialogue: &mut Socks) -> Vec<u8> {
         std::mem::take(dialogue.output())
     }
 
     /// A dialogue that has sent its request.
-    fn asked(destination: &Destination) -> Dialogue {
-        let mut dialogue = Dialogue::new(destination, &anonymous());
+    fn asked(destination: &Destination) -> Socks {
+        let mut dialogue = Socks::new(destination, &anonymous());
         assert_eq!(said(&mut dialogue), [5, 1, 0]);
         assert_eq!(dialogue.input(&[5, 0]), Ok(2));
         dialogue
@@ -274,7 +288,7 @@ mod tests {
 
     #[test]
     fn logs_in_with_name_and_password() {
-        let mut dialogue = Dialogue::new(&name(), &user(b"me", b"secret"));
+        let mut dialogue = Socks::new(&name(), &user(b"me", b"secret"));
         assert_eq!(said(&mut dialogue), [5, 1, 2]);
         assert_eq!(dialogue.input(&[5, 2]), Ok(2));
         assert_eq!(said(&mut dialogue), b"\x01\x02me\x06secret");
@@ -285,11 +299,11 @@ mod tests {
     #[test]
     fn longest_login_and_empty_password() {
         let long = [b'x'; 255];
-        let mut dialogue = Dialogue::new(&name(), &user(&long, &long));
+        let mut dialogue = Socks::new(&name(), &user(&long, &long));
         said(&mut dialogue);
         assert_eq!(dialogue.input(&[5, 2]), Ok(2));
         assert_eq!(said(&mut dialogue).len(), 1 + 256 + 256);
-        let mut dialogue = Dialogue::new(&name(), &user(b"me", b""));
+        let mut dialogue = Socks::new(&name(), &user(b"me", b""));
         said(&mut dialogue);
         assert_eq!(dialogue.input(&[5, 2]), Ok(2));
         assert_eq!(said(&mut dialogue), [1, 2, b'm', b'e', 0]);
@@ -297,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_proxy_may_waive_the_login() {
-        let mut dialogue = Dialogue::new(&name(), &user(b"me", b"secret"));
+        let mut dialogue = Socks::new(&name(), &user(b"me", b"secret"));
         said(&mut dialogue);
         assert_eq!(dialogue.input(&[5, 0]), Ok(2));
         assert_eq!(said(&mut dialogue)[..3], [5, 1, 0]);
@@ -330,7 +344,7 @@ mod tests {
     #[test]
     fn byte_by_byte() {
         for reply in granted() {
-            let mut dialogue = Dialogue::new(&name(), &user(b"me", b"secret"));
+            let mut dialogue = Socks::new(&name(), &user(b"me", b"secret"));
             let mut sent = said(&mut dialogue);
             for byte in [5, 2, 1, 0].iter().chain(&reply) {
                 assert!(dialogue.wanted() > 0, "{reply:?}");
@@ -362,8 +376,8 @@ mod tests {
     #[test]
     fn every_method_but_those_offered_is_refused() {
         for method in 0..=255 {
-            let mut plain = Dialogue::new(&name(), &anonymous());
-            let mut with_login = Dialogue::new(&name(), &user(b"me", b"secret"));
+            let mut plain = Socks::new(&name(), &anonymous());
+            let mut with_login = Socks::new(&name(), &user(b"me", b"secret"));
             let refusal =
                 if matches!(method, 2 | 0xff) { Refusal::Method } else { Refusal::Protocol };
             if method != 0 {
@@ -378,7 +392,7 @@ mod tests {
     #[test]
     fn every_verdict_but_0_refuses_the_login() {
         for verdict in 1..=255 {
-            let mut dialogue = Dialogue::new(&name(), &user(b"me", b"secret"));
+            let mut dialogue = Socks::new(&name(), &user(b"me", b"secret"));
             assert_eq!(dialogue.input(&[5, 2]), Ok(2));
             said(&mut dialogue);
             assert_eq!(dialogue.input(&[1, verdict]), Err(Refusal::Login));
@@ -396,12 +410,12 @@ mod tests {
     #[test]
     fn wrong_versions_reserved_bytes_and_forms_are_refused() {
         for version in (0..=255).filter(|v| *v != 5) {
-            let mut dialogue = Dialogue::new(&name(), &anonymous());
+            let mut dialogue = Socks::new(&name(), &anonymous());
             assert_eq!(dialogue.input(&[version, 0]), Err(Refusal::Protocol));
             assert_eq!(asked(&name()).input(&[version, 0]), Err(Refusal::Protocol));
         }
         for version in (0..=255).filter(|v| *v != 1) {
-            let mut dialogue = Dialogue::new(&name(), &user(b"me", b"secret"));
+            let mut dialogue = Socks::new(&name(), &user(b"me", b"secret"));
             assert_eq!(dialogue.input(&[5, 2, version, 0]), Err(Refusal::Protocol));
         }
         for form in (0..=255).filter(|f| ![1, 3, 4].contains(f)) {

@@ -3,12 +3,18 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Transport;
-use crate::error::Result;
+use super::dialogue::Dialogue;
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
 
 /// A connection through the system: non-blocking and tuned. Read and write it with
 /// [`net::recv`], [`net::send`] and [`net::send_vectored`].
+///
+/// One that we make over TCP is aborted, not ended, when it is dropped before [`Stream::reached`], or when
+/// the process dies: there is nothing to wait for, and TIME_WAIT would keep our port from whoever wants
+/// to listen there. After a connection to itself that is the very port somebody should listen at.
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
@@ -28,6 +34,39 @@ impl Stream {
         local: Option<String>,
     ) -> Stream {
         Stream { fd, transport, peer, local }
+    }
+
+    /// How a connect ended, now that the descriptor is writable.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub fn finish_connect(&mut self) -> Result<()> {
+        net::take_error(self.as_fd())?;
+        let peer = net::peer_address(self.as_fd()).map_err(|error| match error {
+            Error::Os(libc::ENOTCONN) => Error::ConnectionRefused,
+            error => error,
+        })?;
+        (self.transport.inspect)(self.as_fd(), &peer)?;
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    /// Whom we speak to is the peer from now on.
+    ///
+    /// # Errors
+    /// The connection would throw away its last words, and is none.
+    pub fn reached(&self) -> Result<()> {
+        (self.transport.made)(self.as_fd())
+    }
+
+    /// What is said to the peer before ZMTP, see [`Transport`].
+    pub fn greetings(
+        &self,
+        ours: bool,
+        endpoint: &str,
+        options: &SocketOptions,
+    ) -> Vec<Box<dyn Dialogue>> {
+        (self.transport.greet)(ours, endpoint, options)
     }
 
     fn endpoint(&self, address: &SockAddr) -> String {

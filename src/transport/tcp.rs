@@ -119,7 +119,7 @@ fn connect(
         net::bind(fd, &SockAddr::from(source))?;
     }
     net::connect(fd, &SockAddr::from(target))?;
-    // Even if it is connected already: [`super::Connecting::advance`] looks to what.
+    // Even if it is connected already: [`super::Stream::finish_connect`] looks to what.
     Ok(false)
 }
 

@@ -9,12 +9,8 @@ use std::path::Path;
 /// becomes shorter: one that is not needed any more has to go.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("socket", "socket::lane"),
-    ("socket::connecting", "socket::endpoints"),
     ("socket::core", "socket"),
-    ("socket::core", "socket::directory"),
-    ("socket::core", "socket::driver"),
-    ("socket::core", "socket::monitor"),
-    ("socket::driver", "socket::heartbeat"),
+    ("socket::core", "socket::aides"),
     ("socket::poll_set", "socket::poll"),
 ];
 

@@ -40,14 +40,13 @@ fn bind(endpoint: &str, options: &SocketOptions) -> Result<Listener> {
 fn connect(endpoint: &str, options: &SocketOptions) -> Result<Stream> {
     let route = Route::new(parse(endpoint)?, options)?;
     let first = route.first().resolve(options)?.remove(0);
-    let mut connecting = route.start(&first, options)?;
-    let mut step = connecting.first_step()?;
-    while step != Step::Made {
-        let events = if step == Step::Listening { libc::POLLIN } else { libc::POLLOUT };
-        wait(connecting.as_fd(), events);
-        step = connecting.advance()?;
+    let (mut stream, connected) = route.start(&first, options)?;
+    if !connected? {
+        wait(stream.as_fd(), libc::POLLOUT);
+        stream.finish_connect()?;
     }
-    Ok(connecting.finish())
+    stream.reached()?;
+    Ok(stream)
 }
 
 fn accept(listener: &Listener, options: &SocketOptions) -> Stream {

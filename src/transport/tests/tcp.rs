@@ -116,13 +116,13 @@ fn connections_that_never_were_leave_nothing_on_a_port() {
         }
         let route = Route::new(Address::parse(&endpoint).unwrap(), &options).unwrap();
         let first = route.first().resolve(&options).unwrap().remove(0);
-        let mut connecting = route.start(&first, &options).unwrap();
-        assert_eq!(connecting.first_step(), Ok(Step::Connecting));
-        wait(connecting.as_fd(), libc::POLLOUT);
+        let (mut stream, connected) = route.start(&first, &options).unwrap();
+        assert_eq!(connected, Ok(false));
+        wait(stream.as_fd(), libc::POLLOUT);
         if found_out {
-            assert_eq!(connecting.advance(), Err(Error::ConnectionRefused));
+            assert_eq!(stream.finish_connect(), Err(Error::ConnectionRefused));
         }
-        drop(connecting);
+        drop(stream);
         assert!(is_free(port.parse().unwrap()), "{endpoint}, found out: {found_out}");
     }
 }
@@ -134,12 +134,12 @@ fn a_proxy_that_is_left_and_a_peer_turned_away_get_a_reset() {
     let options = SocketOptions { socks_proxy: at.into_bytes(), ..defaults() };
     let route = Route::new(Address::parse("tcp://127.0.0.1:1").unwrap(), &options).unwrap();
     let first = route.first().resolve(&options).unwrap().remove(0);
-    let mut connecting = route.start(&first, &options).unwrap();
-    assert_eq!(connecting.first_step(), Ok(Step::Connecting));
+    let (mut stream, connected) = route.start(&first, &options).unwrap();
+    assert_eq!(connected, Ok(false));
     let (mut accepted, _) = proxy.accept().unwrap();
-    wait(connecting.as_fd(), libc::POLLOUT);
-    assert_eq!(connecting.advance(), Ok(Step::Listening));
-    drop(connecting);
+    wait(stream.as_fd(), libc::POLLOUT);
+    assert_eq!(stream.finish_connect(), Ok(()));
+    drop(stream);
     let mut said = Vec::new();
     let error = std::io::Read::read_to_end(&mut accepted, &mut said).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);

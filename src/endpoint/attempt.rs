@@ -1,0 +1,262 @@
+//! One attempt at a connection, from `connect` or `accept` to the end of its handshake.
+//!
+//! What has to be said first is a stack of dialogues, each of which gets what the one before did not use: those with
+//! whoever stands on the way to the peer (a proxy), those with the peer that agree on what carries ZMTP, and ZMTP's handshake.
+
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
+use crate::sys::fd::OwnedFd;
+use crate::sys::net;
+use crate::transport::{Dialogue, Stream};
+use crate::wire::{Established, Handshake, HandshakeError};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Instant;
+use zeroize::{Zeroize, Zeroizing};
+
+/// How far driving an attempt came.
+pub(super) enum Progress {
+    /// More has to come from the other side, or (true) the kernel has to take more of ours first.
+    Waiting(bool),
+    /// This is the peer: what follows is for it.
+    Reached,
+    /// A ZAP handler has to be asked or to answer, see [`Attempt::handshake`].
+    WaitingForZap,
+    /// Done, and what was agreed on, if ZMTP is spoken. The bytes are what came behind it.
+    Established(Option<Box<Established>>, Zeroizing<Vec<u8>>),
+    /// The peer broke the protocol or was refused.
+    Failed(HandshakeError),
+    /// The transport failed, or the other side hung up or said what makes no sense.
+    Closed(Error),
+}
+
+/// Whom an attempt has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The system, which connects.
+    Connecting,
+    /// Who stands on the way to the peer.
+    OnTheWay,
+    /// The peer. If this comes to nothing there was a connection all the same.
+    Greeting,
+}
+
+/// An attempt.
+pub(super) struct Attempt {
+    /// The endpoint it belongs to.
+    pub(super) endpoint: u32,
+    /// Tells this attempt from earlier ones with its number, for timers.
+    pub(super) serial: u32,
+    /// Whether a `connect` of ours began it.
+    pub(super) ours: bool,
+    /// The endpoint that monitor events name.
+    pub(super) name: String,
+    /// The peer's address (Peer-Address), once it is here.
+    pub(super) peer: String,
+    pub(super) stage: Stage,
+    /// What the reactor watches the descriptor for, and for which stage: nothing yet.
+    pub(super) watched: Option<(u32, Stage)>,
+    /// When this stage has taken too long.
+    pub(super) deadline: Option<Instant>,
+    stream: Stream,
+    /// What is said before ZMTP to whom the stage has to do with, the first one first.
+    dialogues: VecDeque<Box<dyn Dialogue>>,
+    /// What is said last; there is none if bytes are carried as they are.
+    handshake: Option<Handshake>,
+    /// The last read brought all there was: more makes the descriptor readable again.
+    drained: bool,
+    /// Received, not used by a dialogue yet. There may be a password in it.
+    rest: Zeroizing<Vec<u8>>,
+}
+
+impl Attempt {
+    /// One that a `connect` of ours begins.
+    pub(super) fn connecting(
+        endpoint: u32,
+        serial: u32,
+        stream: Stream,
+        dialogues: Vec<Box<dyn Dialogue>>,
+        name: String,
+    ) -> Attempt {
+        Attempt {
+            endpoint,
+            serial,
+            ours: true,
+            name,
+            peer: String::new(),
+            stage: Stage::Connecting,
+            watched: None,
+            deadline: None,
+            stream,
+            dialogues: dialogues.into(),
+            handshake: None,
+            drained: false,
+            rest: Zeroizing::default(),
+        }
+    }
+
+    /// One with a peer that came to us.
+    pub(super) fn accepted(endpoint: u32, serial: u32, stream: Stream, name: String) -> Attempt {
+        let attempt = Attempt::connecting(endpoint, serial, stream, Vec::new(), name);
+        Attempt { ours: false, stage: Stage::Greeting, ..attempt }
+    }
+
+    /// The peer is here. What its transport wants said comes first; at the end stands ZMTP's handshake, if
+    /// that is spoken. The endpoint has this name.
+    pub(super) fn begin_greeting(
+        &mut self,
+        endpoint: &str,
+        options: &SocketOptions,
+        handshake: Option<Handshake>,
+    ) {
+        self.stage = Stage::Greeting;
+        self.peer = self.stream.peer_address();
+        self.dialogues = self.stream.greetings(self.ours, endpoint, options).into();
+        self.handshake = handshake;
+    }
+
+    /// Its descriptor.
+    pub(super) fn fd(&self) -> RawFd {
+        self.stream.as_fd().as_raw_fd()
+    }
+
+    /// Takes the descriptor for the established connection.
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.stream.into_fd()
+    }
+
+    /// The handshake, for the questions to the ZAP handler.
+    pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
+        self.handshake.as_mut().filter(|_| self.dialogues.is_empty())
+    }
+
+    /// Whether nothing goes on until the ZAP handler has spoken.
+    pub(super) fn waits_for_zap(&mut self) -> bool {
+        self.handshake().is_some_and(|handshake| handshake.waiting_for_zap())
+    }
+
+    /// Goes as far as possible without waiting.
+    pub(super) fn drive(&mut self) -> Progress {
+        self.drained = false;
+        if self.stage == Stage::Connecting {
+            if let Err(error) = self.stream.finish_connect() {
+                return Progress::Closed(error);
+            }
+            self.stage = Stage::OnTheWay;
+        }
+        loop {
+            match self.send() {
+                Ok(true) => {}
+                Ok(false) => return Progress::Waiting(true),
+                Err(error) => return Progress::Closed(error),
+            }
+            if self.dialogues.front().is_some_and(|dialogue| dialogue.wanted() == 0) {
+                self.dialogues.pop_front();
+                continue;
+            }
+            if self.dialogues.is_empty()
+                && let Some(progress) = self.outcome()
+            {
+                return progress;
+            }
+            if self.rest.is_empty()
+                && let Some(progress) = self.receive()
+            {
+                return progress;
+            }
+            if let Err(progress) = self.hear() {
+                return progress;
+            }
+        }
+    }
+
+    /// What has come of the last dialogue.
+    fn outcome(&mut self) -> Option<Progress> {
+        if self.stage != Stage::Greeting {
+            return Some(
+                self.stream.reached().map_or_else(Progress::Closed, |()| Progress::Reached),
+            );
+        }
+        let Some(handshake) = &mut self.handshake else {
+            return Some(Progress::Established(None, std::mem::take(&mut self.rest)));
+        };
+        if let Some(established) = handshake.outcome() {
+            let rest = std::mem::take(&mut self.rest);
+            return Some(Progress::Established(Some(Box::new(established)), rest));
+        }
+        handshake.waiting_for_zap().then_some(Progress::WaitingForZap)
+    }
+
+    /// Ends the handshake. An ERROR command for the peer may be waiting; it is sent if that costs
+    /// no waiting.
+    pub(super) fn say_goodbye(&mut self) {
+        let _ = self.send();
+    }
+
+    /// Gives the dialogue what is here.
+    fn hear(&mut self) -> std::result::Result<(), Progress> {
+        let used = match (self.dialogues.front_mut(), &mut self.handshake) {
+            (Some(dialogue), _) => {
+                let used = dialogue.input(&self.rest).map_err(Progress::Closed)?;
+                if used < self.rest.len() && dialogue.wanted() > 0 {
+                    // Asked again, it would say the same.
+                    return Err(Progress::Closed(Error::Protocol));
+                }
+                used
+            }
+            (None, Some(handshake)) => match handshake.input(&self.rest) {
+                Ok(used) => used,
+                Err(error) => {
+                    self.say_goodbye();
+                    return Err(Progress::Failed(error));
+                }
+            },
+            (None, None) => 0,
+        };
+        self.rest.drain(..used);
+        Ok(())
+    }
+
+    /// Reads what there is, and no more than the dialogue wants; how far that came if there was nothing.
+    fn receive(&mut self) -> Option<Progress> {
+        if self.drained {
+            return Some(Progress::Waiting(false));
+        }
+        let mut buffer = [0u8; 4096];
+        let wanted = self.dialogues.front().map_or(buffer.len(), |dialogue| dialogue.wanted());
+        let room = wanted.min(buffer.len());
+        let buffer = &mut buffer[..room];
+        match net::recv(self.stream.as_fd(), buffer) {
+            Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
+            Ok(count) => {
+                self.drained = count < buffer.len();
+                // Nothing is left of what was there.
+                self.rest = Zeroizing::new(buffer[..count].to_vec());
+                buffer[..count].zeroize();
+                None
+            }
+            Err(Error::Again) => Some(Progress::Waiting(false)),
+            Err(error) => Some(Progress::Closed(error)),
+        }
+    }
+
+    /// Sends what is to be said; false if the kernel did not take all of it.
+    fn send(&mut self) -> Result<bool> {
+        let output = match (self.dialogues.front_mut(), &mut self.handshake) {
+            (Some(dialogue), _) => dialogue.output(),
+            (None, Some(handshake)) => handshake.output(),
+            (None, None) => return Ok(true),
+        };
+        while !output.is_empty() {
+            match net::send(self.stream.as_fd(), output) {
+                Ok(sent) => {
+                    output.drain(..sent);
+                }
+                Err(Error::Again) => return Ok(false),
+                Err(Error::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}

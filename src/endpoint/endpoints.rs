@@ -1,0 +1,270 @@
+//! The endpoints of a socket, by number and by name. There may be many thousands: nothing here walks
+//! through all of them, but for what concerns all.
+
+use super::attempt::Attempt;
+use super::connecter::Connecter;
+use super::effect::Effect;
+use super::event::Event;
+use super::token::{Ready, Timer};
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
+use crate::reactor::{IoThread, Key};
+use crate::transport::{Address, Listener};
+use crate::types::SocketType;
+use crate::util::slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What `bind` or `connect` made.
+pub struct Endpoint {
+    /// As `ZMQ_LAST_ENDPOINT` names it.
+    pub(super) resolved: String,
+    /// Tells it from earlier ones with its number.
+    pub serial: u32,
+    /// Which of the four.
+    pub kind: Kind,
+    /// As they were at `bind` or `connect`: later changes are for later endpoints.
+    pub options: Arc<SocketOptions>,
+    /// What its connections carry.
+    pub traffic: Traffic,
+    closing: bool,
+}
+
+/// What connections carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes instead of ZMTP (STREAM, ZMQ_ROUTER_RAW).
+    pub raw: bool,
+    /// ZMQ_STREAM_NOTIFY asks for an empty message at connect and disconnect.
+    pub notes: bool,
+}
+
+/// The kinds of endpoints.
+pub enum Kind {
+    /// Bound, by the system.
+    Listener(Box<Listener>),
+    /// Connected, through the system.
+    Connecter(Box<Connecter>),
+    /// Bound to a name of the context.
+    InprocBinding(String),
+    /// Connected to such a name.
+    InprocConnection(FarEnd),
+}
+
+/// Where a `connect` to a name in the process left the binding side's end.
+pub enum FarEnd {
+    /// With its socket.
+    Owned,
+    /// Waits for somebody to bind the name.
+    Waits {
+        /// The name.
+        name: String,
+        /// Of the end, among those that wait.
+        number: u64,
+    },
+    /// In the mailbox of who has bound it, if not taken out since.
+    Sent {
+        /// Whose mailbox.
+        to: Key,
+        /// Of the end, in there.
+        number: u64,
+    },
+}
+
+impl Endpoint {
+    /// Whether it is unbound or disconnected, and only lives until its pipes have sent what is left.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+}
+
+/// The endpoints of a socket, and the attempts at connections of theirs.
+pub struct Endpoints {
+    pub(super) key: Key,
+    pub(super) socket_type: SocketType,
+    /// Watches descriptors and deadlines; there is one before there is anything to watch.
+    pub(super) io: Option<Arc<IoThread>>,
+    places: Slab<Endpoint>,
+    /// Connections whose handshake is not over.
+    pub(super) attempts: Slab<Attempt>,
+    /// ZMQ_LAST_ENDPOINT.
+    pub last: String,
+    /// Of the last endpoint, attempt or connection.
+    serial: u32,
+    /// Numbers of the endpoints of a name, oldest first, without those that are closing.
+    names: BTreeMap<String, Vec<u32>>,
+    /// Second names of endpoints.
+    aliases: BTreeMap<u32, String>,
+    effects: VecDeque<Effect>,
+}
+
+impl Endpoints {
+    /// None yet.
+    pub fn new(key: Key, socket_type: SocketType) -> Endpoints {
+        Endpoints {
+            key,
+            socket_type,
+            io: None,
+            places: Slab::default(),
+            attempts: Slab::default(),
+            last: String::new(),
+            serial: 0,
+            names: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// The socket has chosen its I/O thread.
+    pub fn use_thread(&mut self, io: Arc<IoThread>) {
+        self.io = Some(io);
+    }
+
+    /// What is to be done next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn report(&mut self, event: Event, name: &str) {
+        self.effects.push_back(Effect::Report(event, name.to_owned()));
+    }
+
+    /// A number no other endpoint, attempt or connection of this socket has, for timers.
+    pub fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// Adds an endpoint and returns its number.
+    pub fn add(
+        &mut self,
+        resolved: String,
+        kind: Kind,
+        options: Arc<SocketOptions>,
+        traffic: Traffic,
+    ) -> u32 {
+        let serial = self.next_serial();
+        let name = resolved.clone();
+        let endpoint = Endpoint { resolved, serial, kind, options, traffic, closing: false };
+        let number = self.places.insert(endpoint);
+        self.names.entry(name).or_default().push(number);
+        number
+    }
+
+    /// The endpoint goes by this name, too.
+    pub(super) fn add_name(&mut self, number: u32, name: String) {
+        let numbers = self.names.entry(name.clone()).or_default();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+            self.aliases.insert(number, name);
+        }
+    }
+
+    /// An endpoint.
+    pub fn get(&self, number: u32) -> Option<&Endpoint> {
+        self.places.get(number)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut Endpoint> {
+        self.places.get_mut(number)
+    }
+
+    /// An endpoint that connects through the system.
+    pub fn connecter(&mut self, number: u32) -> Option<&mut Connecter> {
+        match &mut self.get_mut(number)?.kind {
+            Kind::Connecter(connecter) => Some(connecter),
+            _ => None,
+        }
+    }
+
+    /// The options of an endpoint.
+    pub fn options(&self, number: u32) -> Option<Arc<SocketOptions>> {
+        Some(self.get(number)?.options.clone())
+    }
+
+    /// What the connections of an endpoint carry.
+    pub fn traffic(&self, number: u32) -> Traffic {
+        self.get(number).map_or(Traffic { raw: false, notes: false }, |endpoint| endpoint.traffic)
+    }
+
+    /// The endpoints of that name that are not closing. A bound one does not go by a wildcard: two may
+    /// have been bound to the same.
+    pub fn named(&self, name: &str) -> &[u32] {
+        self.names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The endpoints that an address means which is no name of theirs as it is written.
+    pub fn meant_by(&self, address: &Address, ipv6: bool) -> &[u32] {
+        match self.named(&address.to_string()) {
+            // `tcp://*:5555` and the like mean what a bind would make of them.
+            [] => address.resolved_binding(ipv6).map_or(&[], |resolved| self.named(&resolved)),
+            found => found,
+        }
+    }
+
+    /// All numbers there may be.
+    pub fn numbers(&self) -> std::ops::Range<u32> {
+        self.places.numbers()
+    }
+
+    /// The endpoint only lives on until its pipes have sent what is left: its name is free.
+    pub fn begin_closing(&mut self, number: u32) {
+        let Some(endpoint) = self.places.get_mut(number) else { return };
+        endpoint.closing = true;
+        let alias = self.aliases.remove(&number);
+        for name in std::iter::once(&endpoint.resolved).chain(&alias) {
+            if let Some(numbers) = self.names.get_mut(name) {
+                numbers.retain(|&other| other != number);
+                if numbers.is_empty() {
+                    self.names.remove(name);
+                }
+            }
+        }
+    }
+
+    /// The endpoint is gone, and its number free.
+    pub(super) fn remove(&mut self, number: u32) {
+        self.begin_closing(number);
+        self.places.remove(number);
+    }
+
+    /// Has a descriptor watched; `new`: it is not yet.
+    ///
+    /// # Errors
+    /// Whatever epoll_ctl(2) says.
+    pub(super) fn watch(&self, fd: RawFd, events: u32, what: Ready, new: bool) -> Result<()> {
+        let io = self.io.as_ref().ok_or(Error::NoIoThread)?;
+        if new {
+            io.add(fd, events, self.key, what.token())
+        } else {
+            io.modify(fd, events, self.key, what.token())
+        }
+    }
+
+    /// Before a descriptor is closed: its number may be used again at once.
+    pub(super) fn unwatch(&self, fd: RawFd) {
+        if let Some(io) = &self.io {
+            let _ = io.remove(fd);
+        }
+    }
+
+    pub(super) fn set_timer(&self, at: Instant, timer: Timer, number: u32, serial: u32) {
+        if let Some(io) = &self.io {
+            io.set_timer(at, self.key, timer.token(number, serial));
+        }
+    }
+
+    /// Takes that back. What comes and goes as a peer likes must not leave timers behind.
+    pub(super) fn clear_timer(&self, timer: Timer, number: u32, serial: u32) {
+        if let Some(io) = &self.io {
+            io.clear_timer(self.key, timer.token(number, serial));
+        }
+    }
+}

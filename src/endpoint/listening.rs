@@ -1,0 +1,141 @@
+//! Who listens: bind, and letting peers in.
+
+use super::attempt::Attempt;
+use super::endpoints::{Endpoints, Kind, Traffic};
+use super::event::Event;
+use super::token::{Ready, Timer};
+use crate::error::{Error, Result};
+use crate::options::SocketOptions;
+use crate::sys::{clock, epoll};
+use crate::transport::{AcceptError, Address, AddressError, Listener};
+use crate::util::reserve;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a listener rests when the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Endpoints {
+    /// What `bind` is asked for.
+    ///
+    /// # Errors
+    /// As zmq_bind(3) of what is no address.
+    pub fn address_to_bind(&mut self, given: &str) -> Result<Address> {
+        let address = Address::parse_for(given, self.socket_type).inspect_err(|error| {
+            // Of what is wrong with an address monitors are told this only.
+            if let AddressError::Nobodys(error) = error {
+                self.report_failed_bind(given, *error);
+            }
+        })?;
+        Ok(address)
+    }
+
+    /// Listens at an address of the system, written so.
+    ///
+    /// # Errors
+    /// As zmq_bind(3).
+    pub fn bind(
+        &mut self,
+        given: &str,
+        address: &Address,
+        options: &SocketOptions,
+        traffic: Traffic,
+    ) -> Result<()> {
+        let listener = Listener::bind(address, options).map_err(|failed| {
+            if let Some(fd) = failed.closed {
+                let named = address.names_what_fails().then(|| address.to_string());
+                self.report(Event::Closed(fd), &named.unwrap_or_default());
+            }
+            self.report_failed_bind(given, failed.error);
+            failed.error
+        })?;
+        let fd = listener.as_fd().as_raw_fd();
+        let resolved = listener.endpoint().to_owned();
+        let name = listener.name().to_owned();
+        let alias = match listener.is_adopted() {
+            true => None,
+            false => address.resolved_binding(options.ipv6),
+        };
+        let options = Arc::new(options.clone());
+        let kind = Kind::Listener(Box::new(listener));
+        let number = self.add(resolved.clone(), kind, options, traffic);
+        if let Err(error) = self.watch(fd, epoll::IN, Ready::Listener(number), true) {
+            self.remove(number);
+            return Err(error);
+        }
+        if let Some(alias) = alias {
+            self.add_name(number, alias);
+        }
+        self.last = resolved;
+        self.report(Event::Listening(fd), &name);
+        Ok(())
+    }
+
+    /// Tells the monitor in libzmq's words: the address without its transport.
+    fn report_failed_bind(&mut self, given: &str, error: Error) {
+        let address = given.split_once("://").map_or(given, |(_, address)| address);
+        self.report(Event::BindFailed(error), address);
+    }
+
+    /// Nobody listens there any more, and who is not in yet stays outside. The endpoint remains. False if it is
+    /// no listener.
+    pub fn close_listener(&mut self, number: u32) -> bool {
+        let Some(endpoint) = self.get_mut(number) else { return false };
+        if !matches!(endpoint.kind, Kind::Listener(_)) {
+            return false;
+        }
+        let gone = Kind::InprocBinding(String::new());
+        let Kind::Listener(listener) = std::mem::replace(&mut endpoint.kind, gone) else {
+            return false;
+        };
+        let (fd, name) = (listener.as_fd().as_raw_fd(), listener.name().to_owned());
+        self.unwatch(fd);
+        drop(listener);
+        self.report(Event::Closed(fd), &name);
+        for attempt in self.attempts.numbers() {
+            if self.attempts.get(attempt).is_some_and(|a| a.endpoint == number) {
+                self.drop_attempt(attempt);
+            }
+        }
+        true
+    }
+
+    /// A listener is readable. One peer at a time: the reactor comes back for the next when it has looked
+    /// at the handshakes of those before.
+    pub fn accept(&mut self, number: u32) {
+        let Some(endpoint) = self.get(number) else { return };
+        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let name = endpoint.resolved.clone();
+        let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
+        // A peer costs memory. Without any it waits in the kernel, and so do those behind it.
+        let room = reserve::ready().map_err(AcceptError::Exhausted);
+        match room.and_then(|()| listener.accept(&endpoint.options)) {
+            Ok(None) => {}
+            Ok(Some(stream)) => {
+                let accepted = stream.as_fd().as_raw_fd();
+                // Behind a wildcard each connection has the address it came to.
+                let local = stream.local_endpoint();
+                self.report(Event::Accepted(accepted), &local);
+                let serial = self.next_serial();
+                let attempt = Attempt::accepted(number, serial, stream, local);
+                let attempt = self.attempts.insert(attempt);
+                self.reached(attempt);
+            }
+            Err(AcceptError::Exhausted(error)) => {
+                self.report(Event::AcceptFailed(error), &name);
+                // Level-triggered readiness would spin until a descriptor is free.
+                let _ = self.watch(fd, 0, Ready::Listener(number), false);
+                self.set_timer(clock::now() + ACCEPT_PAUSE, Timer::Accept, number, serial);
+            }
+            Err(failed) => self.report(Event::AcceptFailed(failed.error()), &name),
+        }
+    }
+
+    /// A listener that rested tries again.
+    pub(super) fn resume_accept(&mut self, number: u32) {
+        let Some(endpoint) = self.get(number) else { return };
+        let Kind::Listener(listener) = &endpoint.kind else { return };
+        let _ = self.watch(listener.as_fd().as_raw_fd(), epoll::IN, Ready::Listener(number), false);
+    }
+}

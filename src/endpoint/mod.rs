@@ -1,0 +1,24 @@
+//! Endpoints: bind, connect, and a connection's way up to the end of its handshake.
+//!
+//! [`Endpoints`] has all of one socket and is used under the socket's lock. It knows descriptors and deadlines, and
+//! neither pipes nor sockets: what has to be done with those it leaves as [`Effect`]s, which the socket carries out
+//! after every call ([`Endpoints::next_effect`]), in their order.
+//!
+//! docs/design/connections.md tells how a dialogue is added.
+
+mod attempt;
+mod connecter;
+mod connecting;
+mod effect;
+mod endpoints;
+mod event;
+mod greeting;
+mod listening;
+#[cfg(test)]
+mod tests;
+pub mod token;
+
+pub use connecter::Connecter;
+pub use effect::{Effect, Question};
+pub use endpoints::{Endpoint, Endpoints, FarEnd, Kind, Traffic};
+pub use event::Event;

@@ -1,0 +1,31 @@
+//! Sockets of the library's own that work for one of the application's.
+
+use super::Socket;
+
+/// Those of one socket.
+#[derive(Default)]
+pub(super) struct Aides {
+    pub(super) monitor: Option<Monitor>,
+    /// Put to the ZAP handler, not answered yet.
+    pub(super) questions: Vec<Asked>,
+}
+
+/// Where the events of a socket go.
+pub(super) struct Monitor {
+    pub(super) socket: &'static Socket,
+    pub(super) wanted: u16,
+}
+
+/// A question put to the ZAP handler about an attempt at a connection.
+pub(super) struct Asked {
+    pub(super) attempt: u32,
+    pub(super) serial: u32,
+    pub(super) socket: &'static Socket,
+}
+
+impl Aides {
+    /// The place of the question about this attempt.
+    pub(super) fn asked(&self, attempt: u32, serial: u32) -> Option<usize> {
+        self.questions.iter().position(|q| q.attempt == attempt && q.serial == serial)
+    }
+}
