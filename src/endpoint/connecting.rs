@@ -100,7 +100,7 @@ impl Endpoints {
         let Some(connecter) = self.connecter(number) else { return };
         debug_assert!(connecter.attempt.is_none(), "two attempts of one endpoint at a time");
         let (mut failed, mut why) = (-1, Error::Invalid);
-        while let Some(way) = connecter.candidates.next() {
+        for way in connecter.candidates.by_ref() {
             let Ok((stream, connected)) = connecter.route.start(&way, &connecter.options) else {
                 continue;
             };
