@@ -47,159 +47,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#define MUST(x)                                                                \
-    do {                                                                       \
-        if (!(x)) {                                                            \
-            fprintf (stderr, "zbench:%d: %s: %s\n", __LINE__, #x,              \
-                     zmq_strerror (zmq_errno ()));                             \
-            exit (1);                                                          \
-        }                                                                      \
-    } while (0)
-
-static double now_s (void)
-{
-    struct timespec t;
-    clock_gettime (CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
-}
-static double cpu_of (int who)
-{
-    struct rusage r;
-    getrusage (who, &r);
-    return r.ru_utime.tv_sec + r.ru_stime.tv_sec
-           + (r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e-6;
-}
-static double cpu_all (void) { return cpu_of (RUSAGE_SELF) + cpu_of (RUSAGE_CHILDREN); }
-static long rss_kib (void)
-{
-    long pages = 0;
-    FILE *f = fopen ("/proc/self/statm", "r");
-    if (f) {
-        if (fscanf (f, "%*s %ld", &pages) != 1) pages = 0;
-        fclose (f);
-    }
-    return pages * (sysconf (_SC_PAGESIZE) / 1024);
-}
-static int cmp_d (const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-    return x < y ? -1 : x > y;
-}
-
-/* ------------------------------------------------------------------ world */
-static char kind[16];       /* tcp, ipc or inproc */
-static int curve;           /* +curve given */
-static char ep_a[128], ep_b[128];
-static char s_pub[41], s_sec[41], c_pub[41], c_sec[41];
-static void *shared_ctx;    /* inproc only */
-
-static int free_port (void)
-{
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
-    socklen_t n = sizeof a;
-    MUST (!bind (fd, (void *) &a, sizeof a) && !getsockname (fd, (void *) &a, &n));
-    close (fd);
-    return ntohs (a.sin_port);
-}
-static void set_world (const char *e)
-{
-    snprintf (kind, sizeof kind, "%s", e);
-    char *plus = strchr (kind, '+');
-    if (plus) { *plus = 0; curve = 1; }
-    const char *tmp = getenv ("TMPDIR");
-    char *out[2] = {ep_a, ep_b};
-    for (int i = 0; i < 2; i++) {
-        if (!strcmp (kind, "tcp")) snprintf (out[i], 128, "tcp://127.0.0.1:%d", free_port ());
-        else if (!strcmp (kind, "ipc")) snprintf (out[i], 128, "ipc://%s/zbench-%d-%d", tmp ? tmp : "/tmp", (int) getpid (), i);
-        else if (!strcmp (kind, "inproc")) snprintf (out[i], 128, "inproc://zbench-%d", i);
-        else { fprintf (stderr, "zbench: unknown endpoint kind %s\n", e); exit (2); }
-    }
-    if (curve) {
-        MUST (!zmq_curve_keypair (s_pub, s_sec));
-        MUST (!zmq_curve_keypair (c_pub, c_sec));
-    }
-}
-static void *ctx_get_one (void)
-{
-    if (!strcmp (kind, "inproc")) {
-        if (!shared_ctx) { shared_ctx = zmq_ctx_new (); zmq_ctx_set (shared_ctx, ZMQ_MAX_SOCKETS, 20000); }
-        return shared_ctx;
-    }
-    void *c = zmq_ctx_new ();
-    zmq_ctx_set (c, ZMQ_MAX_SOCKETS, 20000);
-    return c;
-}
-static void ctx_drop (void *c) { if (c != shared_ctx) MUST (!zmq_ctx_term (c)); }
-static void hwm (void *s, int n)
-{
-    MUST (!zmq_setsockopt (s, ZMQ_SNDHWM, &n, sizeof n));
-    MUST (!zmq_setsockopt (s, ZMQ_RCVHWM, &n, sizeof n));
-}
-static void *sock (void *ctx, int type, int server)
-{
-    void *s = zmq_socket (ctx, type);
-    MUST (s);
-    if (curve && server) {
-        int one = 1;
-        MUST (!zmq_setsockopt (s, ZMQ_CURVE_SERVER, &one, sizeof one));
-        MUST (!zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, s_sec, 40));
-    } else if (curve) {
-        MUST (!zmq_setsockopt (s, ZMQ_CURVE_SERVERKEY, s_pub, 40));
-        MUST (!zmq_setsockopt (s, ZMQ_CURVE_PUBLICKEY, c_pub, 40));
-        MUST (!zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, c_sec, 40));
-    }
-    return s;
-}
-
-/* A CURVE server's greeting names its mechanism at octet 12 (RFC 37, "Mechanism"). */
-static void check_curve (void)
-{
-    void *c = zmq_ctx_new (), *s = sock (c, ZMQ_REP, 1);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
-    struct timeval patience = {.tv_sec = 5};
-    char endpoint[64], greeting[64] = {(char) 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3};
-    int port = free_port (), linger = 0;
-    MUST (!zmq_setsockopt (s, ZMQ_LINGER, &linger, sizeof linger));
-    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
-    MUST (!zmq_bind (s, endpoint));
-    a.sin_port = htons (port);
-    int fd = socket (AF_INET, SOCK_STREAM, 0);
-    MUST (!setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
-    MUST (!connect (fd, (void *) &a, sizeof a));
-    memcpy (greeting + 12, "CURVE", 5);
-    MUST (send (fd, greeting, 64, MSG_NOSIGNAL) == 64);
-    MUST (recv (fd, greeting, 64, MSG_WAITALL) == 64);
-    if (memcmp (greeting + 12, "CURVE", 6)) {
-        fprintf (stderr, "zbench: a CURVE server offers mechanism %.20s: not encrypted\n", greeting + 12);
-        exit (1);
-    }
-    close (fd);
-    zmq_close (s);
-    MUST (!zmq_ctx_term (c));
-}
-
-/* Runs peer() beside main_side(): a thread for inproc, a process otherwise. */
-typedef void (side_fn) (void);
-static void *thread_main (void *f) { ((side_fn *) f) (); return NULL; }
-static void beside (side_fn *peer, side_fn *main_side)
-{
-    if (!strcmp (kind, "inproc")) {
-        ctx_get_one ();
-        pthread_t t;
-        MUST (!pthread_create (&t, NULL, thread_main, (void *) peer));
-        main_side ();
-        pthread_join (t, NULL);
-        MUST (!zmq_ctx_term (shared_ctx));
-    } else {
-        pid_t p = fork ();
-        if (!p) { peer (); exit (0); }
-        main_side ();
-        int st = 0;
-        waitpid (p, &st, 0);
-        if (st) { fprintf (stderr, "zbench: peer failed (%d)\n", st); exit (1); }
-    }
-}
+#include "world.h"
 
 static size_t size;
 static long count;
@@ -465,85 +313,7 @@ static void conn_main (void)
 #include "fan.h"
 
 /* -------------------------------------------------------------------- raw */
-static int raw_pair[2];
-static void raw_open (void)
-{
-    if (!strcmp (kind, "ipc")) { MUST (!socketpair (AF_UNIX, SOCK_STREAM, 0, raw_pair)); return; }
-    int l = socket (AF_INET, SOCK_STREAM, 0), one = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
-    socklen_t n = sizeof a;
-    MUST (!bind (l, (void *) &a, sizeof a) && !listen (l, 1) && !getsockname (l, (void *) &a, &n));
-    raw_pair[0] = socket (AF_INET, SOCK_STREAM, 0);
-    MUST (!connect (raw_pair[0], (void *) &a, n));
-    raw_pair[1] = accept (l, NULL, NULL);
-    for (int i = 0; i < 2; i++) setsockopt (raw_pair[i], IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
-    close (l);
-}
-static void raw_all (int fd, char *b, size_t n, int out)
-{
-    while (n) {
-        ssize_t r = out ? send (fd, b, n, 0) : recv (fd, b, n, 0);
-        MUST (r > 0);
-        b += r;
-        n -= r;
-    }
-}
-static void rawlat_peer (void)
-{
-    char *b = malloc (size);
-    for (long i = 0; i < count + 1000; i++) { raw_all (raw_pair[1], b, size, 0); raw_all (raw_pair[1], b, size, 1); }
-    free (b);
-}
-static void rawlat_main (void)
-{
-    char *b = calloc (1, size);
-    lat = malloc (sizeof (double) * count);
-    for (long i = -1000; i < count; i++) {
-        double t = now_s ();
-        raw_all (raw_pair[0], b, size, 1);
-        raw_all (raw_pair[0], b, size, 0);
-        if (i >= 0) { lat[i] = (now_s () - t) / 2 * 1e6; t_elapsed += lat[i] * 2e-6; }
-    }
-    free (b);
-}
-static void rawthr_peer (void)
-{
-    size_t cap = 65536 + size + 8, n = 0;
-    char *b = malloc (cap), *src = calloc (1, size);
-    uint64_t len = size;
-    for (long i = 0; i < count; i++) {
-        memcpy (b + n, &len, 8);
-        memcpy (b + n + 8, src, size);
-        n += 8 + size;
-        if (n >= 65536) { raw_all (raw_pair[1], b, n, 1); n = 0; }
-    }
-    raw_all (raw_pair[1], b, n, 1);
-    free (b);
-    free (src);
-}
-static void rawthr_main (void)
-{
-    size_t cap = 262144 + size + 8, have = 0, at = 0;
-    char *b = malloc (cap), *dst = malloc (size);
-    double t = 0;
-    for (long i = 0; i < count; i++) {
-        uint64_t len = 0;
-        while (have - at < 8 || (memcpy (&len, b + at, 8), have - at < 8 + len)) {
-            memmove (b, b + at, have - at);
-            have -= at;
-            at = 0;
-            ssize_t r = recv (raw_pair[0], b + have, cap - have, 0);
-            MUST (r > 0);
-            have += r;
-            if (t == 0) t = now_s ();
-        }
-        memcpy (dst, b + at + 8, len);
-        at += 8 + len;
-    }
-    t_elapsed = now_s () - t;
-    free (b);
-    free (dst);
-}
+#include "raw.h"
 
 /* ------------------------------------------------------------------- subs */
 static void subs_run (long topics)
@@ -594,35 +364,87 @@ static void raise_descriptors (int connections)
     }
 }
 
+static int usage (void)
+{
+    fprintf (stderr, "usage: see the top of zbench.c\n");
+    return 2;
+}
+
+/* It must outlive neither its time nor who started it. */
+static int hog (double seconds)
+{
+    volatile unsigned spins = 0;
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    for (double until = now_s () + seconds; now_s () < until;)
+        for (int i = 0; i < 10000; i++) spins++;
+    return 0;
+}
+
+/* conn and idle. */
+static int connections (const char *where, double began)
+{
+    raise_descriptors (peers);
+    beside (conn_peer, conn_main);
+    if (idle_secs > 0)
+        printf ("idle %s %d | cpu_ms_per_s=%.3f\n", where, peers, cpu_idle / idle_secs * 1e3);
+    else
+        printf ("conn %s %d | connects=%.0f/s rss=%ldB/conn cpu=%.1fus/conn\n", where, peers,
+                peers / t_elapsed, rss_per_conn_b, (cpu_all () - began) / peers * 1e6);
+    return 0;
+}
+
+/* lat, lat-dd and rawlat. */
+static int latency (const char *m, const char *where, int raw, double began)
+{
+    dd = !raw && m[3] != 0;
+    if (raw) beside (rawlat_peer, rawlat_main);
+    else beside (lat_peer, lat_main);
+    qsort (lat, count, sizeof *lat, cmp_d);
+    printf ("%s %s %zu | p50=%.2f p99=%.2f p999=%.2f mean=%.2f us cpu=%.2fus/rt\n", m, where, size,
+            lat[count / 2], lat[count * 99 / 100], lat[count * 999 / 1000],
+            t_elapsed / count / 2 * 1e6, (cpu_all () - began) / (count + 1000) * 1e6);
+    return 0;
+}
+
+/* The modes that tell a rate. */
+static int throughput (const char *m, const char *where, double began)
+{
+    if (!strcmp (m, "thr") || !strcmp (m, "thrm")) {
+        zero_copy = m[3] != 0;
+        beside (thr_peer, thr_main);
+    } else if (!strcmp (m, "pub")) {
+        beside (pub_peer, pub_main);
+        t_elapsed += now_s ();
+    } else if (!strcmp (m, "rtr"))
+        beside (rtr_peer, rtr_main);
+    else if (!strcmp (m, "rawthr"))
+        beside (rawthr_peer, rawthr_main);
+    else if (!strcmp (m, "pipe2"))
+        beside (thr_peer, pipe2_main);
+    else { fprintf (stderr, "zbench: unknown mode %s\n", m); return 2; }
+    double n = (double) count * (!strcmp (m, "pub") ? peers : 1);
+    printf ("%s %s %zu x%d | rate=%.0f/s MBps=%.1f cpu=%.3fus/msg\n", m, where, size, peers,
+            n / t_elapsed, n / t_elapsed * size / 1e6, (cpu_all () - began) / n * 1e6);
+    return 0;
+}
+
 int main (int argc, char **v)
 {
-    if (argc < 3) { fprintf (stderr, "usage: see the top of zbench.c\n"); return 2; }
+    if (argc < 3) return usage ();
     const char *m = v[1];
-    if (!strcmp (m, "hog")) {
-        volatile unsigned spins = 0;
-        /* It must outlive neither its time nor who started it. */
-        prctl (PR_SET_PDEATHSIG, SIGKILL);
-        for (double until = now_s () + atof (v[2]); now_s () < until;)
-            for (int i = 0; i < 10000; i++) spins++;
-        return 0;
-    }
+    if (!strcmp (m, "hog")) return hog (atof (v[2]));
+    if (argc < 4) return usage ();
     if (!strcmp (m, "subs")) { count = atol (v[3]); subs_run (atol (v[2])); return 0; }
     set_world (v[2]);
     if (curve) check_curve ();
-    double c0 = cpu_all ();
+    double began = cpu_all ();
     if (!strcmp (m, "conn") || !strcmp (m, "idle")) {
+        if (*m == 'i' && argc < 5) return usage ();
         peers = atoi (v[3]);
-        raise_descriptors (peers);
         if (*m == 'i') idle_secs = atof (v[4]);
-        beside (conn_peer, conn_main);
-        if (*m == 'i')
-            printf ("idle %s %d | cpu_ms_per_s=%.3f\n", v[2], peers, cpu_idle / idle_secs * 1e3);
-        else
-            printf ("conn %s %d | connects=%.0f/s rss=%ldB/conn cpu=%.1fus/conn\n", v[2], peers,
-                    peers / t_elapsed, rss_per_conn_b, (cpu_all () - c0) / peers * 1e6);
-        return 0;
+        return connections (v[2], began);
     }
-    if (argc < 5) { fprintf (stderr, "usage: see the top of zbench.c\n"); return 2; }
+    if (argc < 5) return usage ();
     size = strtoul (v[3], 0, 10);
     count = atol (v[4]);
     peers = argc > 5 ? atoi (v[5]) : 1;
@@ -640,31 +462,7 @@ int main (int argc, char **v)
     }
     int raw = !strncmp (m, "raw", 3);
     if (raw) raw_open ();
-    if (!strcmp (m, "lat") || !strcmp (m, "lat-dd") || !strcmp (m, "rawlat")) {
-        dd = !raw && m[3] != 0;
-        if (raw) beside (rawlat_peer, rawlat_main);
-        else beside (lat_peer, lat_main);
-        qsort (lat, count, sizeof *lat, cmp_d);
-        printf ("%s %s %zu | p50=%.2f p99=%.2f p999=%.2f mean=%.2f us cpu=%.2fus/rt\n", m, v[2], size,
-                lat[count / 2], lat[count * 99 / 100], lat[count * 999 / 1000],
-                t_elapsed / count / 2 * 1e6, (cpu_all () - c0) / (count + 1000) * 1e6);
-        return 0;
-    }
-    if (!strcmp (m, "thr") || !strcmp (m, "thrm")) {
-        zero_copy = m[3] != 0;
-        beside (thr_peer, thr_main);
-    } else if (!strcmp (m, "pub")) {
-        beside (pub_peer, pub_main);
-        t_elapsed += now_s ();
-    } else if (!strcmp (m, "rtr"))
-        beside (rtr_peer, rtr_main);
-    else if (!strcmp (m, "rawthr"))
-        beside (rawthr_peer, rawthr_main);
-    else if (!strcmp (m, "pipe2"))
-        beside (thr_peer, pipe2_main);
-    else { fprintf (stderr, "zbench: unknown mode %s\n", m); return 2; }
-    double n = (double) count * (!strcmp (m, "pub") ? peers : 1);
-    printf ("%s %s %zu x%d | rate=%.0f/s MBps=%.1f cpu=%.3fus/msg\n", m, v[2], size, peers,
-            n / t_elapsed, n / t_elapsed * size / 1e6, (cpu_all () - c0) / n * 1e6);
-    return 0;
+    if (!strcmp (m, "lat") || !strcmp (m, "lat-dd") || !strcmp (m, "rawlat"))
+        return latency (m, v[2], raw, began);
+    return throughput (m, v[2], began);
 }

@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #endif
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -194,6 +195,18 @@ static void UNUSED bind_any (void *s, const char *transport, char *ep)
     last_endpoint (s, ep);
 }
 
+/* How many entries a directory of /proc has. */
+static int UNUSED entries_of (const char *path)
+{
+    DIR *dir = opendir (path);
+    int count = 0;
+    CHECK (dir);
+    for (struct dirent *entry; (entry = readdir (dir));)
+        count += entry->d_name[0] != '.';
+    closedir (dir);
+    return count;
+}
+
 /* A free TCP endpoint nobody listens on (yet). */
 static void UNUSED free_tcp (char *ep)
 {
@@ -207,6 +220,22 @@ static void UNUSED free_tcp (char *ep)
     CHECK (getsockname (fd, (struct sockaddr *) &a, &len) == 0);
     close (fd);
     sprintf (ep, "tcp://127.0.0.1:%d", ntohs (a.sin_port));
+}
+
+/* Listens with plain TCP; the endpoint to connect to comes back in `ep`. */
+static int UNUSED raw_listen (char *ep, int backlog)
+{
+    struct sockaddr_in a;
+    socklen_t len = sizeof a;
+    int one = 1, fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset (&a, 0, sizeof a);
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    CHECK (bind (fd, (struct sockaddr *) &a, sizeof a) == 0 && listen (fd, backlog) == 0);
+    CHECK (getsockname (fd, (struct sockaddr *) &a, &len) == 0);
+    sprintf (ep, "tcp://127.0.0.1:%d", ntohs (a.sin_port));
+    return fd;
 }
 
 #define SEND(s, str, flags) IS (zmq_send (s, str, strlen (str), flags), strlen (str))

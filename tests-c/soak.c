@@ -4,7 +4,6 @@
  * they were in the first but for little, or it fails. A line is printed each minute. `make soak`, tools/soak.sh.
  */
 #include "common.h"
-#include <dirent.h>
 #include <malloc.h>
 
 static unsigned seed;
@@ -292,17 +291,6 @@ typedef struct
     long of[MEASURES];
 } sample_t;
 
-static int entries (const char *path)
-{
-    DIR *dir = opendir (path);
-    int count = 0;
-    CHECK (dir);
-    while (readdir (dir))
-        count++;
-    closedir (dir);
-    return count;
-}
-
 static sample_t measure (void)
 {
     unsigned long all = 0, pages = 0;
@@ -313,8 +301,8 @@ static sample_t measure (void)
     fclose (file);
     now.of[RESIDENT] = (long) (pages * 4);
     now.of[GIVEN_OUT] = (long) ((info.uordblks + info.hblkhd) / 1024);
-    now.of[DESCRIPTORS] = entries ("/proc/self/fd");
-    now.of[TASKS] = entries ("/proc/self/task");
+    now.of[DESCRIPTORS] = entries_of ("/proc/self/fd");
+    now.of[TASKS] = entries_of ("/proc/self/task");
     return now;
 }
 

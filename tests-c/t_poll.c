@@ -415,6 +415,29 @@ static void *poll_again_and_again (void *arg)
     return NULL;
 }
 
+/* Asleep, with another thread at the sockets, until the context ends. */
+static void polled_until_the_end (void *ctx, zmq_pollitem_t *items, int count, void **in, void **out)
+{
+    poll_t p = {items, count, 0, 0};
+    pthread_t thread;
+    OK (zmq_close (items[0].socket));
+    OK (zmq_close (out[0]));
+    items[0].socket = in[0] = sock (ctx, ZMQ_PULL);
+    out[0] = NULL;
+    pthread_create (&thread, NULL, poll_again_and_again, &p);
+    for (int k = 0; k < 100; k++) {
+        SEND (out[1], "x", 0);
+        if (k % 10 == 0)
+            sleep_ms (3);
+        FAILS (zmq_recv (in[5], NULL, 0, ZMQ_DONTWAIT), EAGAIN);
+    }
+    sleep_ms (20);
+    OK (zmq_ctx_shutdown (ctx));
+    pthread_join (thread, NULL);
+    IS (p.rc, -1);
+    IS (p.error, ETERM);
+}
+
 /* A thread that polls the same sockets again and again sees every message, wherever it comes from and whoever else
  * looks at the sockets; also when one is closed and another takes its place, and when the context ends. */
 GROUP (the_same_sockets_again)
@@ -469,25 +492,7 @@ GROUP (the_same_sockets_again)
         SEND (in[i], "back", 0);
         RECV (out[i], "back");
     }
-    /* Asleep, with another thread at the sockets, until the context ends. */
-    poll_t p = {items, N, 0, 0};
-    pthread_t thread;
-    OK (zmq_close (items[0].socket));
-    OK (zmq_close (out[0]));
-    items[0].socket = in[0] = sock (ctx, ZMQ_PULL);
-    out[0] = NULL;
-    pthread_create (&thread, NULL, poll_again_and_again, &p);
-    for (int k = 0; k < 100; k++) {
-        SEND (out[1], "x", 0);
-        if (k % 10 == 0)
-            sleep_ms (3);
-        FAILS (zmq_recv (in[5], NULL, 0, ZMQ_DONTWAIT), EAGAIN);
-    }
-    sleep_ms (20);
-    OK (zmq_ctx_shutdown (ctx));
-    pthread_join (thread, NULL);
-    IS (p.rc, -1);
-    IS (p.error, ETERM);
+    polled_until_the_end (ctx, items, N, in, out);
     for (int i = 0; i < N; i++) {
         OK (zmq_close (in[i]));
         if (out[i])

@@ -6,7 +6,6 @@
  * TERMINATION_SEED when exactly. `make terminations` asks for 1000.
  */
 #include "common.h"
-#include <dirent.h>
 
 enum { MOST = 8, SLACK = 20000 };
 
@@ -275,19 +274,26 @@ static void in_proxy (world_t *w)
     held (w, RECEIVE, client, NULL);
 }
 
-/* To a peer that is not there, and to one that does not read. */
-static void lingering (world_t *w, int linger)
+/* More than the kernel takes, for a peer that does not read. */
+static void *with_unsent (world_t *w, int count)
 {
     static char body[50000];
-    void *nobody = mine (w, ZMQ_PUSH), *out = mine (w, ZMQ_PUSH), *in = peer (w, ZMQ_PULL);
+    void *out = mine (w, ZMQ_PUSH), *in = peer (w, ZMQ_PULL);
     set_int (in, ZMQ_RCVHWM, 1);
     /* So that little is more than the kernel takes. */
     set_int (in, ZMQ_RCVBUF, 5000);
     set_int (out, ZMQ_SNDBUF, 5000);
     bind_any (in, "tcp", ep);
     OK (zmq_connect (out, ep));
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < count; i++)
         IS (zmq_send (out, body, sizeof body, 0), sizeof body);
+    return out;
+}
+
+/* To a peer that is not there, and to one that does not read. */
+static void lingering (world_t *w, int linger)
+{
+    void *nobody = mine (w, ZMQ_PUSH), *out = with_unsent (w, 60);
     free_tcp (ep);
     OK (zmq_connect (nobody, ep));
     SEND (nobody, "x", 0);
@@ -297,21 +303,8 @@ static void lingering (world_t *w, int linger)
 }
 static void lingering_not (world_t *w) { lingering (w, 0); }
 static void lingering_a_while (world_t *w) { lingering (w, 40); }
-
 /* For ever, which ends because the peer reads. */
-static void lingering_for_ever (world_t *w)
-{
-    void *out = mine (w, ZMQ_PUSH), *in = peer (w, ZMQ_PULL);
-    static char body[50000];
-    set_int (in, ZMQ_RCVHWM, 1);
-    set_int (in, ZMQ_RCVBUF, 5000);
-    set_int (out, ZMQ_SNDBUF, 5000);
-    bind_any (in, "tcp", ep);
-    OK (zmq_connect (out, ep));
-    for (int i = 0; i < 20; i++)
-        IS (zmq_send (out, body, sizeof body, 0), sizeof body);
-    set_int (out, ZMQ_LINGER, -1);
-}
+static void lingering_for_ever (world_t *w) { set_int (with_unsent (w, 20), ZMQ_LINGER, -1); }
 
 static void looking_up (world_t *w)
 {
@@ -454,18 +447,8 @@ static void streaming (world_t *w)
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
 
-static int entries (const char *path)
-{
-    DIR *dir = opendir (path);
-    int count = 0;
-    CHECK (dir);
-    while (readdir (dir))
-        count++;
-    closedir (dir);
-    return count;
-}
-static int descriptors (void) { return entries ("/proc/self/fd"); }
-static int threads (void) { return entries ("/proc/self/task"); }
+static int descriptors (void) { return entries_of ("/proc/self/fd"); }
+static int threads (void) { return entries_of ("/proc/self/task"); }
 
 /* ThreadSanitizer has a thread, and descriptors, that come and go as it likes. */
 #ifdef __SANITIZE_THREAD__

@@ -27,33 +27,6 @@ const LONGEST_FUNCTION: usize = 60;
 /// Made by a tool.
 const GENERATED: [&str; 1] = ["include/zmq.h"];
 
-/// Files that are longer, and than what they may not become: the list only becomes shorter.
-const LONG_FILES: &[(&str, usize)] = &[
-    ("bench/zbench.c", 700),
-    ("tests-c/t_flow.c", 700),
-    ("tests-c/t_hostile.c", 800),
-    ("tests-c/t_monitor.c", 700),
-    ("tests-c/t_option_scope.c", 700),
-    ("tests-c/t_option_table.c", 700),
-    ("tests-c/t_patterns.c", 700),
-    ("tests-c/t_security.c", 700),
-    ("tests-c/t_socks.c", 700),
-];
-
-/// Functions that are longer: the list only becomes shorter.
-const LONG_FUNCTIONS: &[(&str, &str)] = &[
-    ("bench/zbench.c", "main"),
-    (
-        "src/connection/tests.rs",
-        "answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last",
-    ),
-    ("src/options/tests.rs", "accept_filters_parse_as_measured"),
-    ("src/pattern/tests/topics.rs", "subscriptions_behave_like_a_map_of_sets"),
-    ("src/sync/tso/biased.rs", "step"),
-    ("src/transport/tests/endpoints.rs", "connect_syntax_is_as_measured"),
-    ("tests-c/t_poll.c", "the_same_sockets_again"),
-];
-
 /// What is wrong with a file of this name, size and beginning.
 fn fault(path: &str, size: u64, content: &[u8]) -> Option<&'static str> {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -146,27 +119,18 @@ fn functions_of_c(text: &str) -> Vec<(String, usize)> {
     lengths.collect()
 }
 
-/// What is too long in a file of code, and which exceptions have been of use.
-fn too_long(name: &str, text: &str) -> (Vec<String>, Vec<String>) {
-    let (mut faults, mut used) = (Vec::new(), Vec::new());
+/// What is too long in a file of code.
+fn too_long(name: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
     let lines = text.lines().count();
-    match LONG_FILES.iter().find(|(file, _)| *file == name) {
-        _ if lines <= LONGEST_FILE => {}
-        Some((_, limit)) if lines <= *limit && lines + 100 > *limit => used.push(name.to_owned()),
-        Some((_, limit)) => faults.push(format!("{name} has {lines} lines: listed with {limit}, which may not grow and follows when it shrinks")),
-        None => faults.push(format!("{name} has {lines} lines")),
+    if lines > LONGEST_FILE {
+        faults.push(format!("{name} has {lines} lines"));
     }
     let functions =
         if name.ends_with(".rs") { functions_of_rust(text) } else { functions_of_c(text) };
-    for (function, length) in functions.iter().filter(|f| f.1 > LONGEST_FUNCTION) {
-        let entry = format!("{name} {function}");
-        if LONG_FUNCTIONS.iter().any(|(file, long)| entry == format!("{file} {long}")) {
-            used.push(entry);
-        } else {
-            faults.push(format!("{entry} has {length} lines"));
-        }
-    }
-    (faults, used)
+    let long = functions.iter().filter(|(_, length)| *length > LONGEST_FUNCTION);
+    faults.extend(long.map(|(function, length)| format!("{name} {function} has {length} lines")));
+    faults
 }
 
 #[test]
@@ -176,13 +140,8 @@ fn files_and_functions_are_read_at_a_sitting() {
         |n: &&String| [".rs", ".c", ".h", ".py", ".sh"].iter().any(|end| n.ends_with(end));
     let code = names.iter().filter(is_code).filter(|name| !GENERATED.contains(&name.as_str()));
     let found = code.map(|n| too_long(n, &std::fs::read_to_string(root().join(n)).unwrap()));
-    let (faults, used): (Vec<_>, Vec<_>) = found.unzip();
-    let (faults, used) = (faults.concat(), used.concat());
+    let faults = found.collect::<Vec<_>>().concat();
     assert!(faults.is_empty(), "longer than a file or a function may be: {faults:#?}");
-    let listed = LONG_FILES.iter().map(|(file, _)| (*file).to_owned());
-    let listed = listed.chain(LONG_FUNCTIONS.iter().map(|(file, f)| format!("{file} {f}")));
-    let idle: Vec<_> = listed.filter(|l| !names.is_empty() && !used.contains(l)).collect();
-    assert!(idle.is_empty(), "not long any more: out of the list {idle:#?}");
 }
 
 #[test]
@@ -194,10 +153,9 @@ fn what_is_too_long_is_found() {
     let c = "static int *a (int b)\n{\n    return 0;\n}\nGROUP (test)\n{\n}\n";
     assert_eq!(functions_of_c(c), [("a".to_owned(), 4), ("test".to_owned(), 3)]);
     let long = format!("fn a() {{\n{}}}\n", "    b();\n".repeat(LONGEST_FILE));
-    assert_eq!(too_long("src/lib.rs", &long).0.len(), 2);
-    let listed = format!("fn step() {{\n{}}}\n", "    b();\n".repeat(LONGEST_FUNCTION));
-    assert_eq!(too_long("src/sync/tso/biased.rs", &listed).0.len(), 0);
-    assert_eq!(too_long("src/sync/tso/biased.rs", &listed).1.len(), 1);
+    assert_eq!(too_long("src/lib.rs", &long).len(), 2);
+    let longest = format!("fn a() {{\n{}}}\n", "    b();\n".repeat(LONGEST_FUNCTION - 2));
+    assert!(too_long("src/lib.rs", &longest).is_empty());
 }
 
 #[test]

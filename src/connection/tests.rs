@@ -260,6 +260,32 @@ fn pongs(bytes: &mut Vec<u8>, numbers: &mut Vec<u32>) -> usize {
     messages
 }
 
+/// So many PINGs, each with another number, and a message.
+fn many_pings(count: usize, number: &mut u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        *number += 1;
+        let mut ping = Vec::new();
+        command::append_ping(&mut ping, 0, &number.to_be_bytes());
+        frame::append_frame(&mut bytes, Flags::COMMAND, &ping);
+    }
+    frame::append_frame(&mut bytes, Flags::NONE, b"behind them");
+    bytes
+}
+
+/// The peer reads until nothing is queued any more.
+fn deliver_all(connection: &mut Connection, peer: &mut UnixStream, got: &mut Vec<u8>) {
+    let mut empty = false;
+    while !empty {
+        connection.tx.unblock();
+        empty = connection.flush().unwrap();
+        let mut piece = vec![0; 1 << 20];
+        while let Ok(count) = peer.read(&mut piece) {
+            got.extend_from_slice(&piece[..count]);
+        }
+    }
+}
+
 #[test]
 fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() {
     for seed in 0..5 {
@@ -271,15 +297,7 @@ fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() 
         let (mut pings, mut said, mut heard) = (0_u32, 0, 0);
         let (mut got, mut answered, mut taken) = (Vec::new(), Vec::new(), 0);
         for round in 0..250 {
-            let mut bytes = Vec::new();
-            for _ in 0..numbers.below(2000) {
-                pings += 1;
-                let mut ping = Vec::new();
-                command::append_ping(&mut ping, 0, &pings.to_be_bytes());
-                frame::append_frame(&mut bytes, Flags::COMMAND, &ping);
-            }
-            frame::append_frame(&mut bytes, Flags::NONE, b"behind them");
-            peer.write_all(&bytes).unwrap();
+            peer.write_all(&many_pings(numbers.below(2000), &mut pings)).unwrap();
             gather(&mut reader, &mut pool).unwrap();
             // Whatever waits, messages behind a PING are received.
             while reader.receive(&mut pool, true).unwrap().is_some() {
@@ -314,18 +332,8 @@ fn answers_to_a_peer_that_takes_none_are_bounded_and_the_newest_comes_at_last() 
                 taken += pongs(&mut got, &mut answered);
             }
         }
-        loop {
-            reader.tx.unblock();
-            let empty = reader.flush().unwrap();
-            let mut piece = vec![0; 1 << 20];
-            while let Ok(count) = peer.read(&mut piece) {
-                got.extend_from_slice(&piece[..count]);
-            }
-            taken += pongs(&mut got, &mut answered);
-            if empty {
-                break;
-            }
-        }
+        deliver_all(&mut reader, &mut peer, &mut got);
+        taken += pongs(&mut got, &mut answered);
         assert_eq!((taken, got.len()), (said, 0));
         assert!(answered.is_sorted_by(|a, b| a < b), "in the order of the PINGs");
         assert_eq!(answered.last(), Some(&pings), "the newest is answered");

@@ -33,12 +33,44 @@ fn found(subscriptions: &mut Subscriptions, message: &[u8]) -> Vec<u32> {
     pipes
 }
 
+/// Who has subscribed to what.
+type Model = BTreeMap<Vec<u8>, BTreeSet<u32>>;
+
+/// A subscription is cancelled.
+fn without(model: &mut Model, topic: &[u8], pipe: u32) -> Cancelled {
+    let Some(pipes) = model.get_mut(topic) else { return Cancelled::Unknown };
+    pipes.remove(&pipe);
+    if !pipes.is_empty() {
+        return Cancelled::Remains;
+    }
+    model.remove(topic);
+    Cancelled::Last
+}
+
+/// A pipe goes; the topics that nobody has subscribed to any more.
+fn without_pipe(model: &mut Model, pipe: u32) -> Vec<Vec<u8>> {
+    let mut gone = Vec::new();
+    model.retain(|topic, pipes| {
+        if pipes.remove(&pipe) && pipes.is_empty() {
+            gone.push(topic.clone());
+        }
+        !pipes.is_empty()
+    });
+    gone
+}
+
+/// Who gets a message that begins like this.
+fn matching(model: &Model, message: &[u8]) -> Vec<u32> {
+    let topics = (0..=message.len()).filter_map(|len| model.get(&message[..len]));
+    topics.flatten().copied().collect::<BTreeSet<u32>>().into_iter().collect()
+}
+
 #[test]
 fn subscriptions_behave_like_a_map_of_sets() {
     const PIPES: usize = 9;
     let mut random = Random(0x5eed);
     let mut subscriptions = Subscriptions::default();
-    let mut model: BTreeMap<Vec<u8>, BTreeSet<u32>> = BTreeMap::new();
+    let mut model = Model::new();
     for step in 0..60_000 {
         // Phases of growing and of shrinking, down to nothing.
         let growing = step / 6000 % 2 == 0;
@@ -54,38 +86,15 @@ fn subscriptions_behave_like_a_map_of_sets() {
                 let mut gone = Vec::new();
                 subscriptions
                     .remove_pipe(pipe, Tell::Last, |msg| gone.push(msg.data()[1..].to_vec()));
-                let mut expected = Vec::new();
-                model.retain(|topic, pipes| {
-                    if pipes.remove(&pipe) && pipes.is_empty() {
-                        expected.push(topic.clone());
-                    }
-                    !pipes.is_empty()
-                });
                 gone.sort();
-                assert_eq!(gone, expected);
+                assert_eq!(gone, without_pipe(&mut model, pipe));
             }
             0..=84 => {
-                let expected = match model.get_mut(&topic) {
-                    None => Cancelled::Unknown,
-                    Some(pipes) => {
-                        pipes.remove(&pipe);
-                        if pipes.is_empty() { Cancelled::Last } else { Cancelled::Remains }
-                    }
-                };
-                if expected == Cancelled::Last {
-                    model.remove(&topic);
-                }
+                let expected = without(&mut model, &topic, pipe);
                 assert_eq!(subscriptions.cancel(&topic, pipe), expected);
             }
             _ => {
-                let mut expected: Vec<u32> = (0..=topic.len())
-                    .filter_map(|len| model.get(&topic[..len]))
-                    .flatten()
-                    .copied()
-                    .collect();
-                expected.sort_unstable();
-                expected.dedup();
-                assert_eq!(found(&mut subscriptions, &topic), expected);
+                assert_eq!(found(&mut subscriptions, &topic), matching(&model, &topic));
             }
         }
         assert_eq!(subscriptions.len(), model.len());

@@ -104,6 +104,49 @@ impl Lock {
         }
         At::Inside(false)
     }
+
+    /// On the way of who does not own it: the lock beneath, and the ownership of another taken away.
+    /// `None`: nothing to do before somebody else has done something.
+    fn take(&self, who: usize, local: &mut Local, cpu: &mut Cpu) -> Option<At> {
+        Some(match local.at {
+            At::Lock => {
+                cpu.fence();
+                if cpu.swap(BENEATH, 1) != 0 {
+                    return None;
+                }
+                At::Locked
+            }
+            At::Locked => {
+                local.owner = cpu.load(OWNER);
+                if local.owner == NOBODY { At::Decide } else { At::Disown }
+            }
+            At::Disown => {
+                cpu.store(OWNER, NOBODY);
+                At::Barrier
+            }
+            At::Barrier => {
+                cpu.fence_on(who);
+                if self.0 == Variant::NoHeavyBarrier { At::Wait } else { At::BarrierOn(0) }
+            }
+            At::BarrierOn(other) => {
+                cpu.fence_on(usize::from(other));
+                let last = usize::from(other) + 1 == THREADS;
+                if last { At::Wait } else { At::BarrierOn(other + 1) }
+            }
+            At::Wait => {
+                let inside = cpu.load(turns_of(local.owner)) & 1 != 0;
+                if inside && self.0 != Variant::NoWaiting {
+                    return None;
+                }
+                cpu.store(LAST, NOBODY);
+                if self.0 == Variant::CounterIsFreeAtOnce {
+                    cpu.store(holder(local.owner % SLOTS), NOBODY);
+                }
+                At::Decide
+            }
+            at => at,
+        })
+    }
 }
 
 impl Model<Local, THREADS> for Lock {
@@ -128,40 +171,9 @@ impl Model<Local, THREADS> for Lock {
                 cpu.store(turns_of(local.owner), local.turns);
                 At::Lock
             }
-            At::Lock => {
-                cpu.fence();
-                if cpu.swap(BENEATH, 1) != 0 {
-                    return Step::Blocked;
-                }
-                At::Locked
-            }
-            At::Locked => {
-                local.owner = cpu.load(OWNER);
-                if local.owner == NOBODY { At::Decide } else { At::Disown }
-            }
-            At::Disown => {
-                cpu.store(OWNER, NOBODY);
-                At::Barrier
-            }
-            At::Barrier => {
-                cpu.fence_on(who);
-                if self.0 == Variant::NoHeavyBarrier { At::Wait } else { At::BarrierOn(0) }
-            }
-            At::BarrierOn(other) => {
-                cpu.fence_on(usize::from(other));
-                let last = usize::from(other) + 1 == THREADS;
-                if last { At::Wait } else { At::BarrierOn(other + 1) }
-            }
-            At::Wait => {
-                let inside = cpu.load(turns_of(local.owner)) & 1 != 0;
-                if inside && self.0 != Variant::NoWaiting {
-                    return Step::Blocked;
-                }
-                cpu.store(LAST, NOBODY);
-                if self.0 == Variant::CounterIsFreeAtOnce {
-                    cpu.store(holder(local.owner % SLOTS), NOBODY);
-                }
-                At::Decide
+            At::Lock | At::Locked | At::Disown | At::Barrier | At::BarrierOn(_) | At::Wait => {
+                let Some(at) = self.take(who, local, cpu) else { return Step::Blocked };
+                at
             }
             At::Decide => self.decide(who, local, cpu),
             At::BecomeInside => {
