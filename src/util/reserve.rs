@@ -22,12 +22,21 @@ use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 
-/// Bytes of a block, and how many there are of them, in 64s.
-const KINDS: [(usize, usize); 5] = [(64, 64), (256, 16), (1024, 4), (4096, 1), (32_768, 1)];
+/// Bytes of a block, and how many there are of them. The long ones are for what holds something for each
+/// of some ten thousand connections.
+const KINDS: [(usize, usize); 7] = [
+    (64, 4096),
+    (256, 1024),
+    (1024, 256),
+    (4096, 64),
+    (32 << 10, 64),
+    (256 << 10, 8),
+    (1 << 20, 4),
+];
 const TOTAL: usize = {
     let (mut sum, mut kind) = (0, 0);
     while kind < KINDS.len() {
-        sum += KINDS[kind].0 * KINDS[kind].1 * 64;
+        sum += KINDS[kind].0 * KINDS[kind].1;
         kind += 1;
     }
     sum
@@ -35,7 +44,7 @@ const TOTAL: usize = {
 const WORDS: usize = {
     let (mut sum, mut kind) = (0, 0);
     while kind < KINDS.len() {
-        sum += KINDS[kind].1;
+        sum += KINDS[kind].1.div_ceil(64);
         kind += 1;
     }
     sum
@@ -170,9 +179,9 @@ impl Reserve {
     fn has_some(&self) -> bool {
         let mut words = self.taken.iter();
         KINDS.iter().all(|(_, count)| {
-            let of_kind = words.by_ref().take(*count);
+            let of_kind = words.by_ref().take(count.div_ceil(64));
             let taken: u32 = of_kind.map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
-            taken as usize <= count * 48
+            taken as usize <= count - count / 4
         })
     }
 
@@ -188,16 +197,17 @@ impl Reserve {
     fn take(&self, layout: Layout) -> *mut u8 {
         self.short.store(true, Ordering::Relaxed);
         let (mut start, mut first) = (0, 0);
-        for (size, words) in KINDS {
+        for (size, count) in KINDS {
+            let words = count.div_ceil(64);
             if size >= layout.size() && layout.align() <= size.min(4096) {
                 for (word, taken) in self.taken.iter().skip(first).take(words).enumerate() {
-                    if let Some(bit) = claim(taken) {
+                    if let Some(bit) = claim(taken, count - word * 64) {
                         let at = start + (word * 64 + bit) * size;
                         return self.store.get().cast::<u8>().wrapping_add(at);
                     }
                 }
             }
-            start += size * words * 64;
+            start += size * count;
             first += words;
         }
         std::ptr::null_mut()
@@ -207,8 +217,8 @@ impl Reserve {
     #[cold]
     fn give(&self, at: usize) {
         let (mut start, mut first) = (0, 0);
-        for (size, words) in KINDS {
-            let len = size * words * 64;
+        for (size, count) in KINDS {
+            let len = size * count;
             if at < start + len {
                 let index = (at - start) / size;
                 if let Some(taken) = self.taken.get(first + index / 64) {
@@ -217,23 +227,25 @@ impl Reserve {
                 return;
             }
             start += len;
-            first += words;
+            first += count.div_ceil(64);
         }
     }
 }
 
-/// Claims a free bit of a word.
-fn claim(taken: &AtomicU64) -> Option<usize> {
+/// Claims a free one of the first `count` bits of a word.
+fn claim(taken: &AtomicU64, count: usize) -> Option<usize> {
     let mut seen = taken.load(Ordering::Relaxed);
-    while seen != u64::MAX {
+    loop {
         let bit = seen.trailing_ones();
+        if bit as usize >= count.min(64) {
+            return None;
+        }
         // Who had the block before is done with it.
         seen = taken.fetch_or(1 << bit, Ordering::Acquire);
         if seen >> bit & 1 == 0 {
             return Some(bit as usize);
         }
     }
-    None
 }
 
 #[cfg(test)]
@@ -248,7 +260,10 @@ mod tests {
         let mut blocks: Vec<(usize, Layout)> = Vec::new();
         assert_eq!(OWN.ready(), Ok(()));
         for round in 0.. {
-            let wanted = layout([1, 64, 65, 700, 4000, 30_000][round % 6], [1, 8, 64][round % 3]);
+            let sizes = [1, 64, 65, 700, 4000, 30_000, 100_000, 1 << 20];
+            // The long ones are soon used up.
+            let wanted =
+                layout(sizes[round % if round < 32 { 8 } else { 6 }], [1, 8, 64][round % 3]);
             let block = OWN.take(wanted);
             if block.is_null() {
                 assert!(round > 300, "only {round}");
@@ -261,7 +276,7 @@ mod tests {
         blocks.sort_unstable_by_key(|(at, _)| *at);
         assert!(blocks.windows(2).all(|pair| pair[0].0 + pair[0].1.size() <= pair[1].0));
         assert!(blocks.last().is_some_and(|(at, last)| at + last.size() <= TOTAL));
-        assert!(OWN.take(layout(32_769, 1)).is_null(), "larger than any block");
+        assert!(OWN.take(layout((1 << 20) + 1, 1)).is_null(), "larger than any block");
         assert!(OWN.take(layout(64, 8192)).is_null(), "no such place");
         // What began in the last shortage may live on.
         for (number, (at, _)) in blocks.into_iter().enumerate() {
