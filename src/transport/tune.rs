@@ -43,10 +43,18 @@ pub(super) fn accepted(fd: BorrowedFd<'_>, options: &SocketOptions) {
     type_of_service(fd, options);
 }
 
+/// The most that the kernel takes without having sent it: all of it is lost with the connection, and what is
+/// behind it is not (docs/design/loss.md). About as much as it takes of libzmq's smaller writes, so that a
+/// high-water mark is met no sooner.
+const NOT_SENT: i32 = 11 << 18;
+
 /// To be done with every TCP connection. A connection that is already dead again refuses; the
 /// next read tells.
 pub(super) fn tcp(fd: BorrowedFd<'_>, options: &SocketOptions) {
     let _ = net::set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
+    if options.sndbuf < 0 {
+        let _ = net::set_option(fd, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, NOT_SENT);
+    }
     if options.tcp_keepalive != -1 {
         let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, options.tcp_keepalive);
         let details = [

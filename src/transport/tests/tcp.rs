@@ -20,6 +20,8 @@ fn tcp_round_trip_and_names() {
     for stream in [&client, &server] {
         let nodelay = net::get_option(stream.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY);
         assert_ne!(nodelay, Ok(0));
+        let most = net::get_option(stream.as_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT);
+        assert_eq!(most, Ok(11 << 18));
         // SAFETY: no pointers are involved.
         let flags = unsafe { libc::fcntl(stream.as_fd().as_raw_fd(), libc::F_GETFD) };
         assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
@@ -181,6 +183,8 @@ fn system_options_follow_socket_options() {
         // Linux doubles the sizes for its own book-keeping (socket(7)).
         assert_eq!(get(libc::SOL_SOCKET, libc::SO_SNDBUF), 40_000);
         assert_eq!(get(libc::SOL_SOCKET, libc::SO_RCVBUF), 60_000);
+        // Who says how much the kernel may take has the last word.
+        assert_eq!(get(libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT), 0);
     }
     let tos = net::get_option(client.as_fd(), libc::IPPROTO_IP, libc::IP_TOS);
     assert_eq!(tos, Ok(0x28));
