@@ -1,6 +1,6 @@
 //! Reference-counted long bodies: allocated ones, those of the application, and receive buffers.
 
-use super::header::{Foreign, Header, Origin, Retired};
+use super::header::{self, Foreign, Header, Origin, Retired};
 use super::kept;
 use super::reclaim::Reclaimer;
 use crate::error::{Error, Result};
@@ -155,7 +155,7 @@ pub(super) unsafe fn is_rx_buffer(header: *mut Header) -> bool {
 #[inline]
 pub(super) unsafe fn is_ours(header: *mut Header) -> bool {
     // SAFETY: live by contract.
-    unsafe { (*header).origin != Origin::Foreign }
+    unsafe { !matches!((*header).origin, Origin::Foreign | Origin::ForeignInNeed) }
 }
 
 /// Gives one reference back and frees the body with the last one: memory of the application by way of
@@ -184,11 +184,11 @@ unsafe fn free(header: *mut Header, to: Option<&'static Reclaimer>) {
     unsafe {
         match (*header).origin {
             Origin::Allocated => heap::free(header.cast()),
-            Origin::Foreign => match to {
+            Origin::Foreign | Origin::ForeignInNeed => match to {
                 Some(reclaimer) => reclaimer.retire_counted(header.cast()),
                 None => {
                     let Retired { data, free, .. } = (*header.cast::<Foreign>()).retired;
-                    heap::free(header.cast());
+                    header::free_foreign(header.cast());
                     free.call(data);
                 }
             },

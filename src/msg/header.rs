@@ -61,6 +61,8 @@ pub(super) enum Origin {
     /// Allocated, and so long that the block is worth keeping for the next body.
     Long,
     Foreign,
+    /// The same, in memory of the process's allocator, which may have some when malloc has none.
+    ForeignInNeed,
     RxBuffer,
     /// A receive buffer in a block of the process's store.
     #[cfg(not(loom))]
@@ -106,5 +108,28 @@ pub(super) fn foreign(data: *mut u8, len: usize, free: ForeignFree) -> Result<*m
         let header = Header::new(Origin::Foreign, 0);
         block.write(Foreign { header, retired: Retired::new(data, len, free) });
         Ok(block.cast())
+    }
+}
+
+/// A header for memory of the application that is on its way back, and has to get there though malloc has
+/// none: the reserve (`util::reserve`) is for what cannot be refused.
+#[cold]
+pub(super) fn foreign_in_need(data: *mut u8, len: usize, free: ForeignFree) -> *mut Foreign {
+    let header = Header::new(Origin::ForeignInNeed, 0);
+    Box::into_raw(Box::new(Foreign { header, retired: Retired::new(data, len, free) }))
+}
+
+/// Frees a header for memory of the application, which is back.
+///
+/// # Safety
+/// It is live, and nobody's but the caller's.
+pub(super) unsafe fn free_foreign(foreign: *mut Foreign) {
+    // SAFETY: by contract; the origin says where it is from.
+    unsafe {
+        if (*foreign).header.origin == Origin::ForeignInNeed {
+            drop(Box::from_raw(foreign));
+        } else {
+            heap::free(foreign.cast());
+        }
     }
 }

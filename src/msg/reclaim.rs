@@ -10,9 +10,9 @@
 
 use super::header::{self, Foreign, ForeignFree, Retired};
 use crate::error::{Error, Result};
+use crate::sync::PerProcess;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::mutex::Mutex;
-use crate::sync::{PerProcess, heap};
 use crate::util::memory;
 use std::cell::UnsafeCell;
 use std::mem::{MaybeUninit, offset_of};
@@ -216,19 +216,18 @@ impl Reclaimer {
     /// Nobody uses this memory any more.
     #[cold]
     pub(super) fn retire(&self, data: *mut u8, len: usize, free: ForeignFree) {
-        let node = loop {
-            if let Some(place) = self.places.take() {
-                // SAFETY: ours, and large enough.
-                unsafe { place.write(Retired::new(data, len, free)) };
-                break place;
-            }
-            if let Ok(header) = header::foreign(data, len, free) {
-                let foreign = header.cast::<Foreign>();
-                // SAFETY: a `Foreign`, just made.
-                break unsafe { ptr::addr_of_mut!((*foreign).retired) };
-            }
-            // No memory: the keeper, which is awake, gives places back.
-            crate::sync::pause::sleep(PAUSE);
+        let node = if let Some(place) = self.places.take() {
+            // SAFETY: ours, and large enough.
+            unsafe { place.write(Retired::new(data, len, free)) };
+            place
+        } else {
+            // Whoever drops it may be the keeper, or have a lock that the keeper wants: nothing is waited for.
+            let foreign = match header::foreign(data, len, free) {
+                Ok(header) => header.cast::<Foreign>(),
+                Err(_) => header::foreign_in_need(data, len, free),
+            };
+            // SAFETY: a `Foreign`, just made.
+            unsafe { ptr::addr_of_mut!((*foreign).retired) }
         };
         self.push(node);
     }
@@ -354,9 +353,9 @@ impl Taken {
                     }
                     bits |= 1 << (number % WORD);
                 }
-                // SAFETY: all others are in a `Foreign` from malloc.
+                // SAFETY: all others are in a `Foreign`.
                 None => unsafe {
-                    heap::free(node.byte_sub(offset_of!(Foreign, retired)).cast());
+                    header::free_foreign(node.byte_sub(offset_of!(Foreign, retired)).cast());
                 },
             }
             // SAFETY: nobody uses the memory any more.

@@ -171,3 +171,18 @@ fn a_reclaimer_is_used_again() {
     reclaimer.close();
     assert_eq!(Arc::strong_count(&bell), 1);
 }
+
+#[test]
+fn what_is_retired_without_memory_comes_back_like_the_rest() {
+    let (reclaimer, _bell) = with_bell();
+    let (back, mut taken) = (Back::default(), Taken::new());
+    for n in 0..3 {
+        let foreign = header::foreign_in_need(address(n), 1, free(&back));
+        // SAFETY: a `Foreign`, just made.
+        reclaimer.push(unsafe { ptr::addr_of_mut!((*foreign).retired) });
+        reclaimer.retire(address(10 + n), 1, free(&back));
+    }
+    reclaimer.reclaim_all(&mut taken, || true);
+    assert_eq!(numbers(&back), [0, 10, 1, 11, 2, 12]);
+    assert_eq!(reclaimer.waiting.load(Ordering::Relaxed), 0);
+}
