@@ -169,6 +169,12 @@ pub trait PipeSet {
     /// Writes a single-frame message regardless of the high-water mark (subscriptions). Without
     /// memory for it the pipe ends, or connects again: its peer must not miss one.
     fn write_exempt(&mut self, id: PipeId, msg: Msg);
+
+    /// Bytes that wait for the kernel to take them. None where the peer is a socket of this process.
+    fn owed(&mut self, id: PipeId) -> usize;
+
+    /// Ends a pipe's connection, as if the peer had. Whoever connects does so again.
+    fn give_up(&mut self, id: PipeId);
     /// Forgets the parts of an unfinished message written so far.
     fn rollback(&mut self, id: PipeId);
     /// Ends the pipe from our side. What was written before is still delivered (subject to

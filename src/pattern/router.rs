@@ -11,6 +11,14 @@ use crate::options::numbers::option;
 use crate::options::numbers::value::{NOTIFY_CONNECT, NOTIFY_DISCONNECT};
 use std::collections::VecDeque;
 
+/// Once this much of notices waits for an application that does not receive, peers come without one; in
+/// bytes. As for subscriptions to an XPUB.
+const NOTICES_MAX: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
+
+fn notice_weight(id: &Msg) -> usize {
+    size_of::<Msg>() + id.len()
+}
+
 /// "SHALL consider each connected peer to be identified by an identity", "SHALL prefix each
 /// incoming message with the identity of the originating peer", "SHALL remove the first frame of
 /// each outgoing message and use it as identity of the peer", "SHALL either drop messages or
@@ -24,6 +32,8 @@ pub struct Router {
     superseded: Option<PipeId>,
     /// Ids whose peers came or went (ZMQ_ROUTER_NOTIFY).
     notices: VecDeque<Msg>,
+    /// What they take, about.
+    notice_bytes: usize,
     /// Pipes whose peer is there, as far as the application was told.
     announced: Vec<PipeId>,
     mandatory: bool,
@@ -102,13 +112,15 @@ impl Router {
         }
     }
 
+    /// Tells of a peer that came, and of its end in time. Of neither, if the application has not received for
+    /// as long as it takes peers to fill so much memory by coming and going.
     fn announce(&mut self, pipe: PipeId) {
-        if self.announced.contains(&pipe) {
+        if self.announced.contains(&pipe) || self.notice_bytes > NOTICES_MAX {
             return;
         }
         if let Some(id) = self.routing.share_frame(pipe) {
             if self.notify & NOTIFY_CONNECT != 0 {
-                self.notices.push_back(id);
+                self.notice(id);
             }
             if self.notify != 0 {
                 self.announced.push(pipe);
@@ -122,8 +134,13 @@ impl Router {
         if self.notify & NOTIFY_DISCONNECT != 0
             && let Some(id) = self.routing.share_frame(pipe)
         {
-            self.notices.push_back(id);
+            self.notice(id);
         }
+    }
+
+    fn notice(&mut self, id: Msg) {
+        self.notice_bytes += notice_weight(&id);
+        self.notices.push_back(id);
     }
 
     /// What has to wait until no message is read in part.
@@ -137,6 +154,7 @@ impl Router {
             pipes.close(pipe);
         }
         if let Some(id) = self.notices.pop_front() {
+            self.notice_bytes -= notice_weight(&id);
             self.incoming.inject(id, Msg::new());
         }
     }

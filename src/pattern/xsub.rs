@@ -20,6 +20,10 @@ enum Frame {
     NoNews,
 }
 
+/// Once this much of subscriptions that come and go waits for a publisher that takes none, its connection is
+/// given up, in bytes: behind a proxy others subscribe as they like. As for those that wait in an XPUB.
+const NEWS_MAX: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
+
 /// "SHALL receive incoming messages from all connected publishers using a fair-queuing
 /// strategy", "SHALL send subscriptions to all connected publishers"; without a filter.
 #[derive(Debug, Default)]
@@ -27,8 +31,9 @@ pub struct XSub {
     pub(crate) queue: FairQueue,
     out: Distribute,
     pub(crate) topics: TopicCounts,
-    /// The peers on these pipes have all our subscriptions; indexed by pipe.
-    informed: Vec<bool>,
+    /// The peers on these pipes have all our subscriptions, and were told so many bytes of news since, but for
+    /// those that are known to have left; indexed by pipe.
+    informed: Vec<Option<usize>>,
     /// In the middle of a message from the application, of which frames may have been left out.
     sending: bool,
     only_first: bool,
@@ -59,29 +64,36 @@ impl XSub {
     fn tell<P: PipeSet>(&mut self, pipes: &mut P, mut msg: Msg, rest: bool) {
         msg.set_more(false);
         for &id in self.out.all() {
-            if self.is_informed(id)
-                && !(rest && self.out.is_chosen(id))
-                && let Ok(copy) = msg.share()
-            {
+            let Some(Some(news)) = self.informed.get_mut(id as usize) else { continue };
+            if rest && self.out.is_chosen(id) {
+                continue;
+            }
+            *news += msg.len();
+            if *news > NEWS_MAX {
+                *news = (*news).min(pipes.owed(id));
+                if *news > NEWS_MAX {
+                    // It takes nothing. Who comes in its place hears of what is still subscribed to.
+                    self.informed[id as usize] = None;
+                    pipes.give_up(id);
+                    continue;
+                }
+            }
+            if let Ok(copy) = msg.share() {
                 pipes.write_exempt(id, copy);
             }
         }
     }
 
-    fn is_informed(&self, id: PipeId) -> bool {
-        self.informed.get(id as usize).copied().unwrap_or_default()
-    }
-
     fn set_informed(&mut self, id: PipeId, informed: bool) {
         let slot = id as usize;
         if self.informed.len() <= slot {
-            self.informed.resize(slot + 1, false);
+            self.informed.resize(slot + 1, None);
         }
-        self.informed[slot] = informed;
+        self.informed[slot] = informed.then_some(0);
     }
 
     fn tell_all<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if !self.is_informed(id) {
+        if self.informed.get(id as usize).is_none_or(Option::is_none) {
             self.set_informed(id, true);
             for msg in self.topics.messages() {
                 pipes.write_exempt(id, msg);

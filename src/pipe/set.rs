@@ -2,7 +2,7 @@
 
 use super::PipeTable;
 use super::pipe::{Kind, Pipe, PipeEvent};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::pattern::{Part, PipeId, PipeSet};
 use crate::sys::prefetch::prefetch;
@@ -221,6 +221,14 @@ impl PipeSet for PipeTable {
     #[inline]
     fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
         self.add_to_batch(ids, set, bytes)
+    }
+
+    fn owed(&mut self, id: PipeId) -> usize {
+        self.get(id).and_then(Pipe::wire).map_or(0, |wire| wire.unsent_bytes())
+    }
+
+    fn give_up(&mut self, id: PipeId) {
+        self.events.push_back(PipeEvent::Lost(id, Error::Os(libc::ENOBUFS)));
     }
 
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {

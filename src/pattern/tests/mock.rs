@@ -223,6 +223,14 @@ impl PipeSet for Mock {
         fit && ids.iter().all(|&id| self.write_bytes(id, bytes, false))
     }
 
+    fn owed(&mut self, id: PipeId) -> usize {
+        self.pipe(id).outbound.iter().flatten().map(Vec::len).sum()
+    }
+
+    fn give_up(&mut self, id: PipeId) {
+        self.close(id);
+    }
+
     fn write_exempt(&mut self, id: PipeId, msg: Msg) {
         let pipe = self.pipe(id);
         assert!(pipe.unfinished.is_empty(), "in the middle of a message");

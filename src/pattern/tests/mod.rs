@@ -2,6 +2,7 @@
 //! it open.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+mod bounds;
 mod draft;
 mod memory;
 mod mock;
