@@ -8,7 +8,7 @@
 //! be received because of something that the application has no part in.
 
 use super::tx::{BATCH, TxQueue};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::util::memory;
 use crate::wire::command::{self, MAX_PING_CONTEXT};
@@ -52,7 +52,7 @@ impl Answers {
     /// Answers a PING, now or later.
     ///
     /// # Errors
-    /// What the kernel says, or `NoMemory`: the connection cannot go on.
+    /// What the kernel says: the connection cannot go on. `NoMemory`: to be called again.
     pub(super) fn answer(
         &mut self,
         tx: &mut TxQueue,
@@ -72,9 +72,10 @@ impl Answers {
                 return Ok(());
             }
         }
+        push_pong(tx, context)?;
         // This is the answer to an earlier one as well.
         self.late = None;
-        push_pong(tx, context)
+        Ok(())
     }
 
     /// After a flush that left nothing (`empty`) or something, with a PING to be answered: does so if
@@ -93,8 +94,15 @@ impl Answers {
         if tx.owes_answer() {
             return Ok(false);
         }
-        let Some(context) = self.late.take() else { return Ok(empty) };
-        push_pong(tx, context.bytes())?;
+        let Some(context) = self.late else { return Ok(empty) };
+        match push_pong(tx, context.bytes()) {
+            Ok(()) => self.late = None,
+            Err(Error::NoMemory) => {
+                tx.starve();
+                return Ok(empty);
+            }
+            Err(error) => return Err(error),
+        }
         if empty { tx.flush(fd) } else { Ok(false) }
     }
 }

@@ -27,7 +27,7 @@ pub struct BufferPool {
     pub read_at: u64,
     /// What may be read in this turn that the application gets nothing of.
     pub budget: Budget,
-    /// Whether some connection has no memory to read on with.
+    /// Whether some connection has no memory to go on with.
     pub hunger: Hunger,
 }
 
@@ -38,11 +38,20 @@ pub enum Hunger {
     None,
     /// There are, and nobody was told yet.
     New,
-    /// Somebody is bound to call [`Rx::feed`](super::rx::Rx::feed).
+    /// Somebody is bound to call [`Rx::feed`](super::rx::Rx::feed), and
+    /// [`TxQueue::feed`](super::tx::TxQueue::feed).
     Known,
 }
 
 impl Hunger {
+    /// Some connection found no memory.
+    #[cold]
+    pub fn begin(&mut self) {
+        if *self == Hunger::None {
+            *self = Hunger::New;
+        }
+    }
+
     /// Whether it is new. Whoever hears that is bound to see to it that somebody looks again.
     #[inline]
     pub fn becomes_known(&mut self) -> bool {

@@ -21,6 +21,7 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
+use crate::wire::frame::Flags;
 use crate::wire::{Established, Framing};
 use answer::Answers;
 use farewell::Farewell;
@@ -33,6 +34,15 @@ use tx::TxQueue;
 
 /// Bytes after which [`Connection::receive`] reads no more for one frame.
 const RECEIVE_BYTES: usize = 1 << 20;
+
+/// What became of a command.
+enum Obeyed {
+    Done,
+    /// It is a message for the pattern.
+    Message(Msg),
+    /// It comes again, when there is memory.
+    Later,
+}
 
 /// What an established connection carries besides bytes.
 pub struct Connection {
@@ -72,17 +82,14 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose handshake is over. `rest` are bytes that came behind the handshake.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`].
     pub fn new(
         fd: OwnedFd,
         established: Established,
         max_size: u64,
-        rest: &[u8],
+        rest: Vec<u8>,
         metadata: Metadata,
         address: String,
-    ) -> Result<Connection> {
+    ) -> Connection {
         let framing = established.framing;
         let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
         connection.subscribe_commands = established.version >= (3, 1);
@@ -95,8 +102,8 @@ impl Connection {
             connection.tx.encrypt(session.encoder);
             connection.rx.decrypt(session.decoder);
         }
-        connection.rx.preload(rest)?;
-        Ok(connection)
+        connection.rx.preload(rest);
+        connection
     }
 
     /// A connection without ZMTP: bytes as they are (ZMQ_STREAM, ZMQ_ROUTER_RAW).
@@ -206,10 +213,13 @@ impl Connection {
             match self.rx.next(pool)? {
                 Some(Incoming::Part(msg)) => return Ok(Some(msg)),
                 Some(Incoming::Command(body)) => {
-                    if let Some(msg) = self.command(&body)? {
-                        return Ok(Some(msg));
+                    let len = body.len();
+                    match self.obey(body, pool)? {
+                        Obeyed::Message(msg) => return Ok(Some(msg)),
+                        Obeyed::Done => {}
+                        Obeyed::Later => return Ok(None),
                     }
-                    pool.budget.spend(body.len());
+                    pool.budget.spend(len);
                     if pool.budget.is_spent() {
                         return Ok(None);
                     }
@@ -276,8 +286,10 @@ impl Connection {
         loop {
             while let Some(body) = self.rx.gather(limit, pool)? {
                 pool.budget.spend(body.len());
-                if let Some(msg) = self.command(&body)? {
-                    self.rx.inject(msg);
+                match self.obey(body, pool)? {
+                    Obeyed::Message(msg) => self.rx.inject(msg),
+                    Obeyed::Done => {}
+                    Obeyed::Later => return Ok(true),
                 }
                 if pool.budget.is_spent() {
                     return Ok(false);
@@ -307,17 +319,24 @@ impl Connection {
         Ok(())
     }
 
-    /// Cuts all that has been received: the connection is closed.
-    ///
-    /// # Errors
-    /// As [`Connection::receive`].
-    pub fn cut_all(&mut self, pool: &mut BufferPool) -> Result<()> {
-        while let Some(body) = self.rx.cut_ahead(0, pool)? {
-            if let Some(msg) = self.command(&body)? {
-                self.rx.inject(msg);
+    /// Cuts all that has been received: the connection is closed. How many frames that makes, behind
+    /// those of a message that is being read; `None` without memory for them.
+    pub fn cut_all(&mut self, pool: &mut BufferPool) -> Option<usize> {
+        self.rx.end();
+        self.rx.feed();
+        if !self.rx.read_early(pool) {
+            return None;
+        }
+        // What is wrong with bytes behind the last whole message does not matter any more.
+        while let Ok(Some(body)) = self.rx.cut_ahead(0, pool) {
+            match self.obey(body, pool) {
+                Ok(Obeyed::Message(msg)) => self.rx.inject(msg),
+                Ok(Obeyed::Done) => {}
+                Ok(Obeyed::Later) => return None,
+                Err(_) => break,
             }
         }
-        Ok(())
+        (!self.rx.is_starved()).then(|| self.rx.frames())
     }
 
     /// One read if it may bring something; false if there is nothing for now.
@@ -333,7 +352,12 @@ impl Connection {
     }
 
     fn may_read(&mut self) -> Result<bool> {
-        if self.rx.ended() { Err(self.rx.why_ended()) } else { Ok(self.rx.ready()) }
+        // What waits for memory comes before the end.
+        if self.rx.ended() && !self.rx.is_starved() {
+            Err(self.rx.why_ended())
+        } else {
+            Ok(self.rx.ready())
+        }
     }
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
@@ -431,8 +455,24 @@ impl Connection {
         net::unread(self.fd.as_fd()).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Acts on a command of the peer; a subscription, or what it joins or leaves, comes back as the message
-    /// patterns expect.
+    /// Acts on a command of the peer, once there is memory for what it asks for.
+    fn obey(&mut self, body: Msg, pool: &mut BufferPool) -> Result<Obeyed> {
+        match self.command(&body) {
+            Ok(None) => Ok(Obeyed::Done),
+            Ok(Some(msg)) => Ok(Obeyed::Message(msg)),
+            Err(Error::NoMemory) => {
+                self.rx.come_again(body, Flags::new(false, true), pool);
+                Ok(Obeyed::Later)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A subscription, or what the peer joins or leaves, comes back as the message patterns expect, for which there
+    /// is a place.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: to be called again.
     fn command(&mut self, body: &Msg) -> Result<Option<Msg>> {
         let Ok(parsed) = command::parse(body.data()) else {
             return Err(self.rx.refuse(Error::Protocol));
@@ -440,6 +480,7 @@ impl Connection {
         let subscription = command::command_to_subscription(&parsed).filter(|_| self.subscribes);
         let membership = command::command_to_membership(&parsed).filter(|_| self.joins);
         if let Some((what, topic)) = subscription.or(membership) {
+            self.rx.make_place()?;
             let mut msg = Msg::with_size(1 + topic.len())?;
             if let Some((first, rest)) = msg.data_mut().split_first_mut() {
                 *first = what;

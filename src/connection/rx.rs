@@ -21,6 +21,7 @@ use crate::wire::frame::{self, Flags, Framing, Header};
 use crate::wire::mechanism::Decoder;
 use std::collections::VecDeque;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use stretches::Ahead;
 
@@ -132,7 +133,7 @@ pub struct Rx {
     peer_closed: bool,
     /// Nothing more will come.
     ended: bool,
-    /// There was no memory to read on with.
+    /// There was no memory to read on with, see [`Rx::starve`].
     starved: bool,
     /// Whole messages cut ahead of the reader; of the first one, parts may have been read.
     frames: VecDeque<Msg>,
@@ -154,6 +155,11 @@ pub struct Rx {
     whole: usize,
     /// Parts of a message of which the last has not come, or has not been cut yet.
     open: Vec<Msg>,
+    /// What came behind the handshake, until there is a buffer for it.
+    early: Vec<u8>,
+    /// The frame that comes next is decrypted already, in its place: its flags, and where its body is,
+    /// from [`Rx::at`] on.
+    opened: Option<(Flags, Range<usize>)>,
 }
 
 impl Rx {
@@ -177,6 +183,8 @@ impl Rx {
             frames: VecDeque::new(),
             whole: 0,
             open: Vec::new(),
+            early: Vec::new(),
+            opened: None,
             front: Front::Message,
             ready: true,
             peer_closed: false,
@@ -235,8 +243,7 @@ impl Rx {
     /// The next frame of a whole message, or a command, from what was received already.
     ///
     /// # Errors
-    /// [`Error::Protocol`], [`Error::MessageTooLong`], [`Error::NoMemory`]: the connection must
-    /// be closed.
+    /// [`Error::Protocol`], [`Error::MessageTooLong`]: the connection must be closed.
     #[inline]
     pub fn next(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
         if !self.frames.is_empty()
@@ -252,7 +259,7 @@ impl Rx {
                 debug_assert!(self.front == Front::Message, "the rest of a message is here");
                 return Ok(None);
             }
-            Err(error) => return Err(self.refuse(error)),
+            Err(error) => return self.stop(error, pool),
         };
         let flags = header.flags;
         if flags.more() && self.front == Front::Message && !self.is_message_here() {
@@ -279,6 +286,16 @@ impl Rx {
         self.max_size.min(LONGEST)
     }
 
+    /// Nothing comes for now: there is no memory to go on with, or the peer broke the protocol.
+    #[cold]
+    fn stop<T>(&mut self, error: Error, pool: &mut BufferPool) -> Result<Option<T>> {
+        if error == Error::NoMemory {
+            self.starve(pool);
+            return Ok(None);
+        }
+        Err(self.refuse(error))
+    }
+
     /// The peer broke the protocol: nothing behind that counts. Messages in front of it do.
     #[cold]
     pub fn refuse(&mut self, error: Error) -> Error {
@@ -287,6 +304,7 @@ impl Rx {
         self.open = Vec::new();
         self.front = Front::Message;
         self.buffer = None;
+        self.opened = None;
         self.at = 0;
         self.ahead.forget();
         error
@@ -405,10 +423,7 @@ impl Rx {
             return Ok(Some(header));
         }
         if body_len > DIRECT {
-            let Ok(body) = BodyBuilder::new(body_len, &bytes[header.header_len..]) else {
-                self.starve(pool);
-                return Ok(None);
-            };
+            let body = BodyBuilder::new(body_len, &bytes[header.header_len..])?;
             self.gap.body_begins(here);
             self.body = Some((body, header));
             self.at = buffer.filled().len();
@@ -418,6 +433,9 @@ impl Rx {
     }
 
     /// The frame at the front of the buffer, decrypted if need be.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: it is still there.
     #[inline]
     fn cut(&mut self, header: Header, pool: &mut BufferPool) -> Result<(Msg, Flags)> {
         let (flags, place) = if self.decoder.is_some() {
@@ -441,6 +459,7 @@ impl Rx {
     /// The frame at the front of the buffer is done with.
     #[inline]
     fn pass(&mut self, header: Header, pool: &mut BufferPool) {
+        self.opened = None;
         self.at += header.frame_len() as usize;
         self.give_back_if_empty(pool);
     }
@@ -507,7 +526,8 @@ mod tests {
         }
         let mut pool = BufferPool::default();
         let mut rx = Rx::new(Framing::V2, false, u64::MAX);
-        rx.preload(&bytes).expect("memory");
+        rx.preload(bytes);
+        rx.take_early(&mut pool);
         let mut taken = Vec::new();
         while rx.stands_ready() {
             let mut msg = Msg::new();

@@ -60,6 +60,7 @@ pub struct TxQueue {
     encoder: Option<Box<dyn Encoder>>,
     /// The encoder's keys are used up: the connection cannot go on.
     exhausted: bool,
+    starved: bool,
 }
 
 impl TxQueue {
@@ -85,6 +86,7 @@ impl TxQueue {
             special: raw,
             encoder: None,
             exhausted: false,
+            starved: false,
         }
     }
 

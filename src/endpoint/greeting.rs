@@ -16,6 +16,7 @@ use crate::wire::{
     Established, Handshake, HandshakeConfig, HandshakeError, MonitorEvent, ZapReply,
 };
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 impl Endpoints {
     /// The time has come for something that was asked for with this number and serial.
@@ -84,9 +85,9 @@ impl Endpoints {
             }
             Progress::WaitingForZap => self.ask_zap(at),
             Progress::Established(Some(established), rest) => {
-                self.established(at, *established, &rest);
+                self.established(at, *established, rest);
             }
-            Progress::Established(None, rest) => self.established_raw(at, &rest),
+            Progress::Established(None, rest) => self.established_raw(at, rest),
             Progress::Failed(error) => self.greeting_failed(at, &error),
             Progress::Closed(error) => self.attempt_failed(at, error),
         }
@@ -262,7 +263,7 @@ impl Endpoints {
     }
 
     /// A handshake succeeded.
-    fn established(&mut self, at: u32, established: Established, rest: &[u8]) {
+    fn established(&mut self, at: u32, established: Established, mut rest: Zeroizing<Vec<u8>>) {
         let Some(attempt) = self.take_attempt(at) else { return };
         let (endpoint, ours, name) = (attempt.endpoint, attempt.ours, attempt.name.clone());
         let mut metadata = Metadata::default();
@@ -280,8 +281,8 @@ impl Endpoints {
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let subscribe_all = established.subscribe_all;
         let fd = attempt.into_fd();
-        let made = Connection::new(fd, established, limit, rest, metadata, name.clone());
-        let Ok(mut connection) = made else { return self.retry_later(endpoint) };
+        let rest = std::mem::take(&mut *rest);
+        let mut connection = Connection::new(fd, established, limit, rest, metadata, name.clone());
         connection.begin_heartbeats(Heartbeat::of(&options), clock::now());
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
@@ -294,7 +295,7 @@ impl Endpoints {
     }
 
     /// There is a connection that carries bytes as they are.
-    fn established_raw(&mut self, at: u32, rest: &[u8]) {
+    fn established_raw(&mut self, at: u32, mut rest: Zeroizing<Vec<u8>>) {
         let Some(attempt) = self.take_attempt(at) else { return };
         let (endpoint, name) = (attempt.endpoint, attempt.name.clone());
         let mut metadata = Metadata::default();
@@ -304,9 +305,7 @@ impl Endpoints {
         if self.traffic(endpoint).notes {
             connection.rx.inject(Msg::new());
         }
-        if connection.rx.preload(rest).is_err() {
-            return self.retry_later(endpoint);
-        }
+        connection.rx.preload(std::mem::take(&mut *rest));
         if let Some(connecter) = self.connecter(endpoint) {
             connecter.reset_interval();
         }

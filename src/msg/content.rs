@@ -347,10 +347,30 @@ impl BodyBuilder {
     pub fn new(total: usize, first: &[u8]) -> Result<BodyBuilder> {
         let first = &first[..first.len().min(total)];
         let capacity = total.min(FIRST_ALLOCATION.max(2 * first.len()));
-        let (header, data) = allocate(capacity)?;
-        // SAFETY: `first` is not longer than `capacity`, and the allocation is new.
-        unsafe { ptr::copy_nonoverlapping(first.as_ptr(), data, first.len()) };
-        Ok(BodyBuilder { header, capacity, filled: first.len(), total })
+        let (header, _) = allocate(capacity)?;
+        let mut body = BodyBuilder { header, capacity, filled: 0, total };
+        body.append(first);
+        Ok(body)
+    }
+
+    /// For a body of `total` bytes, with memory for all of them. `None` if there is none, or that is more
+    /// than a peer may ask for before it has sent as much.
+    pub fn whole(total: usize) -> Option<BodyBuilder> {
+        if total <= FIRST_ALLOCATION { BodyBuilder::new(total, &[]).ok() } else { None }
+    }
+
+    /// Takes bytes that follow those that are here.
+    ///
+    /// # Panics
+    /// If there is no room for them.
+    pub fn append(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.capacity - self.filled, "body overrun");
+        // SAFETY: there is room, and the memory is nobody else's.
+        unsafe {
+            let to = self.header.add(1).cast::<u8>().add(self.filled);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
+        self.filled += bytes.len();
     }
 
     /// How many bytes are still to come.

@@ -131,6 +131,12 @@ impl PipeTable {
         if let Some(error) = connection.tx.lost_lately() {
             self.events.push_back(PipeEvent::Deaf(id, error));
         }
+        if connection.tx.is_starved() {
+            self.pool.hunger.begin();
+            if self.pool.hunger.becomes_known() {
+                self.events.push_back(PipeEvent::Starved);
+            }
+        }
         match result {
             Ok(false) if connection.tx.lost().is_some() => {}
             Ok(empty) => {

@@ -27,7 +27,7 @@ mod turn;
 
 use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::msg::Arena;
 use crate::pattern::PipeId;
 use crate::sys::epoll::{self, Epoll};
@@ -133,6 +133,18 @@ impl PipeTable {
         }
     }
 
+    /// Makes sure of a place for one pipe more. Of all that grows with the number of pipes it is the longest
+    /// list by far; what the others need is there in a shortage, too (`util::reserve`).
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn make_place(&mut self) -> Result<()> {
+        if self.free.is_empty() {
+            self.pipes.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        }
+        Ok(())
+    }
+
     fn insert(&mut self, mut pipe: Pipe) -> PipeId {
         self.serial = self.serial.wrapping_add(1);
         pipe.serial = self.serial;
@@ -229,16 +241,13 @@ impl PipeTable {
         }
         let Some(pipe) = self.get(id) else { return Ok(()) };
         let Some(wire) = pipe.wire() else { return Ok(()) };
-        let result = wire.attach(connection);
+        wire.attach(connection);
         pipe.wants_read = false;
         self.note_reported(id);
         self.disarm_batch();
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
-        if let Err(error) = result {
-            self.events.push_back(PipeEvent::Lost(id, error));
-        }
         Ok(())
     }
 

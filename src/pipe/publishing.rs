@@ -169,7 +169,7 @@ mod tests {
         };
         let (metadata, address) = (Metadata::default(), String::new());
         let connection =
-            Connection::new(ours.into(), established, u64::MAX, &[], metadata, address).unwrap();
+            Connection::new(ours.into(), established, u64::MAX, Vec::new(), metadata, address);
         let id = pipes.add_wire(Wire::new(limit, 0, false), 0);
         pipes.connect(id, connection).unwrap();
         (id, theirs)

@@ -3,6 +3,7 @@
 use super::PipeTable;
 use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::connection::rx::Hunger;
+use crate::error::Error;
 use crate::msg::Msg;
 use crate::pattern::PipeId;
 use crate::sys::epoll;
@@ -124,7 +125,7 @@ impl PipeTable {
         }
     }
 
-    /// A connection has found no memory to read on with: somebody has to look again.
+    /// A connection has found no memory to go on with: somebody has to look again.
     #[inline]
     fn tell_starved(&mut self) {
         if self.pool.hunger.becomes_known() {
@@ -132,14 +133,41 @@ impl PipeTable {
         }
     }
 
+    /// Whether a pipe can do without its connection, which ends with this error: there has to be memory
+    /// for what came over it. Otherwise it is told again ([`PipeEvent::Lost`]) once there is.
+    pub fn can_lose(&mut self, id: PipeId, error: Error) -> bool {
+        let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else {
+            return true;
+        };
+        let Kind::Wire(wire) = &mut pipe.kind else { return true };
+        if pipe.lingering || wire.has_room_for_unread(&mut self.pool) {
+            return true;
+        }
+        if let Some(connection) = &mut wire.connection {
+            connection.rx.end_later(error, &mut self.pool);
+        }
+        self.tell_starved();
+        false
+    }
+
     /// There may be memory again for connections that wait for some. Those that find none say so anew.
     pub fn feed(&mut self) {
         self.pool.hunger = Hunger::None;
         for id in 0..self.pipes.len() as PipeId {
-            let connection = self.get(id).and_then(Pipe::connection);
-            if connection.is_some_and(|connection| connection.rx.feed()) {
+            let Some(connection) = self.get(id).and_then(Pipe::connection) else { continue };
+            let writes = connection.tx.feed();
+            let reads = connection.rx.feed();
+            if reads && connection.rx.ended() {
+                let error = connection.rx.why_ended();
+                self.events.push_back(PipeEvent::Lost(id, error));
+                continue;
+            }
+            if reads {
                 self.expect_bytes(id, false);
                 self.gather(id);
+            }
+            if writes {
+                self.flush_one(id);
             }
         }
     }

@@ -133,16 +133,10 @@ impl Wire {
         self.waiting.bytes() + self.connection.as_ref().map_or(0, |c| c.tx.bytes())
     }
 
-    /// Gives the pipe a connection, and the connection some of what waited for one.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`]: the connection cannot go on. It is there all the same, for
-    /// [`Wire::detach`].
-    pub(super) fn attach(&mut self, mut connection: Connection) -> Result<()> {
+    /// Gives the pipe a connection, which takes what waits for one when it is flushed.
+    pub(super) fn attach(&mut self, mut connection: Connection) {
         connection.tx.look_whether_full(&self.waiting);
-        let result = connection.tx.refill(&mut self.waiting);
         self.connection = Some(connection);
-        result
     }
 
     /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, those that
@@ -158,17 +152,27 @@ impl Wire {
         Some(connection)
     }
 
-    /// Whole messages that came go to `backlog`, with the properties of who sent them. Nothing more is
-    /// read from the connection.
-    fn keep_unread(&mut self, pool: &mut BufferPool) {
-        let Some(connection) = &mut self.connection else { return };
+    /// Whether there is memory for what came over the connection, of which nothing more is read.
+    pub(super) fn has_room_for_unread(&mut self, pool: &mut BufferPool) -> bool {
+        let Some(connection) = &mut self.connection else { return true };
         // All of it is here, and no more than was let in.
         let budget = std::mem::replace(&mut pool.budget, Budget::of_frames(u32::MAX));
-        // What is wrong with bytes behind the last whole message does not matter any more.
-        connection.rx.end();
-        let _ = connection.cut_all(pool);
+        let frames = connection.cut_all(pool);
+        pool.budget = budget;
+        // One more may follow that says that the peer is gone.
+        frames.is_some_and(|frames| self.backlog.try_reserve(frames + 1).is_ok())
+    }
+
+    /// Whole messages that came go to `backlog`, with the properties of who sent them. Nothing more is
+    /// read from the connection. Who cannot do without any asks [`Wire::has_room_for_unread`] first.
+    fn keep_unread(&mut self, pool: &mut BufferPool) {
+        self.has_room_for_unread(pool);
+        let Some(connection) = &mut self.connection else { return };
+        let budget = std::mem::replace(&mut pool.budget, Budget::of_frames(u32::MAX));
         connection.rx.drop_incomplete();
-        while let Ok(Some(mut msg)) = connection.receive(pool, true) {
+        while self.backlog.len() < self.backlog.capacity()
+            && let Ok(Some(mut msg)) = connection.receive(pool, true)
+        {
             msg.set_metadata(Some(connection.metadata.clone()));
             self.backlog.push_back(msg);
         }
@@ -250,8 +254,12 @@ impl Wire {
         let mut empty = false;
         while !connection.tx.blocked() {
             // With ZMQ_CONFLATE the newest may go once the one before is sent.
-            if !self.conflate || connection.tx.messages() == 0 {
-                connection.tx.refill(&mut self.waiting)?;
+            if (!self.conflate || connection.tx.messages() == 0)
+                && connection.tx.refill(&mut self.waiting).is_err()
+                && connection.tx.bytes() == 0
+            {
+                connection.tx.starve();
+                return Ok(false);
             }
             empty = connection.flush()?;
             if !empty || self.waiting.is_empty() {

@@ -186,7 +186,7 @@ impl Conversation {
         fd.set_nonblocking(true).unwrap();
         let metadata = Metadata::default();
         let longest = LONGEST as u64;
-        Connection::new(fd.into(), established, longest, b"", metadata, String::new()).unwrap()
+        Connection::new(fd.into(), established, longest, Vec::new(), metadata, String::new())
     }
 }
 
@@ -264,7 +264,7 @@ fn whole_messages_come_out_whatever_goes_in() {
         let conversation = Conversation::new(&mut random);
         let (mut writer, reader) = UnixStream::pair().unwrap();
         let mut wire = Wire::new(0, 0, false);
-        wire.attach(conversation.connection(reader)).expect("memory");
+        wire.attach(conversation.connection(reader));
         let (pool, messages, open) = (BufferPool::default(), Vec::new(), Vec::new());
         let mut reader = Reader { wire, pool, messages, open };
         let (mut rest, mut cut) = (&conversation.bytes[..], false);

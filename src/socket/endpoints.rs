@@ -271,8 +271,8 @@ impl Core {
 
     /// There is a connection: it goes to the set, and a pipe to the pattern.
     fn establish(&mut self, endpoint: u32, mut connection: Connection) {
-        if self.set().is_err() {
-            // No descriptor left for a set; the peer may try again later.
+        if self.set().is_err() || self.pipes.make_place().is_err() {
+            // No descriptor left for a set, or no memory; the peer may try again later.
             self.retry_later(endpoint);
             return;
         }

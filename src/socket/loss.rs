@@ -79,6 +79,9 @@ impl Core {
     /// A connection died, see [`PipeEvent::Lost`].
     pub(super) fn connection_lost(&mut self, id: PipeId, error: Error) {
         self.pipes.read_last(id);
+        if !self.pipes.can_lose(id, error) {
+            return;
+        }
         let Some(pipe) = self.pipes.get(id) else { return };
         let endpoint = pipe.endpoint;
         let lingering = pipe.is_lingering();

@@ -33,15 +33,24 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve_exact(more).map_err(|_| Error::NoMemory)
 }
 
+/// Makes room for one more, and by steps that grow for those that follow.
+///
+/// # Errors
+/// [`Error::NoMemory`]; the list is unchanged then.
+pub fn reserve_one<T>(list: &mut Vec<T>) -> Result<()> {
+    if list.len() < list.capacity() {
+        return Ok(());
+    }
+    reserve::ready()?;
+    list.try_reserve(1).map_err(|_| Error::NoMemory)
+}
+
 /// Adds one.
 ///
 /// # Errors
 /// [`Error::NoMemory`]; the list is unchanged then, and `item` lost.
 pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
-    if list.len() == list.capacity() {
-        reserve::ready()?;
-    }
-    list.try_reserve(1).map_err(|_| Error::NoMemory)?;
+    reserve_one(list)?;
     list.push(item);
     Ok(())
 }

@@ -8,7 +8,8 @@
 use super::stretches::{Count, Stretch};
 use super::{Arrived, BUFFER, BufferPool, DIRECT, Flags, Front, Incoming, MOST_PARTS, Rx};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
+use crate::msg::{Msg, RxBuffer};
+use crate::util::{memory, reserve};
 use crate::wire::frame;
 use std::os::fd::BorrowedFd;
 
@@ -19,6 +20,11 @@ impl Rx {
     /// Whole messages gathered.
     pub fn gathered(&self) -> usize {
         self.whole + self.ahead.messages + self.counted().messages
+    }
+
+    /// Frames of whole messages that were cut.
+    pub fn frames(&self) -> usize {
+        self.frames.len()
     }
 
     /// Puts a message of one part in front of all that is still in buffers, and behind the whole
@@ -113,18 +119,26 @@ impl Rx {
         }
     }
 
+    /// The last buffer, and what is known of it.
+    fn last(&mut self) -> Option<(&mut RxBuffer, Count)> {
+        let current = self.counted();
+        match self.ahead.behind.back_mut() {
+            Some(last) => Some((&mut last.buffer, last.count)),
+            None => self.buffer.as_mut().map(|buffer| (buffer, current)),
+        }
+    }
+
     /// If the last buffer is used up and whole messages are in it, the rest of it goes to another.
     fn begin_another(&mut self, pool: &mut BufferPool) -> Result<()> {
-        let current = self.counted();
-        let (buffer, count) = match (self.ahead.behind.back_mut(), &mut self.buffer) {
-            (Some(last), _) => (&mut last.buffer, last.count),
-            (None, Some(buffer)) => (buffer, current),
-            (None, None) => return Ok(()),
+        let used_up = |(buffer, count): (&mut RxBuffer, Count)| {
+            buffer.spare().1 < BUFFER / 4 && count.messages > 0
         };
-        if buffer.spare().1 >= BUFFER / 4 || count.messages == 0 {
+        if !self.last().is_some_and(used_up) {
             return Ok(());
         }
+        self.ahead.behind.try_reserve(1).map_err(|_| Error::NoMemory)?;
         let mut another = pool.take()?;
+        let Some((buffer, count)) = self.last() else { return Ok(()) };
         another.append(buffer.filled().get(count.to..).unwrap_or_default());
         buffer.truncate(count.to);
         let stretch = Stretch { buffer: another, at: 0, count: Count::default() };
@@ -189,25 +203,57 @@ impl Rx {
         while limit == 0 || self.whole < limit {
             match self.frame(pool)? {
                 None => return Ok(None),
-                Some(Incoming::Part(msg)) => self.keep(msg),
+                Some(Incoming::Part(msg)) => {
+                    if !self.keep(msg, pool) {
+                        return Ok(None);
+                    }
+                }
                 Some(Incoming::Command(body)) => return Ok(Some(body)),
             }
         }
         Ok(None)
     }
 
-    /// Keeps a part until the last one of its message is there, too.
-    fn keep(&mut self, msg: Msg) {
-        if msg.more() {
+    /// Keeps a part until the last one of its message is there, too. False if there is no memory for
+    /// that: it comes next again.
+    fn keep(&mut self, msg: Msg, pool: &mut BufferPool) -> bool {
+        let more = msg.more();
+        let place = if more { memory::reserve_one(&mut self.open) } else { self.make_place() };
+        if place.is_err() {
+            self.come_again(msg, Flags::new(more, false), pool);
+            return false;
+        }
+        if more {
             self.open.push(msg);
             self.front = Front::Open;
-            return;
+            return true;
         }
         self.frames.extend(self.open.drain(..));
         self.open.shrink_to(16);
         self.frames.push_back(msg);
         self.whole += 1;
         self.front = Front::Message;
+        true
+    }
+
+    /// Makes sure of a place for one message more, with the parts that are open.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn make_place(&mut self) -> Result<()> {
+        let wanted = self.open.len() + 1;
+        if self.frames.capacity() - self.frames.len() >= wanted {
+            return Ok(());
+        }
+        reserve::ready()?;
+        self.frames.try_reserve(wanted).map_err(|_| Error::NoMemory)
+    }
+
+    /// There is no memory for what this frame asks for: it comes next again.
+    pub fn come_again(&mut self, msg: Msg, flags: Flags, pool: &mut BufferPool) {
+        debug_assert!(self.arrived.is_none(), "it has just been taken");
+        self.arrived = Some(Arrived::Decrypted(msg, flags));
+        self.starve(pool);
     }
 
     fn pop_gathered(&mut self) -> Option<Msg> {
@@ -232,7 +278,11 @@ impl Rx {
                 Some(Incoming::Part(msg)) if self.open.is_empty() && !msg.more() => {
                     return Ok(Some(Incoming::Part(msg)));
                 }
-                Some(Incoming::Part(msg)) => self.keep(msg),
+                Some(Incoming::Part(msg)) => {
+                    if !self.keep(msg, pool) {
+                        return Ok(None);
+                    }
+                }
                 command => return Ok(command),
             }
         }
@@ -240,7 +290,7 @@ impl Rx {
 
     /// The next frame that is here as a whole, decrypted if need be.
     fn frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {
-        self.accepted_frame(pool).map_err(|error| self.refuse(error))
+        self.accepted_frame(pool).or_else(|error| self.stop(error, pool))
     }
 
     fn accepted_frame(&mut self, pool: &mut BufferPool) -> Result<Option<Incoming>> {

@@ -64,19 +64,25 @@ impl Rx {
         let len = body.len();
         let taken = flags == Flags::NONE && to.take(body, false);
         if !taken {
-            match Msg::copy_from(body) {
-                Ok(msg) => self.arrived = Some(Arrived::Decrypted(msg, flags)),
-                Err(error) => self.fail_later(error),
-            }
+            // Without memory it stays where it is, opened.
+            let Ok(msg) = Msg::copy_from(body) else {
+                self.starve(pool);
+                return None;
+            };
+            self.arrived = Some(Arrived::Decrypted(msg, flags));
         }
         self.pass(header, pool);
         taken.then_some(len)
     }
 
-    /// Decrypts the frame at the front of the buffer, which is here as a whole, in place: the flags
-    /// of the frame inside, and where in the buffer its body is.
+    /// Decrypts the frame at the front of the buffer, which is here as a whole, in place and once: the
+    /// flags of the frame inside, and where in the buffer its body is. [`Rx::pass`] follows, now or when
+    /// there is memory for what the frame is to become.
     #[inline]
     pub(super) fn decrypt_here(&mut self, header: Header) -> Result<(Flags, Range<usize>)> {
+        if let Some((flags, place)) = &self.opened {
+            return Ok((*flags, self.at + place.start..self.at + place.end));
+        }
         let start = self.at + header.header_len;
         let end = start.saturating_add(header.body_len as usize);
         let (Some(buffer), Some(decoder)) = (&mut self.buffer, &mut self.decoder) else {
@@ -91,7 +97,11 @@ impl Rx {
             Ok((_, place)) if place.len() as u64 > self.longest_inside => {
                 Err(Error::MessageTooLong)
             }
-            Ok((flags, place)) => Ok((flags, start + place.start..start + place.end)),
+            Ok((flags, place)) => {
+                let from = start - self.at + place.start;
+                self.opened = Some((flags, from..from + place.len()));
+                Ok((flags, start + place.start..start + place.end))
+            }
             Err(error) => {
                 self.failure = Some(error);
                 Err(Error::Protocol)

@@ -1,7 +1,7 @@
 //! Bytes from the kernel: into the buffer, or straight to where a long body belongs.
 
 use super::{Arrived, DIRECT, Front, Rx, Straight};
-use crate::connection::buffers::{BUFFER, BufferPool, Hunger};
+use crate::connection::buffers::{BUFFER, BufferPool};
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::clock::ticks;
@@ -10,18 +10,25 @@ use crate::wire::frame::{self, Framing, Header};
 use std::os::fd::BorrowedFd;
 
 impl Rx {
-    /// Takes bytes that were received before the connection was established.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`].
-    pub fn preload(&mut self, bytes: &[u8]) -> Result<()> {
-        if !bytes.is_empty() {
-            let mut buffer = RxBuffer::new(BUFFER.max(bytes.len()))?;
-            buffer.append(bytes);
-            self.buffer = Some(buffer);
-            self.gap.read(bytes.len());
-        }
-        Ok(())
+    /// Takes bytes that were received before the connection was established. They come first, as if
+    /// the kernel had them.
+    pub fn preload(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.buffer.is_none() && bytes.len() <= BUFFER);
+        self.early = bytes;
+    }
+
+    /// Reads what came behind the handshake.
+    #[cold]
+    pub(super) fn take_early(&mut self, pool: &mut BufferPool) -> usize {
+        let Ok(mut buffer) = pool.take() else {
+            self.starve(pool);
+            return 0;
+        };
+        let bytes = std::mem::take(&mut self.early);
+        buffer.append(&bytes);
+        self.buffer = Some(buffer);
+        self.gap.read(bytes.len());
+        bytes.len()
     }
 
     /// There is no memory to read on with. Nothing is lost by waiting for some: what the peer says
@@ -30,9 +37,25 @@ impl Rx {
     pub(super) fn starve(&mut self, pool: &mut BufferPool) {
         self.ready = false;
         self.starved = true;
-        if pool.hunger == Hunger::None {
-            pool.hunger = Hunger::New;
-        }
+        pool.hunger.begin();
+    }
+
+    /// The same for a connection that is read no more. False without memory for it.
+    pub fn read_early(&mut self, pool: &mut BufferPool) -> bool {
+        self.early.is_empty() || self.take_early(pool) > 0
+    }
+
+    /// Whether something waits for memory.
+    #[inline]
+    pub fn is_starved(&self) -> bool {
+        self.starved
+    }
+
+    /// The connection ends with this error, once there is memory for what came before.
+    pub fn end_later(&mut self, error: Error, pool: &mut BufferPool) {
+        self.end();
+        self.error = Some(error);
+        self.starve(pool);
     }
 
     /// There may be memory again. Whether that is news for this connection.
@@ -89,6 +112,9 @@ impl Rx {
             return Err(error);
         }
         self.starved = false;
+        if !self.early.is_empty() {
+            return Ok(self.take_early(pool));
+        }
         let count = match self.body {
             Some(_) => self.fill_body(fd, pool),
             None => self.fill_buffer(fd, pool),
@@ -128,7 +154,10 @@ impl Rx {
     fn fill_body(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
         let Some((body, _)) = &mut self.body else { return Ok(0) };
         let missing = body.missing();
-        let (to, room) = body.spare()?;
+        let Ok((to, room)) = body.spare() else {
+            self.starve(pool);
+            return Ok(0);
+        };
         // SAFETY: `to` is valid for `room` bytes until the body is used again.
         let count = unsafe { self.read_body(fd, to, room, room == missing, pool)? };
         if let Some((body, _)) = &mut self.body {
@@ -176,6 +205,8 @@ impl Rx {
     ) -> Straight {
         let Some((header, len, here)) = self.long_header() else { return Straight::Not };
         let Some(place) = to.place(len) else { return Straight::Not };
+        // Where what does not come now goes on: no byte leaves the kernel before there is memory for it.
+        let Some(mut body) = BodyBuilder::whole(len) else { return Straight::Not };
         if let Some(buffer) = self.buffer.take() {
             let from = buffer.filled().len() - here;
             // SAFETY: `here` bytes end the buffer, and `place` is valid for `len`, which is more.
@@ -197,10 +228,8 @@ impl Rx {
         }
         // SAFETY: as many bytes have been written there.
         let part = unsafe { std::slice::from_raw_parts(place, here + count) };
-        match BodyBuilder::new(len, part) {
-            Ok(body) => self.body = Some((body, header)),
-            Err(error) => self.fail_later(error),
-        }
+        body.append(part);
+        self.body = Some((body, header));
         if count > 0 { Straight::Part } else { Straight::Not }
     }
 

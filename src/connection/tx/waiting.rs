@@ -207,10 +207,28 @@ impl TxQueue {
     /// Takes of what waits as much as the kernel may take at once, whole messages always.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]: the connection cannot go on.
+    /// [`Error::NoMemory`]: what it did not get waits still, see [`TxQueue::starve`].
     #[inline]
     pub fn refill(&mut self, waiting: &mut Waiting) -> Result<()> {
         if self.detour { self.refill_from(waiting) } else { Ok(()) }
+    }
+
+    /// There is no memory for what comes next, and nothing in the queue of which the kernel would say that
+    /// it has taken it. Whoever flushes is told, and owes a call of [`TxQueue::feed`] and another flush.
+    #[cold]
+    pub fn starve(&mut self) {
+        self.starved = true;
+    }
+
+    /// Whether something waits for memory.
+    #[inline]
+    pub fn is_starved(&self) -> bool {
+        self.starved
+    }
+
+    /// There may be memory again. Whether that is news for this queue.
+    pub fn feed(&mut self) -> bool {
+        std::mem::take(&mut self.starved)
     }
 
     #[cold]

@@ -75,7 +75,7 @@ fn connection(fd: UnixStream, way: Way) -> Connection {
     };
     fd.set_nonblocking(true).unwrap();
     let (metadata, address) = (Metadata::default(), String::new());
-    Connection::new(fd.into(), established, u64::MAX, &[], metadata, address).unwrap()
+    Connection::new(fd.into(), established, u64::MAX, Vec::new(), metadata, address)
 }
 
 /// A pipe, its peer of the moment, and what all peers have received.
@@ -152,7 +152,7 @@ impl Bench {
 
     fn connect(&mut self, way: Way) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        self.wire.attach(connection(ours, way)).unwrap();
+        self.wire.attach(connection(ours, way));
         self.peer = Some(connection(theirs, way));
     }
 
@@ -221,7 +221,7 @@ fn a_connection_lost_gives_back_no_more_than_a_window() {
     }
     for way in [Way::Plain, Way::Encrypted, Way::Old, Way::Plain] {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        wire.attach(connection(ours, way)).unwrap();
+        wire.attach(connection(ours, way));
         assert!(wire.connection.as_ref().unwrap().tx.bytes() < 400 << 10);
         drop(wire.detach(&mut pool, true));
         assert_eq!(wire.unsent(), 100_000);

@@ -29,7 +29,7 @@ fn pipe_with(table: &mut PipeTable, bytes: &[u8]) -> (PipeId, UnixStream) {
     };
     let metadata = Metadata::default();
     let connection =
-        Connection::new(own.into(), established, u64::MAX, b"", metadata, String::new()).unwrap();
+        Connection::new(own.into(), established, u64::MAX, Vec::new(), metadata, String::new());
     let id = table.add_wire(Wire::new(0, 0, false), NO_ENDPOINT);
     table.connect(id, connection).unwrap();
     (id, peer)
