@@ -148,7 +148,7 @@ impl Attempt {
             match self.send() {
                 Ok(true) => {}
                 Ok(false) => return Progress::Waiting(true),
-                Err(error) => return Progress::Closed(error),
+                Err(error) => return self.last_words(error),
             }
             if self.dialogues.front().is_some_and(|dialogue| dialogue.wanted() == 0) {
                 self.dialogues.pop_front();
@@ -185,6 +185,24 @@ impl Attempt {
             return Some(Progress::Established(Some(Box::new(established)), rest));
         }
         handshake.waiting_for_zap().then_some(Progress::WaitingForZap)
+    }
+
+    /// The peer hears no more. Why may be in what it said before it went: an ERROR command.
+    fn last_words(&mut self, error: Error) -> Progress {
+        while let Some(handshake) = self.handshake.as_mut().filter(|_| self.dialogues.is_empty()) {
+            if handshake.waiting_for_zap() || self.rest.is_empty() && self.receive().is_some() {
+                break;
+            }
+            let before = self.rest.len();
+            if let Err(progress) = self.hear() {
+                return progress;
+            }
+            if self.rest.len() == before {
+                // All of the handshake has been said.
+                break;
+            }
+        }
+        Progress::Closed(error)
     }
 
     /// Ends the handshake. An ERROR command for the peer may be waiting; it is sent if that costs

@@ -231,3 +231,29 @@ fn who_neither_ends_nor_takes_anything_is_not_asked_for_ever() {
     wait(attempt.fd(), libc::POLLIN);
     assert!(matches!(attempt.drive(), Progress::Closed(Error::Protocol)));
 }
+
+#[test]
+fn why_a_peer_refuses_us_is_heard_although_it_hears_nothing_any_more() {
+    use crate::sys::net;
+    use crate::wire::{Handshake, HandshakeConfig};
+    for (said, heard) in [(&b"\x04\x07\x05ERROR\x00"[..], true), (b"", false)] {
+        let (stream, peer) = connected();
+        let options = SocketOptions::default();
+        let mut attempt = Attempt::connecting(0, 1, stream, Vec::new(), String::new());
+        assert!(matches!(attempt.drive(), Progress::Reached));
+        let mut greeting = [0; 64];
+        greeting[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL");
+        net::send(peer.as_fd(), &[&greeting[..], said].concat()).expect("sent");
+        drop(peer);
+        wait(attempt.fd(), libc::POLLIN);
+        // As whoever writes to a peer that is gone finds out.
+        // SAFETY: no pointers are involved.
+        unsafe { libc::shutdown(attempt.fd(), libc::SHUT_WR) };
+        let mechanism = crate::security::mechanism(&options);
+        let config = HandshakeConfig::new(SocketType::Push, Vec::new(), mechanism);
+        attempt.begin_greeting("tcp://x", &options, Some(Handshake::new(config)));
+        let progress = attempt.drive();
+        assert_eq!(matches!(progress, Progress::Failed(_)), heard);
+        assert_eq!(matches!(progress, Progress::Closed(_)), !heard);
+    }
+}
