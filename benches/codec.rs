@@ -128,12 +128,13 @@ fn rx_decode(c: &mut Criterion) {
     for (size, parts) in [(16, 1), (64, 1), (1024, 1), (64, 4)] {
         let messages = burst(size) / parts;
         let bytes = encoded(size, messages, parts);
-        let mut pool = BufferPool::default();
+        let (mut early, mut pool) = (BufferPool::default(), BufferPool::default());
         group.throughput(Throughput::Elements(messages as u64));
         group.bench_function(BenchmarkId::new(format!("{parts}_parts"), size), |b| {
             let loaded = || {
                 let mut rx = Rx::new(Framing::V2, false, NO_LIMIT);
-                rx.preload(&bytes).unwrap();
+                rx.preload(bytes.clone());
+                assert!(rx.read_early(&mut early));
                 rx
             };
             let decode = |mut rx: Rx| {
