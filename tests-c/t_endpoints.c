@@ -487,7 +487,8 @@ GROUP (sent_before_the_peer_refuses)
     void *events = monitor (ctx, out);
     OK (zmq_connect (out, ep));
     set_int (out, ZMQ_LINGER, -1);
-    SEND (out, "before", 0);
+    /* Where the peer was quicker there is nobody to send to. */
+    CHECK (zmq_send (out, "before", 6, ZMQ_DONTWAIT) == 6 || errno == EAGAIN);
     until_refused (events);
     OK (zmq_close (events));
     OK (zmq_close (out));
