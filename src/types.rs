@@ -33,7 +33,7 @@ pub struct TypeInfo {
     /// Has ZMQ_CONNECT_ROUTING_ID (zmq_setsockopt(3)).
     pub names_peers: bool,
     /// Of two sockets in one process a whole message may go straight from one to the other
-    /// (`socket/lane.rs`).
+    /// (`socket/ways.rs`).
     pub goes_straight: bool,
     /// ZMQ_LINGER of a new socket, in milliseconds; -1 is for ever.
     pub linger: i32,

@@ -145,7 +145,9 @@ pub unsafe extern "C-unwind" fn zmq_send(
     // SAFETY: the caller's promise.
     match unsafe { socket(s) } {
         // SAFETY: as above.
-        Ok(socket) if socket.has_lanes() => unsafe { send_straight(socket, buf, len, flags) },
+        Ok(socket) if socket.has_straight_way() => unsafe {
+            send_straight(socket, buf, len, flags)
+        },
         // SAFETY: as above.
         Ok(socket) => unsafe { send_anyhow(socket, buf, len, flags) },
         Err(error) => fail(error),
@@ -228,7 +230,9 @@ pub unsafe extern "C-unwind" fn zmq_recv(
     // SAFETY: the caller's promise.
     match unsafe { socket(s) } {
         // SAFETY: as above.
-        Ok(socket) if socket.has_lanes() => unsafe { receive_straight(socket, buf, len, flags) },
+        Ok(socket) if socket.has_straight_way() => unsafe {
+            receive_straight(socket, buf, len, flags)
+        },
         // SAFETY: as above.
         Ok(socket) => unsafe { receive_anyhow(socket, buf, len, flags) },
         Err(error) => fail(error),
@@ -289,7 +293,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     let found = unsafe { (socket(s), message_mut(msg)) };
     if flags & SNDMORE == 0
         && let (Ok(socket), Ok(msg)) = found
-        && socket.has_lanes()
+        && socket.has_straight_way()
     {
         let length = msg.len();
         if socket.send_msg_straight(msg) {

@@ -1,6 +1,5 @@
-//! Sockets of the library's own that work for one of the application's.
-
-use super::Socket;
+//! Sockets of the library's own that work for one of the application's, by the numbers of their slots. Nobody else
+//! closes them, so a number stands for one socket as long as it is here.
 
 /// Those of one socket.
 #[derive(Default)]
@@ -12,7 +11,7 @@ pub(super) struct Aides {
 
 /// Where the events of a socket go.
 pub(super) struct Monitor {
-    pub(super) socket: &'static Socket,
+    pub(super) index: u32,
     pub(super) wanted: u16,
 }
 
@@ -20,7 +19,7 @@ pub(super) struct Monitor {
 pub(super) struct Asked {
     pub(super) attempt: u32,
     pub(super) serial: u32,
-    pub(super) socket: &'static Socket,
+    pub(super) index: u32,
 }
 
 impl Aides {

@@ -33,7 +33,7 @@ impl Core {
     /// After a look that took nothing out: what it found may have been read from the kernel, which does
     /// not wake those for it any more that sleep on the set. The caller is one of them if it `sleeps`.
     pub(super) fn tell_of_input(&mut self, ready: i16, sleeps: bool) {
-        self.changed |= ready & POLL_IN != 0 && self.socket.signal.sleepers() > u32::from(sleeps);
+        self.changed |= ready & POLL_IN != 0 && self.face.signal.sleepers() > u32::from(sleeps);
     }
 
     /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.
@@ -74,7 +74,7 @@ impl Core {
         let mut events = [NO_EVENT; 64];
         // Threads that sleep on the set, or on ZMQ_FD while we are the I/O thread, do not wake up
         // for events that we take before they do.
-        let others = gather || self.socket.signal.sleepers() > 0;
+        let others = gather || self.face.signal.sleepers() > 0;
         // Those reported go behind the others, so this comes round to every one of them; what comes
         // meanwhile, as fast as it likes, makes the set readable.
         for _ in 0..=self.pipes.connections() / events.len() {
@@ -181,7 +181,7 @@ impl Core {
     pub(super) fn read_ahead(&mut self) -> bool {
         let read = self.pipes.gather_ready();
         // Threads that sleep on the set do not wake up for what is read before they do.
-        self.changed |= read && self.socket.signal.sleepers() > 0;
+        self.changed |= read && self.face.signal.sleepers() > 0;
         self.pump() || read
     }
 
@@ -251,7 +251,7 @@ impl Core {
     #[inline]
     pub(super) fn hand_over_unread(&mut self) {
         if self.pipes.has_unread() {
-            self.socket.signal.notify_descriptor();
+            self.face.signal.notify_descriptor();
             if let (false, Some(kick)) = (self.is_attended(), &self.wakers.kick) {
                 kick.signal();
             }

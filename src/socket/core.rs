@@ -1,7 +1,7 @@
 //! What the lock of a socket protects.
 
 use super::aides::Aides;
-use super::{Mail, Socket};
+use super::face::{Face, Mail};
 use crate::context::Context;
 use crate::endpoint::{Endpoints, token};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub(super) struct Wakers {
 
 /// The state of one socket.
 pub struct Core {
-    pub(super) socket: &'static Socket,
+    pub(super) face: &'static Face,
     pub(super) key: Key,
     pub(super) context: Arc<Context>,
     pub(super) socket_type: SocketType,
@@ -66,7 +66,7 @@ pub struct Core {
 
 impl Core {
     pub(super) fn new(
-        socket: &'static Socket,
+        face: &'static Face,
         key: Key,
         context: Arc<Context>,
         socket_type: SocketType,
@@ -78,7 +78,7 @@ impl Core {
             options.linger = 0;
         }
         Core {
-            socket,
+            face,
             key,
             context,
             socket_type,
@@ -145,7 +145,7 @@ impl Core {
             let watch = if self.is_attended() { 0 } else { epoll::IN };
             io.add(set.as_raw_fd(), watch, self.key, token::SET)?;
         }
-        self.socket.signal.set_kick(Some(kick.clone()));
+        self.face.signal.set_kick(Some(kick.clone()));
         self.wakers.kick = Some(kick);
         self.pipes.set = Some(set.clone());
         Ok(set)
@@ -154,14 +154,14 @@ impl Core {
     /// Delivers what other threads left.
     #[inline]
     pub(super) fn process_mail(&mut self) {
-        if self.socket.has_mail() {
+        if self.face.has_mail() {
             self.open_mail();
         }
     }
 
     #[cold]
     fn open_mail(&mut self) {
-        let mut mails = self.socket.take_mail(std::mem::take(&mut self.spare_mail));
+        let mut mails = self.face.take_mail(std::mem::take(&mut self.spare_mail));
         // Those that go make room for those that come.
         mails.news.drain(..).for_each(|news| self.pipes.on_news(news));
         for end in std::mem::take(&mut mails.arrivals).into_values() {
@@ -191,7 +191,7 @@ impl Core {
     }
 
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
-        let owner = Owner { mailbox: self.socket, generation: self.key.generation };
+        let owner = Owner { mailbox: self.face, generation: self.key.generation };
         let id = self.pipes.own_inproc(end, owner, endpoint);
         if ours {
             self.assign_routing_id(id);
@@ -266,7 +266,7 @@ impl Core {
                 PipeEvent::Finished(id) => self.pipe_finished(id),
                 // Calls of the application look there, and none sleeps before; for those that sleep,
                 // and for the I/O thread, see `hand_over_unread`.
-                PipeEvent::Unread => self.socket.has_mail.store(true, Ordering::SeqCst),
+                PipeEvent::Unread => self.face.has_mail.store(true, Ordering::SeqCst),
             }
         }
         self.pumping = false;
@@ -346,7 +346,7 @@ impl Core {
     #[inline(never)]
     fn tell_of_changes(&mut self) {
         self.changed = false;
-        self.socket.signal.notify();
+        self.face.signal.notify();
         self.hand_over_unread();
     }
 
@@ -362,7 +362,7 @@ impl Core {
         self.pipes.own_lent();
         self.closing = true;
         // A peer's end that is dropped tells the peer.
-        drop(self.socket.close_mailbox());
+        drop(self.face.close_mailbox());
         self.flush_held();
         if self.options.linger != 0 && self.known_io().is_some_and(|io| !io.is_whole()) {
             // Nobody would send what waits, nor notice that its time is over.

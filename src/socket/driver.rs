@@ -222,7 +222,7 @@ impl Core {
         }
         let seen = Seen {
             reads: self.pipes.reads(),
-            sleepers: self.socket.signal.sleepers() > 0,
+            sleepers: self.face.signal.sleepers() > 0,
             pinged: self.pipes.pinged(),
         };
         match self.attention.tick(seen, clock::now) {

@@ -146,7 +146,7 @@ fn forward_part(
     let core: &mut Core = to;
     let keep = !part.is_better_copied();
     // Memory of the application comes back by way of the socket that has the message last.
-    part.hand_over(core.socket.reclaimer());
+    part.hand_over(core.face.reclaimer());
     if !(first && !*more && core.pattern.send_bytes(&mut core.pipes, part.data(), keep)) {
         match core.send(&mut part, true) {
             Ok(()) => {}

@@ -7,6 +7,7 @@
 //! libzmq's fail with EINTR there, which well-meaning programs try again for ever.
 
 use super::Socket;
+use super::face::{DEAD, LIVE};
 use super::options::{self, Facts};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
@@ -15,7 +16,6 @@ use crate::pipe::PipeTable;
 use crate::sync::PerProcess;
 use crate::sync::atomic::Ordering;
 use crate::sync::mutex::Mutex;
-use crate::sys::thread;
 use crate::types::SocketType;
 use std::collections::BTreeMap;
 
@@ -35,17 +35,11 @@ static INHERITED: PerProcess<Mutex<BTreeMap<usize, Inherited>>> =
     PerProcess::new(Mutex::new(BTreeMap::new()));
 
 impl Socket {
-    /// Whether another process made the socket, which forked this one, or one of its parents.
-    #[inline(always)]
-    pub(super) fn is_inherited(&self) -> bool {
-        self.process.load(Ordering::Relaxed) != thread::process_generation()
-    }
-
     /// Only this process's handle goes away.
     #[cold]
     pub(super) fn close_inherited(&self) -> Result<()> {
         INHERITED.get().lock().remove(&std::ptr::from_ref(self).addr());
-        let closed = self.magic.swap(super::DEAD, Ordering::SeqCst) == super::LIVE;
+        let closed = self.magic.swap(DEAD, Ordering::SeqCst) == LIVE;
         if closed { Ok(()) } else { Err(Error::NotSocket) }
     }
 

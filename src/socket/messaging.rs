@@ -70,7 +70,7 @@ impl Core {
         let result = self.receive_now(with_metadata);
         // Threads that sleep on the set may not see that something came, when we have read it all
         // before they woke up; there may be more than the one message.
-        self.changed |= result.is_ok() && self.socket.signal.sleepers() > 0;
+        self.changed |= result.is_ok() && self.face.signal.sleepers() > 0;
         result
     }
 
@@ -308,7 +308,7 @@ impl Socket {
     /// As zmq_msg_recv(3).
     #[inline]
     pub fn receive_msg(&'static self, msg: &mut Msg, dont_wait: bool) -> Result<()> {
-        if self.has_lanes()
+        if self.has_straight_way()
             && let Some(mut over) = Over::new(msg)
             && self.receive_straight(&mut over).is_some()
         {

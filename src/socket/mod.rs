@@ -8,11 +8,11 @@ mod attending;
 mod core;
 mod driver;
 mod endpoints;
+mod face;
 mod forward;
 mod heartbeat;
 mod inherited;
 mod inproc;
-mod lane;
 mod looking;
 mod loss;
 mod messaging;
@@ -21,102 +21,56 @@ mod options;
 mod outbox;
 mod peers;
 pub mod poll;
-mod poll_set;
 pub mod proxy;
 mod row;
+mod straight;
 mod waiting;
+mod ways;
 mod zap;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::msg::Reclaimer;
-use crate::pipe::local::{InprocEnd, Mailbox, News};
 use crate::reactor::{Handler, Key, MAX_INDEX};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::biased::BiasedGuard;
-use crate::sync::mutex::{Mutex, MutexGuard};
+use crate::sync::mutex::Mutex;
 use crate::sync::once::{PoisonError, RwLock, RwLockReadGuard};
-use crate::sync::{BiasedMutex, PerProcess, Signal, pause};
-use crate::sys::thread;
+use crate::sync::{BiasedMutex, PerProcess, pause};
 use crate::types::SocketType;
 use crate::util::reserve;
 pub use core::Core;
-use lane::Lanes;
+use face::{DEAD, Face, LIVE};
 use std::alloc::Layout;
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Marks a slot that is a socket of the application now.
-const LIVE: u32 = 0x7a6d_7101;
-/// Marks a slot that is not.
-const DEAD: u32 = 0xdead_7a6d;
-
-/// What other threads left for a socket without taking its lock.
-#[derive(Default)]
-struct Mail {
-    /// News of pipes that the socket has.
-    news: Vec<News>,
-    /// The ends of pipes whose peers connected to a name we bound, oldest first. A peer that goes
-    /// before anything came of it takes its own back.
-    arrivals: BTreeMap<u64, InprocEnd>,
-}
-
-#[derive(Default)]
-struct Mails {
-    /// Which incarnation they are for; none while the socket is closed.
-    generation: Option<u32>,
-    waiting: Mail,
-    /// Of the next arrival.
-    number: u64,
-}
+use ways::StraightWays;
 
 /// A slot for a socket. Handles given to C point here. Two threads that use two sockets do not write
 /// to the same cache line.
 #[repr(C, align(128))]
 pub struct Socket {
-    magic: AtomicU32,
-    index: u32,
-    generation: AtomicU32,
-    has_mail: AtomicBool,
-    /// Whether it is worth looking for [`Lanes`].
-    has_lanes: AtomicBool,
-    /// The number of its type, for who cannot ask for the lock.
-    socket_type: AtomicU8,
-    /// The process that made the socket.
-    process: AtomicU64,
-    /// The context's [`Reclaimer`].
-    reclaimer: AtomicPtr<Reclaimer>,
-    /// Moves with everything that is done under the lock; written under it.
-    touched: AtomicU64,
-    /// Its context was stopped after the socket was made.
-    stopped: AtomicBool,
+    /// First: its mark is the first word.
+    face: Face,
     core: BiasedMutex<Place>,
-    /// What the I/O thread saw of it on its last tick, see [`BiasedMutex::is_busy`].
-    seen: AtomicU32,
-    /// Ticks in a row on which the I/O thread did not disturb the application.
-    passed_by: AtomicU32,
-    /// Something sent waits to be flushed.
-    holds_back: AtomicBool,
-    mails: Mutex<Mails>,
-    /// Where threads wait for this socket.
-    pub(crate) signal: Signal,
-    /// Called when there is mail, for sockets the library keeps for itself.
-    hook: Mutex<Option<Hook>>,
-    has_hook: AtomicBool,
 }
 
-/// Called without any lock of the socket held; must not touch the socket.
-type Hook = Box<dyn Fn() + Send>;
+impl Deref for Socket {
+    type Target = Face;
+
+    #[inline(always)]
+    fn deref(&self) -> &Face {
+        &self.face
+    }
+}
 
 /// What the lock of a socket protects.
 #[derive(Default)]
 struct Place {
     core: Option<Box<Core>>,
-    lanes: Lanes,
+    straight: StraightWays,
 }
 
 /// The locked core of a socket.
@@ -144,8 +98,8 @@ impl Drop for Guard {
         core.leave();
         core.tell_others();
         if core.pipes.may_have_inproc() {
-            let lanes = core.set_lanes();
-            self.place.lanes = lanes;
+            let straight = core.find_straight_ways();
+            self.place.straight = straight;
         }
     }
 }
@@ -263,26 +217,7 @@ impl Socket {
 
     /// What nobody has opened yet.
     fn unused(index: u32) -> Socket {
-        Socket {
-            magic: AtomicU32::new(DEAD),
-            index,
-            generation: AtomicU32::new(1),
-            has_mail: AtomicBool::new(false),
-            has_lanes: AtomicBool::new(false),
-            socket_type: AtomicU8::new(0),
-            process: AtomicU64::new(0),
-            reclaimer: AtomicPtr::new(std::ptr::null_mut()),
-            touched: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-            core: BiasedMutex::new(Place::default()),
-            seen: AtomicU32::new(0),
-            passed_by: AtomicU32::new(0),
-            holds_back: AtomicBool::new(false),
-            mails: Mutex::new(Mails::default()),
-            signal: Signal::new(),
-            hook: Mutex::new(None),
-            has_hook: AtomicBool::new(false),
-        }
+        Socket { face: Face::new(index), core: BiasedMutex::new(Place::default()) }
     }
 
     /// Makes a socket (zmq_socket(3)).
@@ -309,16 +244,9 @@ impl Socket {
                 return Err(error);
             }
         };
-        let generation = socket.generation.load(Ordering::SeqCst);
-        *socket.mails.lock() = Mails { generation: Some(generation), ..Mails::default() };
-        socket.has_mail.store(false, Ordering::SeqCst);
-        socket.stopped.store(false, Ordering::SeqCst);
-        socket.socket_type.store(socket_type as u8, Ordering::Relaxed);
-        socket.process.store(thread::process_generation(), Ordering::SeqCst);
-        let reclaimer = context.reclaimer().map_or(std::ptr::null(), std::ptr::from_ref);
-        socket.reclaimer.store(reclaimer.cast_mut(), Ordering::Relaxed);
+        let generation = socket.begin(socket_type, context.reclaimer());
         let key = Key { index: socket.index, generation };
-        let core = Core::new(socket, key, context.clone(), socket_type);
+        let core = Core::new(&socket.face, key, context.clone(), socket_type);
         socket.core.lock().core = Some(Box::new(core));
         context.registry().lock().sockets.insert(socket.index);
         socket.magic.store(LIVE, Ordering::SeqCst);
@@ -348,13 +276,6 @@ impl Socket {
             &*pointer
         };
         Ok(socket)
-    }
-
-    /// Who gives memory of the application back that this socket is done with. For who has its lock.
-    #[inline(always)]
-    fn reclaimer(&self) -> Option<&'static Reclaimer> {
-        // SAFETY: null, or one that is never freed.
-        unsafe { self.reclaimer.load(Ordering::Relaxed).as_ref() }
     }
 
     /// The handle for C.
@@ -396,23 +317,6 @@ impl Socket {
             return Err(Error::NotSocket);
         }
         Guard::new(guard).ok_or(Error::NotSocket)
-    }
-
-    /// To be called by whoever has taken the lock.
-    #[inline]
-    fn touch(&self) {
-        let next = self.touched.load(Ordering::Relaxed).wrapping_add(1);
-        self.touched.store(next, Ordering::Relaxed);
-    }
-
-    /// Whether nothing can have happened to the socket, as far as its process knows, since its lock
-    /// was held with this number in `touched`.
-    #[inline]
-    fn is_untouched(&self, since: u64) -> bool {
-        self.touched.load(Ordering::Acquire) == since
-            && !self.has_mail()
-            && !self.stopped.load(Ordering::SeqCst)
-            && !self.is_inherited()
     }
 
     /// Locks two sockets for a call of the application, in the order that every such call keeps.
@@ -489,7 +393,7 @@ impl Socket {
         if !place.core.as_deref().is_some_and(Core::is_done) {
             return;
         }
-        // It has no lanes: whoever closed it left the lock the ordinary way.
+        // It has no straight ways: whoever closed it left the lock the ordinary way.
         let core = place.core.take();
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.signal.set_descriptor(None);
@@ -501,69 +405,6 @@ impl Socket {
             context.registry().lock().sockets.remove(&self.index);
             SLOTS.get().free.lock().push(self);
             context.remove_socket();
-        }
-    }
-
-    /// Leaves the end of a pipe to a name that incarnation `generation` has bound; the number is for
-    /// [`Socket::withdraw`]. `None` if the incarnation is gone: the end is dropped.
-    fn send_end(&self, generation: u32, end: InprocEnd) -> Option<u64> {
-        let mut mails = self.mails_of(generation)?;
-        mails.number += 1;
-        let number = mails.number;
-        mails.waiting.arrivals.insert(number, end);
-        self.mail_came(mails);
-        Some(number)
-    }
-
-    /// Takes an end back that the socket has not found yet.
-    fn withdraw(&self, generation: u32, number: u64) -> Option<InprocEnd> {
-        self.mails_of(generation)?.waiting.arrivals.remove(&number)
-    }
-
-    fn mails_of(&self, generation: u32) -> Option<MutexGuard<'_, Mails>> {
-        Some(self.mails.lock()).filter(|mails| mails.generation == Some(generation))
-    }
-
-    fn mail_came(&self, mails: MutexGuard<'_, Mails>) {
-        self.has_mail.store(true, Ordering::SeqCst);
-        drop(mails);
-        self.signal.notify_descriptor();
-        if self.has_hook.load(Ordering::SeqCst)
-            && let Some(hook) = &*self.hook.lock()
-        {
-            hook();
-        }
-    }
-
-    fn set_hook(&self, hook: Option<Hook>) {
-        self.has_hook.store(hook.is_some(), Ordering::SeqCst);
-        *self.hook.lock() = hook;
-    }
-
-    #[inline]
-    fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::SeqCst)
-    }
-
-    /// Takes what waits; `empty` is left in its place, so that no memory is allocated.
-    fn take_mail(&self, empty: Mail) -> Mail {
-        let mut mails = self.mails.lock();
-        self.has_mail.store(false, Ordering::SeqCst);
-        std::mem::replace(&mut mails.waiting, empty)
-    }
-
-    fn close_mailbox(&self) -> Mail {
-        self.mails.lock().generation = None;
-        self.take_mail(Mail::default())
-    }
-}
-
-impl Mailbox for Socket {
-    fn post(&self, generation: u32, news: News) {
-        // A closed socket has no use for news.
-        if let Some(mut mails) = self.mails_of(generation) {
-            mails.waiting.news.push(news);
-            self.mail_came(mails);
         }
     }
 }
@@ -591,10 +432,7 @@ pub fn wake_all(context: &Context) {
     let all = all();
     for index in indices {
         if let Some(socket) = all.slots.get(index as usize) {
-            socket.stopped.store(true, Ordering::SeqCst);
-            // No mail, but a reason to take the ordinary way.
-            socket.has_mail.store(true, Ordering::SeqCst);
-            socket.signal.notify_descriptor();
+            socket.context_stopped();
         }
     }
 }

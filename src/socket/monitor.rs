@@ -1,8 +1,8 @@
 //! Socket monitors (zmq_socket_monitor(3)): a PAIR socket that the library writes events to.
 
-use super::Socket;
 use super::aides::Monitor;
 use super::core::Core;
+use super::{Socket, find};
 use crate::endpoint::Event;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -16,14 +16,15 @@ impl Monitor {
         if self.wanted & event.number() == 0 {
             return;
         }
+        let Some(socket) = find(self.index) else { return };
         let mut head = [0u8; 6];
         head[..2].copy_from_slice(&event.number().to_ne_bytes());
         head[2..].copy_from_slice(&event.value().to_ne_bytes());
         let frames = (Msg::copy_from(&head), Msg::copy_from(address.as_bytes()));
         if let (Ok(mut head), Ok(mut address)) = frames
-            && self.socket.send(&mut head, true, true).is_ok()
+            && socket.send(&mut head, true, true).is_ok()
         {
-            let _ = self.socket.send(&mut address, false, true);
+            let _ = socket.send(&mut address, false, true);
         }
     }
 }
@@ -41,7 +42,7 @@ impl Core {
         if let Some(monitor) = self.aides.monitor.take() {
             monitor.write(Event::MonitorStopped, "");
             // It is ours alone and was not closed before.
-            let _ = monitor.socket.close();
+            let _ = find(monitor.index).map(Socket::close);
         }
     }
 }
@@ -68,7 +69,7 @@ impl Socket {
             let _ = socket.close();
             return Err(error);
         }
-        core.aides.monitor = Some(Monitor { socket, wanted });
+        core.aides.monitor = Some(Monitor { index: socket.index, wanted });
         Ok(())
     }
 }

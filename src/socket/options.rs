@@ -211,8 +211,8 @@ impl Core {
         let news = Arc::new(EventFd::new()?);
         descriptor.add(news.as_raw_fd(), epoll::IN, KICK)?;
         self.pipes.tell_descriptor(descriptor.clone())?;
-        self.socket.signal.set_descriptor(Some(news));
-        self.socket.signal.notify_descriptor();
+        self.face.signal.set_descriptor(Some(news));
+        self.face.signal.notify_descriptor();
         let fd = descriptor.as_raw_fd();
         self.wakers.descriptor = Some(descriptor);
         Ok(fd)
@@ -220,7 +220,7 @@ impl Core {
 
     /// ZMQ_FD is quiet until something new happens. What has happened before is looked at afterwards.
     pub(super) fn quiet_descriptor(&mut self) {
-        self.socket.signal.quiet_descriptor();
+        self.face.signal.quiet_descriptor();
         self.pipes.quiet_descriptor();
     }
 

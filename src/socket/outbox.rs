@@ -39,7 +39,7 @@ impl Core {
     pub(super) fn leave(&mut self) {
         batching::leave(self);
         debug_assert!(
-            !self.pipes.has_unread() || self.socket.has_mail() || std::thread::panicking(),
+            !self.pipes.has_unread() || self.face.has_mail() || std::thread::panicking(),
             "something is left unread and nobody is bound to look"
         );
     }
@@ -114,7 +114,7 @@ impl Outbox for Core {
 
     fn watch(&mut self, soon: bool) {
         self.ensure_watched();
-        self.socket.holds_back.store(true, Ordering::Relaxed);
+        self.face.holds_back.store(true, Ordering::Relaxed);
         if soon && let Some(io) = &self.io {
             io.hurry();
         }

@@ -1,11 +1,12 @@
 //! zmq_poll(3): waiting for several sockets and descriptors at once.
 
+mod item;
 pub mod poller;
+mod set;
 pub mod terms;
 
 use super::looking;
 use super::options::{POLL_IN, POLL_OUT};
-use super::poll_set::{Habit, PollSet};
 use super::waiting::CLOSED;
 use super::{Guard, Socket};
 use crate::error::{Error, Result};
@@ -20,6 +21,9 @@ use crate::sys::poll::{PollFd, SignalMask, poll, poll_with};
 use crate::sys::signals::Held;
 use crate::sys::thread;
 use crate::util::memory;
+use item::Looked;
+pub use item::{Item, Source};
+use set::{Habit, PollSet};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,26 +33,6 @@ use terms::{Changes, Terms};
 pub const POLL_ERR: i16 = 4;
 /// ZMQ_POLLPRI.
 pub const POLL_PRI: i16 = 8;
-
-/// What to wait for.
-#[derive(Clone, Copy)]
-pub enum Source {
-    /// A socket.
-    Socket(&'static Socket),
-    /// A descriptor.
-    Descriptor(i32),
-}
-
-/// One thing to wait for, and what is wanted and found of it.
-#[derive(Clone, Copy)]
-pub struct Item {
-    /// What.
-    pub source: Source,
-    /// POLL_IN and the like.
-    pub events: i16,
-    /// Those that are true.
-    pub ready: i16,
-}
 
 /// Sockets fewer than this are looked at one by one, which finds and reads in one.
 const FEW: usize = 3;
@@ -63,18 +47,6 @@ pub fn forget() {
             *local = Local::new(local.process);
         },
     );
-}
-
-/// What a look at a socket has found.
-#[derive(Clone, Copy)]
-pub(super) struct Looked {
-    /// The events that are true.
-    pub(super) ready: i16,
-    /// The descriptor that is readable when its connections have something, if there ever were any.
-    pub(super) set: Option<i32>,
-    /// When that was, in the socket's count of touches, and which incarnation it was.
-    pub(super) touched: u64,
-    pub(super) generation: u32,
 }
 
 /// What the calling thread has learnt about its waits, and its wake-up descriptor.
@@ -468,12 +440,7 @@ fn sleep_observing(
 
 impl Socket {
     /// Which of `events` are true, after a look at the kernel if none are.
-    pub(super) fn check(
-        &'static self,
-        events: i16,
-        will_wait: bool,
-        will_sleep: bool,
-    ) -> Result<Looked> {
+    fn check(&'static self, events: i16, will_wait: bool, will_sleep: bool) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
         let mut ready = core.ready(events);
@@ -498,7 +465,7 @@ impl Socket {
     }
 
     /// Whether there is something to receive, as far as that is known without asking the kernel.
-    pub(super) fn check_here(&'static self, will_wait: bool) -> Result<Looked> {
+    fn check_here(&'static self, will_wait: bool) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
         let ready = core.ready(POLL_IN);
@@ -509,7 +476,7 @@ impl Socket {
     }
 
     /// Whether there is something to receive, the kernel having reported the socket's set.
-    pub(super) fn check_reported(&'static self, will_sleep: bool) -> Result<Looked> {
+    fn check_reported(&'static self, will_sleep: bool) -> Result<Looked> {
         let mut core = self.enter()?;
         core.process_mail();
         core.look(true);

@@ -66,16 +66,16 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    pub(super) fn new(core: &Core) -> Waiter {
-        let (socket, generation) = (core.socket, core.key.generation);
+    pub(super) fn new(socket: &'static Socket, core: &Core) -> Waiter {
+        let generation = core.key.generation;
         let (seat, signals) = (None, None);
         let (rested, lends, brief, left) = (false, false, false, false);
         Waiter { socket, generation, seat, signals, rested, lends, brief, left }
     }
 
     /// For a call that waits for the kernel to take more, and may have lent what it sends.
-    fn of_sender(core: &Core, lends: bool) -> Waiter {
-        let mut waiter = Waiter::new(core);
+    fn of_sender(socket: &'static Socket, core: &Core, lends: bool) -> Waiter {
+        let mut waiter = Waiter::new(socket, core);
         (waiter.lends, waiter.brief) = (lends, true);
         waiter
     }
@@ -205,7 +205,7 @@ impl Socket {
         {
             return Ok(core);
         }
-        let mut waiter = Waiter::of_sender(&core, false);
+        let mut waiter = Waiter::of_sender(self, &core, false);
         let mut result = self.catch_up(core, &mut waiter);
         if let Ok(core) = &mut result {
             waiter.leave(core);
@@ -216,7 +216,7 @@ impl Socket {
     /// After a long message of the caller's, which was just sent: what the kernel has not taken of it
     /// is copied, if waiting for the kernel does not help.
     pub(super) fn after_lending(&'static self, core: Guard) {
-        let mut waiter = Waiter::of_sender(&core, true);
+        let mut waiter = Waiter::of_sender(self, &core, true);
         // The message is sent, whatever else happens.
         let _ = self.hand_over_lent(core, &mut waiter);
     }
@@ -296,7 +296,7 @@ impl Socket {
         msg: &mut Msg,
         deadline: Deadline,
     ) -> Result<()> {
-        let mut waiter = Waiter::new(&core);
+        let mut waiter = Waiter::new(self, &core);
         self.send_when_ready(core, &mut waiter, msg, deadline)
     }
 
@@ -350,7 +350,7 @@ impl Socket {
         deadline: Deadline,
         with_metadata: bool,
     ) -> Result<Msg> {
-        let mut waiter = Waiter::new(&core);
+        let mut waiter = Waiter::new(self, &core);
         self.receive_when_ready(core, &mut waiter, deadline, with_metadata)
     }
 

@@ -3,9 +3,9 @@
 //! Each question goes over a DEALER socket of its own, so that an answer, however wrong, belongs to
 //! one handshake. Its news reach the I/O thread of the socket whose handshake waits.
 
-use super::Socket;
 use super::aides::Asked;
 use super::core::Core;
+use super::{Socket, find};
 use crate::endpoint::Question;
 use crate::endpoint::token::Timer;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ impl Core {
             return;
         }
         match self.put_question(question, &options) {
-            Ok(socket) => self.aides.questions.push(Asked { attempt, serial, socket }),
+            Ok(socket) => self.aides.questions.push(Asked { attempt, serial, index: socket.index }),
             Err(_) => {
                 self.endpoints.hear_zap(attempt, serial, Err(HandshakeError::NoZapHandler));
             }
@@ -71,7 +71,8 @@ impl Core {
     /// The handler may have answered, or gone away.
     pub(super) fn hear_zap(&mut self, attempt: u32, serial: u32) {
         let Some(at) = self.aides.asked(attempt, serial) else { return };
-        let socket = self.aides.questions[at].socket;
+        let index = self.aides.questions[at].index;
+        let Some(socket) = find(index) else { return };
         let reply = match read_reply(socket) {
             Ok(frames) => zap::reply(&frames, REQUEST_ID),
             // Not yet; the handshake's own deadline is the limit.
@@ -87,7 +88,7 @@ impl Core {
     /// A handshake is over before its question was answered.
     pub(super) fn drop_question(&mut self, attempt: u32, serial: u32) {
         if let Some(at) = self.aides.asked(attempt, serial) {
-            close(self.aides.questions.swap_remove(at).socket);
+            find(self.aides.questions.swap_remove(at).index).into_iter().for_each(close);
         }
     }
 }

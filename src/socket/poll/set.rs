@@ -5,10 +5,10 @@
 //! found nothing there. A socket nobody has touched since then needs no lock, and the kernel says
 //! with one call which of them have bytes: what a call costs depends on how many are ready.
 
-use super::Socket;
-use super::options::POLL_IN;
-use super::poll::{Item, Looked, Source};
+use super::item::{Item, Looked, Source};
 use crate::error::{Error, Result};
+use crate::socket::Socket;
+use crate::socket::options::POLL_IN;
 use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::util::memory;
 use std::os::fd::{AsRawFd, RawFd};
