@@ -343,6 +343,23 @@ fn the_newest_of_conflated_messages_arrives() {
 }
 
 #[test]
+fn either_end_of_conflated_messages_may_leave_first() {
+    check_in_one_order(3, || {
+        let (mut writer, mut reader) = queue(0, true);
+        let thread = thread::spawn(move || {
+            // Whether this finds something or not. What nobody reads is freed.
+            drop(reader.pop());
+        });
+        for n in 0..2 {
+            writer.push(&mut message(n)).unwrap();
+            writer.publish();
+        }
+        drop(writer);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
 fn a_quick_writer_wakes_a_reader_that_falls_asleep() {
     check_in_one_order(3, || {
         let (mut writer, mut reader) = queue(0, false);
