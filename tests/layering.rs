@@ -394,6 +394,22 @@ fn documented_system_calls_are_those_of_the_test() {
     assert_eq!(documented, allowed);
 }
 
+/// What is asked of the kernel itself is asked of the model in a made-up world, where names that it lacks are the real ones.
+#[test]
+fn the_made_up_kernel_has_what_the_real_one_is_asked_for() {
+    let functions = |file: &str, mark: &str| -> Vec<String> {
+        let code = code(&root().join(file));
+        let names = code.split(mark).skip(1).map(identifier);
+        names.filter(|name| !name.is_empty()).collect()
+    };
+    let real = functions("src/sys/raw.rs", " fn ");
+    let model = functions("src/sys/sim/libc.rs", "pub unsafe fn ");
+    assert!(real.len() > 10);
+    // The pause is the scheduler's there.
+    let lacks: Vec<_> = real.iter().filter(|n| !model.contains(n) && *n != "nanosleep").collect();
+    assert!(lacks.is_empty(), "would reach the real kernel: {lacks:?}");
+}
+
 /// What one lock protects is understood as long as it is little.
 #[test]
 fn the_state_of_a_socket_has_at_most_twenty_fields() {

@@ -78,7 +78,7 @@ impl EventFd {
         let size = bytes.len();
         let mut read = || {
             // SAFETY: as many writable bytes as `size` says.
-            unsafe { raw::read(self.fd.as_raw_fd(), bytes.as_mut_ptr(), size) }
+            unsafe { raw::read(self.fd.as_raw_fd(), bytes.as_mut_ptr().cast(), size) }
         };
         loop {
             match read() {

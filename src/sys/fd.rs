@@ -12,7 +12,8 @@ pub struct OwnedFd(ManuallyDrop<std::os::fd::OwnedFd>);
 impl Drop for OwnedFd {
     fn drop(&mut self) {
         // Not used afterwards. It may be closed already, and nothing is done then.
-        raw::close(self.0.as_raw_fd());
+        // SAFETY: ours.
+        unsafe { raw::close(self.0.as_raw_fd()) };
     }
 }
 

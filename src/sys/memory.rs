@@ -15,7 +15,7 @@ pub fn resident() -> Option<u64> {
     // SAFETY: a descriptor that was just opened for us.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
     // SAFETY: as many writable bytes as the length says.
-    let count = unsafe { raw::read(file.as_raw_fd(), text.as_mut_ptr(), text.len()) };
+    let count = unsafe { raw::read(file.as_raw_fd(), text.as_mut_ptr().cast(), text.len()) };
     let text = text.get(..usize::try_from(count).ok()?)?;
     let mut numbers = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
     let pages: u64 = numbers.nth(1)?.parse().ok()?;

@@ -29,7 +29,7 @@ pub mod thread;
 #[cfg(not(sim))]
 mod unnamed;
 #[cfg(sim)]
-use sim::{libc as unnamed, raw};
+use sim::{libc as raw, libc as unnamed};
 
 #[cfg(loom)]
 pub use crate::sync::model::{eventfd, futex};

@@ -46,7 +46,7 @@ fn spread(value: u64) -> u64 {
 fn system_call(out: &mut [u8], flags: libc::c_uint) -> Result<()> {
     fill_by(out, |rest| {
         // SAFETY: as many writable bytes as the length says.
-        unsafe { unnamed::getrandom(rest.as_mut_ptr(), rest.len(), flags) }
+        unsafe { unnamed::getrandom(rest.as_mut_ptr().cast(), rest.len(), flags) }
     })
 }
 
@@ -61,7 +61,7 @@ fn read_device(out: &mut [u8]) -> Result<()> {
     let device = unsafe { OwnedFd::from_raw_fd(fd) };
     fill_by(out, |rest| {
         // SAFETY: as many writable bytes as the length says.
-        unsafe { raw::read(device.as_raw_fd(), rest.as_mut_ptr(), rest.len()) }
+        unsafe { raw::read(device.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) }
     })
 }
 

@@ -2,7 +2,8 @@
 //! kernel itself: see `cancel.rs`. They cost less, too: where there are several threads those functions
 //! tell the C library before and after that they may be cancelled.
 //!
-//! Results are the system's, -1 and `errno` on failure. `tests/layering.rs` looks for the names of the
+//! They look as in the C library: in a made-up world those of `sim/libc.rs` stand for them. Results are the system's, -1 and
+//! `errno` on failure. `tests/layering.rs` looks for the names of the
 //! others.
 
 use libc::{
@@ -18,14 +19,17 @@ const SIGNALS: usize = 8;
 const SIGNALS: usize = 16;
 
 /// close(2). It may be closed already.
-pub(super) fn close(fd: c_int) {
-    // SAFETY: no pointers. Whoever closes a descriptor owns it.
-    unsafe { syscall(SYS_close, fd) };
+///
+/// # Safety
+/// Whoever closes a descriptor owns it.
+pub(super) unsafe fn close(fd: c_int) -> c_int {
+    // SAFETY: passed on.
+    unsafe { syscall(SYS_close, fd) as c_int }
 }
 
 /// # Safety
 /// As read(2): `length` writable bytes.
-pub(super) unsafe fn read(fd: c_int, to: *mut u8, length: usize) -> isize {
+pub(super) unsafe fn read(fd: c_int, to: *mut c_void, length: usize) -> isize {
     // SAFETY: passed on.
     unsafe { syscall(SYS_read, fd, to, length) as isize }
 }
@@ -33,14 +37,14 @@ pub(super) unsafe fn read(fd: c_int, to: *mut u8, length: usize) -> isize {
 /// # Safety
 /// As write(2): `length` readable bytes.
 #[cfg(not(loom))]
-pub(super) unsafe fn write(fd: c_int, from: *const u8, length: usize) -> isize {
+pub(super) unsafe fn write(fd: c_int, from: *const c_void, length: usize) -> isize {
     // SAFETY: passed on.
     unsafe { syscall(libc::SYS_write, fd, from, length) as isize }
 }
 
 /// # Safety
 /// As recv(2): `length` writable bytes.
-pub(super) unsafe fn recv(fd: c_int, to: *mut u8, length: usize, flags: c_int) -> isize {
+pub(super) unsafe fn recv(fd: c_int, to: *mut c_void, length: usize, flags: c_int) -> isize {
     let nothing = ptr::null_mut::<c_void>();
     // SAFETY: passed on.
     unsafe { syscall(SYS_recvfrom, fd, to, length, flags, nothing, nothing) as isize }
@@ -55,7 +59,7 @@ pub(super) unsafe fn recvmsg(fd: c_int, message: *mut libc::msghdr, flags: c_int
 
 /// # Safety
 /// As send(2): `length` readable bytes.
-pub(super) unsafe fn send(fd: c_int, from: *const u8, length: usize, flags: c_int) -> isize {
+pub(super) unsafe fn send(fd: c_int, from: *const c_void, length: usize, flags: c_int) -> isize {
     let nothing = ptr::null::<c_void>();
     // SAFETY: passed on.
     unsafe { syscall(SYS_sendto, fd, from, length, flags, nothing, 0usize) as isize }

@@ -31,7 +31,7 @@ pub fn recv_uninit(fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>]) -> Result
 /// `buffer` must be writable for `length` bytes and not be accessed meanwhile.
 pub unsafe fn recv_raw(fd: BorrowedFd<'_>, buffer: *mut u8, length: usize) -> Result<usize> {
     // SAFETY: the caller's promise.
-    retry(|| unsafe { raw::recv(fd.as_raw_fd(), buffer, length, libc::MSG_DONTWAIT) })
+    retry(|| unsafe { raw::recv(fd.as_raw_fd(), buffer.cast(), length, libc::MSG_DONTWAIT) })
 }
 
 /// Like [`recv_raw`], for two buffers, filled one after the other.
@@ -57,7 +57,7 @@ pub unsafe fn recv_raw_vectored(
 pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the data is readable and as long as told.
-    retry(|| unsafe { raw::send(fd.as_raw_fd(), data.as_ptr(), data.len(), flags) })
+    retry(|| unsafe { raw::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) })
 }
 
 /// Like [`send`] for several pieces at once. Only the first 1024 (IOV_MAX) are looked at.

@@ -270,6 +270,11 @@ pub unsafe fn accept4(
     }
 }
 
+pub unsafe fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { accept4(fd, address, length, 0) }
+}
+
 pub unsafe fn getsockname(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
     let name = call("getsockname", fd, |kernel| kernel.local_name(fd));
     // SAFETY: the caller's.
@@ -365,6 +370,11 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, _flags: c_int) -> ssize
         });
     }
     count(call("sendmsg", fd, |kernel| kernel.send(fd, &bytes)))
+}
+
+/// The made-up world has no files.
+pub unsafe fn open(_path: *const c_char, _flags: c_int) -> c_int {
+    fail(ENOENT).unwrap_or(-1)
 }
 
 pub unsafe fn unlink(path: *const c_char) -> c_int {

@@ -16,7 +16,6 @@ pub mod libc;
 pub mod lock;
 mod objects;
 mod options;
-pub(in crate::sys) mod raw;
 mod sockets;
 mod stores;
 mod streams;
