@@ -22,6 +22,12 @@ pub struct TypeInfo {
     pub only_datagrams: bool,
     /// Peers have numbers, and a `connect` says which (zmq_connect_peer(3)).
     pub numbers_peers: bool,
+    /// Has ZMQ_HELLO_MSG (zmq_setsockopt(3)).
+    pub says_hello: bool,
+    /// Has ZMQ_DISCONNECT_MSG (zmq_setsockopt(3)).
+    pub hears_disconnects: bool,
+    /// Has ZMQ_HICCUP_MSG (zmq_setsockopt(3)).
+    pub hears_hiccups: bool,
     /// libzmq lets several threads use it, which may be asked (ZMQ_THREAD_SAFE). Here they all may.
     pub thread_safe: bool,
     /// Multicast could carry what it sends or gets (zmq_pgm(7)).
@@ -50,6 +56,9 @@ const PLAIN: TypeInfo = TypeInfo {
     datagrams: false,
     only_datagrams: false,
     numbers_peers: false,
+    says_hello: false,
+    hears_disconnects: false,
+    hears_hiccups: false,
     thread_safe: false,
     multicasts: false,
     connects_once: false,
@@ -119,7 +128,7 @@ socket_types! {
         ..PLAIN
     }
     // A ROUTER inside.
-    Rep = 4 { name: "REP", peers: &[Req, Dealer], names_peers: true, ..PLAIN }
+    Rep = 4 { name: "REP", peers: &[Req, Dealer], names_peers: true, says_hello: true, ..PLAIN }
     Dealer = 5 {
         name: "DEALER",
         peers: &[Rep, Dealer, Router],
@@ -127,14 +136,14 @@ socket_types! {
         connects_once: true,
         conflates: true,
         goes_straight: true,
-        ..PLAIN
+        says_hello: true, hears_hiccups: true, ..PLAIN
     }
     Router = 6 {
         name: "ROUTER",
         peers: &[Req, Dealer, Router],
         announces_routing_id: true,
         names_peers: true,
-        ..PLAIN
+        says_hello: true, hears_disconnects: true, ..PLAIN
     }
     Pull = 7 { name: "PULL", peers: &[Push], conflates: true, goes_straight: true, ..PLAIN }
     Push = 8 { name: "PUSH", peers: &[Pull], conflates: true, goes_straight: true, ..PLAIN }
@@ -150,8 +159,8 @@ socket_types! {
     }
     // Its peers speak no ZMTP.
     Stream = 11 { name: "STREAM", names_peers: true, ..PLAIN }
-    Server = 12 { name: "SERVER", peers: &[Client], ..LATER }
-    Client = 13 { name: "CLIENT", peers: &[Server], goes_straight: true, ..LATER }
+    Server = 12 { name: "SERVER", peers: &[Client], says_hello: true, hears_disconnects: true, ..LATER }
+    Client = 13 { name: "CLIENT", peers: &[Server], goes_straight: true, says_hello: true, hears_hiccups: true, ..LATER }
     Radio = 14 { name: "RADIO", peers: &[Dish], datagrams: true, ..LATER }
     // As SUB.
     Dish = 15 { name: "DISH", peers: &[Radio], joins: true, datagrams: true, linger: 0, ..LATER }
@@ -159,7 +168,7 @@ socket_types! {
     Scatter = 17 { name: "SCATTER", peers: &[Gather], goes_straight: true, ..LATER }
     // Its peers speak no ZMTP.
     Dgram = 18 { name: "DGRAM", datagrams: true, only_datagrams: true, ..PLAIN }
-    Peer = 19 { name: "PEER", peers: &[Peer], numbers_peers: true, ..LATER }
+    Peer = 19 { name: "PEER", peers: &[Peer], numbers_peers: true, says_hello: true, hears_disconnects: true, hears_hiccups: true, ..LATER }
     Channel = 20 { name: "CHANNEL", peers: &[Channel], goes_straight: true, ..LATER }
 }
 

@@ -408,6 +408,17 @@ impl Connection {
         }
     }
 
+    /// No read into the buffer asks for more than `reads` from now on, and no more than `writes` is
+    /// collected for a write, where those are given.
+    pub fn limit_batches(&mut self, reads: Option<usize>, writes: Option<usize>) {
+        if let Some(most) = reads {
+            self.rx.limit_reads(most);
+        }
+        if let Some(most) = writes {
+            self.tx.limit_writes(most);
+        }
+    }
+
     /// Begins with PINGs, if the peer's version has them.
     pub fn begin_heartbeats(&mut self, settings: Heartbeat, now: Instant) {
         self.pulse = Pulse::new(settings);

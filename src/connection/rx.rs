@@ -68,19 +68,30 @@ pub enum Straight {
 
 /// What stands between long bodies: reads should end where the next one begins, so that all of it
 /// is read into its final place.
-#[derive(Default)]
 struct Gap {
     /// Bytes read since the end of the last long body.
     since: usize,
     /// As many stood between the last two; 0 if that is not known, or more than a buffer holds.
     expected: usize,
+    /// No read asks for more (ZMQ_IN_BATCH_SIZE).
+    most: usize,
+}
+
+impl Default for Gap {
+    fn default() -> Gap {
+        Gap { since: 0, expected: 0, most: usize::MAX }
+    }
 }
 
 impl Gap {
     /// The most that the next read shall bring.
     #[inline]
     fn limit(&self) -> usize {
-        if self.since < self.expected { self.expected - self.since } else { usize::MAX }
+        if self.since < self.expected {
+            self.most.min(self.expected - self.since)
+        } else {
+            self.most
+        }
     }
 
     #[inline]

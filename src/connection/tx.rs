@@ -15,7 +15,7 @@ use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
 pub use chunk::{BATCH, COPY_LIMIT};
-use chunk::{Chunk, WINDOW, reserve_one};
+use chunk::{Chunk, GATHER_BYTES, WINDOW, reserve_one};
 use std::collections::VecDeque;
 pub use waiting::{Waiting, WaitingMark};
 
@@ -38,6 +38,8 @@ pub struct TxQueue {
     /// Chunks at the front that are sent, kept until the message they began is sent as a whole.
     done: usize,
     bytes: usize,
+    /// What is collected for one call of the kernel's, but for bodies that stand apart.
+    most: usize,
     messages: usize,
     mid_message: bool,
     /// Bytes up to the end of the last answer to the peer; 0 if none is left.
@@ -71,6 +73,7 @@ impl TxQueue {
             spares: Vec::new(),
             done: 0,
             bytes: 0,
+            most: GATHER_BYTES,
             messages: 0,
             mid_message: false,
             answers: 0,
@@ -88,6 +91,11 @@ impl TxQueue {
             exhausted: false,
             starved: false,
         }
+    }
+
+    /// From now on no more than this is collected for one call of the kernel's (ZMQ_OUT_BATCH_SIZE).
+    pub fn limit_writes(&mut self, most: usize) {
+        self.most = most.max(1);
     }
 
     /// From now on frames are encrypted.

@@ -21,6 +21,7 @@ impl SocketOptions {
     pub fn set_null(&mut self, option: i32) -> Option<Result<()>> {
         let info = table::find(option)?;
         Some(match info.shape {
+            Shape::Bytes { min: 0, set, .. } => set(self, &[]),
             Shape::Text { clear: Some(clear), .. } | Shape::List { clear: Some(clear), .. } => {
                 clear(self);
                 Ok(())

@@ -20,6 +20,44 @@ use crate::types::SocketType;
 use crate::util::keys::SecretKey;
 use zeroize::Zeroizing;
 
+/// What ZMQ_IN_BATCH_SIZE and ZMQ_OUT_BATCH_SIZE say as long as nobody has set them. It is libzmq's number:
+/// connections do without limits of their own then.
+pub const BATCH_SIZE: i32 = 8192;
+
+/// Those of [`SocketOptions`] that only libzmq's draft API has.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "each field is the option of zmq_setsockopt(3) with its name")]
+pub struct DraftOptions {
+    /// The first message over each connection, empty: none.
+    pub hello_msg: Vec<u8>,
+    /// Received when a peer that came to us has gone, empty: nothing.
+    pub disconnect_msg: Vec<u8>,
+    /// Received when a connection of ours is lost, empty: nothing.
+    pub hiccup_msg: Vec<u8>,
+    /// The most that one read asks for, in bytes; see [`BATCH_SIZE`].
+    pub in_batch_size: i32,
+    /// The most that is collected for one write, in bytes; see [`BATCH_SIZE`].
+    pub out_batch_size: i32,
+    /// SO_PRIORITY, 0: what the system gives.
+    pub priority: i32,
+    /// SO_BUSY_POLL in microseconds, 0: what the system gives.
+    pub busy_poll: i32,
+}
+
+impl Default for DraftOptions {
+    fn default() -> DraftOptions {
+        DraftOptions {
+            hello_msg: Vec::new(),
+            disconnect_msg: Vec::new(),
+            hiccup_msg: Vec::new(),
+            in_batch_size: BATCH_SIZE,
+            out_batch_size: BATCH_SIZE,
+            priority: 0,
+            busy_poll: 0,
+        }
+    }
+}
+
 /// The values of the options of one socket (zmq_setsockopt(3)). A connection copies what it
 /// needs when it is made, so later changes affect later connections only, as the man page says.
 /// Passwords and secret keys are overwritten when they are dropped or replaced.
@@ -91,6 +129,8 @@ pub struct SocketOptions {
     pub loopback_fastpath: bool,
     /// Properties to announce to peers, in the order of their names.
     pub metadata: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Those that only the draft API has.
+    pub draft: DraftOptions,
     pub invert_matching: bool,
     /// One of [`numbers::value`], the number of a mechanism.
     pub mechanism: i32,
@@ -153,6 +193,7 @@ impl Default for SocketOptions {
             bindtodevice: Vec::new(),
             loopback_fastpath: false,
             metadata: Vec::new(),
+            draft: DraftOptions::default(),
             invert_matching: false,
             mechanism: numbers::value::NULL,
             as_server: false,
@@ -168,6 +209,12 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
+    /// What ZMQ_IN_BATCH_SIZE and ZMQ_OUT_BATCH_SIZE say, if somebody has set them.
+    pub fn batch_limits(&self) -> (Option<usize>, Option<usize>) {
+        let set = |size: i32| usize::try_from(size).ok().filter(|_| size != BATCH_SIZE);
+        (set(self.draft.in_batch_size), set(self.draft.out_batch_size))
+    }
+
     /// The values a new socket of this type starts with.
     pub fn for_type(socket_type: SocketType) -> SocketOptions {
         SocketOptions { linger: socket_type.info().linger, ..SocketOptions::default() }

@@ -95,8 +95,15 @@ pub mod option {
         XPUB_MANUAL_LAST_VALUE = 98;
         SOCKS_USERNAME = 99;
         SOCKS_PASSWORD = 100;
+        IN_BATCH_SIZE = 101;
+        OUT_BATCH_SIZE = 102;
         ONLY_FIRST_SUBSCRIBE = 108;
         RECONNECT_STOP = 109;
+        HELLO_MSG = 110;
+        DISCONNECT_MSG = 111;
+        PRIORITY = 112;
+        BUSY_POLL = 113;
+        HICCUP_MSG = 114;
         XSUB_VERBOSE_UNSUBSCRIBE = 115;
         TOPICS_COUNT = 116;
     }

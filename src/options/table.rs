@@ -169,6 +169,36 @@ macro_rules! text {
     };
 }
 
+/// A message of any length, which cannot be read; an empty one is none.
+macro_rules! notice {
+    ($name:ident $field:ident) => {
+        row!(
+            $name,
+            Shape::Bytes {
+                min: 0,
+                max: usize::MAX,
+                get: None,
+                set: |o, v| copy_of(v).map(|v| o.draft.$field = v),
+            },
+        )
+    };
+}
+
+/// An `int` of the draft API, from a least one on.
+macro_rules! draft {
+    ($name:ident $field:ident $min:literal) => {
+        row!(
+            $name,
+            Shape::Int {
+                min: $min,
+                max: i32::MAX,
+                get: |o| o.draft.$field,
+                set: Some(|o, v| o.draft.$field = v),
+            },
+        )
+    };
+}
+
 macro_rules! key {
     ($name:ident $field:ident $also:expr) => {
         row!(
@@ -288,14 +318,28 @@ pub const TABLE: &[OptionInfo] = &[
     flag!(LOOPBACK_FASTPATH loopback_fastpath strict false),
     row!(METADATA, Shape::List { add: add_metadata, clear: None }),
     flag!(MULTICAST_LOOP multicast_loop strict false),
+    // The value of a ROUTER is its pattern's.
+    row!(ROUTER_NOTIFY, Shape::Int { min: 0, max: 0, get: |_| 0, set: None }),
     text!(SOCKS_USERNAME socks_username 0..255, Some(|o| o.socks_username.clear())),
     text!(SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),
+    draft!(IN_BATCH_SIZE in_batch_size 1),
+    draft!(OUT_BATCH_SIZE out_batch_size 1),
     row!(RECONNECT_STOP, Shape::Int {
         min: i32::MIN,
         max: i32::MAX,
         get: |o| o.reconnect_stop,
         set: Some(|o, v| o.reconnect_stop = v),
     }),
+    notice!(HELLO_MSG hello_msg),
+    notice!(DISCONNECT_MSG disconnect_msg),
+    draft!(PRIORITY priority 0),
+    row!(BUSY_POLL, Shape::Bytes {
+        min: size_of::<i32>(),
+        max: size_of::<i32>(),
+        get: None,
+        set: |o, v| id(v).map(|v| o.draft.busy_poll = v),
+    }),
+    notice!(HICCUP_MSG hiccup_msg),
 ];
 
 const fn row(name: &'static str, number: i32, shape: Shape) -> OptionInfo {
@@ -344,7 +388,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// A process, user or group number.
+/// A process, user or group number, or another one that is not checked.
 fn id(value: &[u8]) -> Result<i32> {
     value.try_into().map(i32::from_ne_bytes).map_err(|_| Error::Invalid)
 }

@@ -213,7 +213,9 @@ impl Pattern for XSub {
     ) -> Option<Result<()>> {
         match option {
             option::ONLY_FIRST_SUBSCRIBE => set_switch(&mut self.only_first, value),
-            option::XSUB_VERBOSE_UNSUBSCRIBE => set_switch(&mut self.verbose_unsubscribe, value),
+            option::XSUB_VERBOSE_UNSUBSCRIBE => {
+                Some(value::int(value).map(|on| self.verbose_unsubscribe = on != 0))
+            }
             _ => None,
         }
     }

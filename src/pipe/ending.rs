@@ -15,7 +15,7 @@ impl PipeTable {
         let Some(pipe) = self.get(id) else { return };
         pipe.ending = true;
         pipe.parts.clear();
-        if !found && !pipe.unread {
+        if !found && !pipe.unread && pipe.farewell.is_none() {
             self.events.push_back(PipeEvent::Finished(id));
         } else {
             if std::mem::take(&mut pipe.wants_read) {
@@ -49,6 +49,8 @@ impl PipeTable {
             Pipe::new(Kind::Wire(Box::new(wire.divide(&mut self.pool))), pipe.endpoint);
         let (endpoint, place) = (pipe.endpoint, pipe.place);
         pipe.endpoint = NO_ENDPOINT;
+        // It is we who leave.
+        pipe.farewell = None;
         sender.wants_read = false;
         sender.grown = std::mem::take(&mut pipe.grown);
         let grown = sender.grown;

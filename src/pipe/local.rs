@@ -118,6 +118,9 @@ pub struct InprocConfig {
     pub routing_id: Vec<u8>,
     /// ZMQ_CONFLATE, where the socket type has it.
     pub conflate: bool,
+    /// ZMQ_HELLO_MSG, where the socket type has it. Who connects to a bound name need not wait until the
+    /// binder says it.
+    pub hello: Vec<u8>,
 }
 
 /// The limit of one direction: the sum of both ends, unlimited if either is (COMPAT, "Queues").
@@ -174,6 +177,21 @@ impl InprocEnd {
     /// Whether it is known whose the other end is, or will be: its routing id is.
     pub(super) fn peer_is_known(&self) -> bool {
         self.sides[1 - self.side].present.load(Ordering::SeqCst)
+    }
+
+    /// Writes a message of one part before the end has an owner.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`](crate::error::Error::NoMemory).
+    pub fn write_first(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.push(&mut Msg::copy_from(bytes)?)?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Whether something was written to this end.
+    pub fn has_written(&self) -> bool {
+        self.writer.has_published()
     }
 
     /// ZMQ_ROUTING_ID of the socket at the other end; empty as long as that is not known.

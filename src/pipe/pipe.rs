@@ -79,6 +79,8 @@ pub struct Pipe {
     pub(super) parts: Parts,
     /// A frame read ahead by `check_read`.
     pub(super) next: Option<Msg>,
+    /// The last frame there is to read, when the peer is gone for good (ZMQ_DISCONNECT_MSG).
+    pub(super) farewell: Option<Box<Msg>>,
     /// The pattern found the pipe empty and waits for `Readable`.
     pub(super) wants_read: bool,
     /// In the middle of a message, the rest of which has to be read whatever it costs.
@@ -123,6 +125,7 @@ impl Pipe {
             kind,
             parts: Parts::default(),
             next: None,
+            farewell: None,
             wants_read: true,
             reading: false,
             unread: false,
@@ -142,6 +145,11 @@ impl Pipe {
             place: 0,
             serial: 0,
         }
+    }
+
+    /// When the peer goes, and is not sent away, this is read last.
+    pub fn set_farewell(&mut self, last: Msg) {
+        self.farewell = Some(Box::new(last));
     }
 
     /// The wire side, if the pipe is not an inproc one.

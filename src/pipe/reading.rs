@@ -226,6 +226,18 @@ impl PipeTable {
         ready
     }
 
+    /// What there is behind all that came of a peer that is gone for good.
+    #[cold]
+    #[inline(never)]
+    fn last_of(&mut self, id: PipeId) -> Option<Msg> {
+        let last = self.get(id).and_then(|pipe| pipe.farewell.take()).map(|last| *last);
+        if last.is_none() {
+            self.events.push_back(PipeEvent::Finished(id));
+        }
+        self.account(id, last.as_ref().map(Msg::len));
+        last
+    }
+
     /// Reads the next frame, from wherever it is.
     #[inline]
     pub(super) fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
@@ -268,7 +280,7 @@ impl PipeTable {
             pipe.wants_read = true;
             // As long as there is a connection there may be more.
             if pipe.ending && pipe.connection().is_none() {
-                self.events.push_back(PipeEvent::Finished(id));
+                return self.last_of(id);
             }
         }
         self.account(id, msg.as_ref().map(Msg::len));

@@ -177,11 +177,13 @@ impl Core {
 
     /// What this socket brings into an inproc pipe.
     pub(super) fn inproc_config(&self) -> InprocConfig {
+        let says_hello = self.socket_type.info().says_hello;
         InprocConfig {
             send_limit: self.options.sndhwm.max(0) as u32,
             receive_limit: self.options.rcvhwm.max(0) as u32,
             routing_id: self.options.routing_id.clone(),
             conflate: self.conflates(&self.options),
+            hello: if says_hello { self.options.draft.hello_msg.clone() } else { Vec::new() },
         }
     }
 
@@ -195,7 +197,11 @@ impl Core {
         let id = self.pipes.own_inproc(end, owner, endpoint);
         if ours {
             self.assign_routing_id(id);
+        } else {
+            let last = self.options.draft.disconnect_msg.clone();
+            self.prepare_farewell(id, &last);
         }
+        self.say_hello_within_process(id);
         self.attach_pattern(id, ours);
         id
     }

@@ -1,6 +1,8 @@
 //! bind, connect, unbind, disconnect: what of an endpoint's life concerns pipes, the pattern and the monitor.
 //! The rest is [`crate::endpoint`]'s, whose effects are carried out here.
 
+mod notices;
+
 use super::Socket;
 use super::core::Core;
 use crate::connection::Connection;
@@ -279,6 +281,10 @@ impl Core {
         // It may be a peer that was here a moment ago, and what it sent then comes first: that it has
         // hung up is seen before it is here again.
         self.poll_set();
+        if self.greet(endpoint, &mut connection).is_err() {
+            self.retry_later(endpoint);
+            return;
+        }
         let (id, new) = self.pipe_for(endpoint);
         let serial = self.endpoints.next_serial();
         connection.serial = serial;
@@ -293,6 +299,9 @@ impl Core {
         }
         if new {
             let connects = self.endpoints.connecter(endpoint).is_some();
+            if !connects {
+                self.prepare_farewell_of(id, endpoint);
+            }
             self.attach_pattern(id, connects);
         }
         if self.pipes.get(id).is_some_and(|p| p.attached) {

@@ -49,7 +49,10 @@ impl Core {
             return Ok(());
         };
         drop(registry);
-        let (end, far) = local::pair(&mine, Some(&config));
+        let (end, mut far) = local::pair(&mine, Some(&config));
+        if !config.hello.is_empty() {
+            far.write_first(&config.hello)?;
+        }
         let kind = Kind::InprocConnection(FarEnd::Owned);
         let endpoint = self.add_inproc(given, kind);
         self.attach_inproc(end, endpoint, true);

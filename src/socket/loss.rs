@@ -110,6 +110,7 @@ impl Core {
         }
         if self.keeps_pipe(endpoint) {
             if !lingering {
+                self.note_hiccup(id, endpoint);
                 self.pattern.disconnected(&mut self.pipes, id);
                 self.pipes.events.push_back(PipeEvent::Readable(id));
             } else if self.pipes.is_drained(id) {

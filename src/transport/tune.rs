@@ -26,6 +26,9 @@ pub(super) fn prepare(fd: BorrowedFd<'_>, v6: bool, options: &SocketOptions) -> 
         net::set_option_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device)?;
     }
     type_of_service(fd, options);
+    if options.draft.busy_poll != 0 {
+        let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, options.draft.busy_poll);
+    }
     Ok(())
 }
 
@@ -34,6 +37,10 @@ fn type_of_service(fd: BorrowedFd<'_>, options: &SocketOptions) {
     if options.tos != 0 {
         let _ = net::set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, options.tos);
         let _ = net::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, options.tos);
+    }
+    // The type of service sets it, too.
+    if options.draft.priority != 0 {
+        let _ = net::set_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, options.draft.priority);
     }
 }
 

@@ -31,6 +31,11 @@ impl Rx {
         bytes.len()
     }
 
+    /// From now on no read into the buffer asks for more than this.
+    pub fn limit_reads(&mut self, most: usize) {
+        self.gap.most = most.max(1);
+    }
+
     /// There is no memory to read on with. Nothing is lost by waiting for some: what the peer says
     /// stays in the kernel. Whoever owns the pool is told, and owes a call of [`Rx::feed`].
     #[cold]

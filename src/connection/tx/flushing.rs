@@ -1,7 +1,7 @@
 //! From the queue to the kernel, and what is done with memory that is not needed any more.
 
 use super::TxQueue;
-use super::chunk::{BATCH, GATHER_BYTES};
+use super::chunk::BATCH;
 use crate::error::{Error, Result};
 use crate::sys::net;
 use std::io::IoSlice;
@@ -29,7 +29,7 @@ impl TxQueue {
         messages: usize,
     ) -> Result<bool> {
         let mut sent = 0;
-        if self.bytes == 0 && !self.blocked {
+        if self.bytes == 0 && !self.blocked && frames.len() <= self.most {
             match net::send_vectored(fd, &[IoSlice::new(frames)]) {
                 Ok(count) if count == frames.len() => return Ok(true),
                 Ok(count) => {
@@ -61,9 +61,13 @@ impl TxQueue {
             for chunk in self.chunks.iter().skip(self.done).take(GATHER / 2) {
                 let split = chunk.bytes.len();
                 if chunk.sent < split {
-                    vectors[count] = IoSlice::new(&chunk.bytes[chunk.sent..]);
-                    wanted += split - chunk.sent;
+                    let end = split.min(chunk.sent + (self.most - wanted));
+                    vectors[count] = IoSlice::new(&chunk.bytes[chunk.sent..end]);
+                    wanted += end - chunk.sent;
                     count += 1;
+                    if end < split {
+                        break;
+                    }
                 }
                 if let Some(body) = &chunk.body {
                     let rest = &body.data()[chunk.sent.saturating_sub(split)..];
@@ -71,7 +75,7 @@ impl TxQueue {
                     wanted += rest.len();
                     count += 1;
                 }
-                if wanted >= GATHER_BYTES {
+                if wanted >= self.most {
                     break;
                 }
             }

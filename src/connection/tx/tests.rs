@@ -3,7 +3,7 @@
 
 use super::*;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, FromRawFd};
 use std::os::unix::net::UnixStream;
 
 #[test]
@@ -79,4 +79,26 @@ fn a_peer_that_has_gone_blocks_the_queue_for_ever_and_what_is_in_it_stays() {
         queue.give_back(&mut waiting);
         assert_eq!(waiting.messages(), 2);
     }
+}
+
+#[test]
+fn no_call_of_the_kernel_gets_more_than_was_allowed() {
+    let mut pair = [0; 2];
+    // Here each call makes a record.
+    // SAFETY: room for two descriptors.
+    let made =
+        unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, pair.as_mut_ptr()) };
+    assert_eq!(made, 0);
+    // SAFETY: two descriptors that were just opened.
+    let [ours, theirs] = pair.map(|fd| unsafe { UnixStream::from_raw_fd(fd) });
+    let mut theirs = theirs;
+    let mut queue = TxQueue::new(Framing::V2, false);
+    queue.limit_writes(100);
+    (0..10).for_each(|_| assert!(queue.push_bytes(&[7; 28])));
+    assert!(queue.flush(ours.as_fd()).unwrap());
+    assert!(queue.send_encoded(ours.as_fd(), &[0; 150], 5).unwrap());
+    let mut record = [0; 1000];
+    let lengths = [(); 5].map(|()| theirs.read(&mut record).unwrap());
+    assert_eq!(lengths, [100, 100, 100, 100, 50]);
+    assert_eq!((queue.bytes(), queue.messages()), (0, 0));
 }
