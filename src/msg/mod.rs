@@ -250,13 +250,16 @@ impl Msg {
 
     /// Gives a slice of a much larger receive buffer a body of its own, so that a message the
     /// application keeps does not pin the buffer. Best effort: without memory it stays a slice.
-    #[inline]
+    #[inline(always)]
     pub fn unpin(&mut self) {
-        if self.kind == Kind::Counted
-            && self.len() <= content::PIN_LIMIT
-            && self.is_slice()
-            && let Ok(mut own) = Msg::copy_from(self.data())
-        {
+        if self.kind == Kind::Counted && self.len() <= content::PIN_LIMIT && self.is_slice() {
+            self.copy_out();
+        }
+    }
+
+    #[inline(never)]
+    fn copy_out(&mut self) {
+        if let Ok(mut own) = Msg::copy_from(self.data()) {
             own.flags |= self.flags & !SHARED;
             own.routing_id = self.routing_id;
             own.metadata = self.metadata.take();

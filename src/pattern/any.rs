@@ -98,10 +98,12 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }
 
+    #[inline]
     fn sends_straight_to(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.sends_straight_to())
     }
 
+    #[inline]
     fn receives_straight_from(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.receives_straight_from())
     }

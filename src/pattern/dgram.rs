@@ -38,6 +38,7 @@ impl Pattern for Dgram {
 
     fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
+    #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         if msg.more() == self.sending {
             return Err(Error::Invalid);
@@ -50,16 +51,19 @@ impl Pattern for Dgram {
         Ok(())
     }
 
+    #[inline(never)]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         let frame = self.pipe.and_then(|pipe| pipes.read(pipe)).ok_or(Error::Again)?;
         self.reading = frame.more();
         Ok(frame)
     }
 
+    #[inline(never)]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.pipe.is_some_and(|pipe| pipes.check_read(pipe))
     }
 
+    #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.pipe.is_some_and(|pipe| pipes.check_write(pipe))
     }

@@ -101,29 +101,30 @@ impl Pattern for Dish {
         self.queue.hung_up(id);
     }
 
-    #[inline]
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);
     }
 
     fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
+    #[inline(never)]
     fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
         Err(Error::NotSupported)
     }
 
-    #[inline]
+    #[inline(never)]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.fetch(pipes).ok_or(Error::Again)
     }
 
-    #[inline]
+    #[inline(never)]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.ahead = self.fetch(pipes);
         self.ahead.is_some()
     }
 
     /// Groups can always be joined, says libzmq; there is nothing to send.
+    #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         true
     }

@@ -79,16 +79,15 @@ impl Pattern for Radio {
         self.blocked = false;
     }
 
-    #[inline]
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.listen(pipes, id);
     }
 
-    #[inline]
     fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {
         self.blocked = false;
     }
 
+    #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         if msg.more() {
             return Err(Error::Invalid);
@@ -104,15 +103,17 @@ impl Pattern for Radio {
         written.inspect_err(|_| self.out.take_back(pipes))
     }
 
+    #[inline(never)]
     fn recv<P: PipeSet>(&mut self, _pipes: &mut P) -> Result<Msg> {
         Err(Error::NotSupported)
     }
 
+    #[inline(never)]
     fn has_in<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         false
     }
 
-    #[inline]
+    #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         !(self.nodrop && self.blocked)
     }
@@ -136,7 +137,6 @@ impl Pattern for Radio {
         None
     }
 
-    #[inline]
     fn drops(&self) -> bool {
         !self.nodrop
     }

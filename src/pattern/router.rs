@@ -265,7 +265,7 @@ impl Pattern for Router {
         self.incoming.recv(pipes, &mut self.routing)
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,

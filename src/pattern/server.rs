@@ -134,14 +134,13 @@ impl Pattern for Server {
         self.queue.hung_up(id);
     }
 
-    #[inline]
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);
     }
 
     fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
-    #[inline]
+    #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         if msg.more() {
             return Err(Error::Invalid);
@@ -157,19 +156,19 @@ impl Pattern for Server {
         pipes.write(pipe, msg).inspect_err(|_| msg.set_routing_id(number))
     }
 
-    #[inline]
+    #[inline(never)]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         self.fetch(pipes).ok_or(Error::Again)
     }
 
-    #[inline]
+    #[inline(never)]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.ahead = self.fetch(pipes);
         self.ahead.is_some()
     }
 
     /// Whether there is room depends on the peer.
-    #[inline]
+    #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         true
     }

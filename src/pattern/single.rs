@@ -136,22 +136,20 @@ impl<T: Inner> Pattern for Single<T> {
         self.inner.hung_up(pipes, id);
     }
 
-    #[inline]
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.inner.read_activated(pipes, id);
     }
 
-    #[inline]
     fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.inner.write_activated(pipes, id);
     }
 
-    #[inline]
+    #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         if msg.more() { Err(T::REFUSES) } else { self.inner.send(pipes, msg) }
     }
 
-    #[inline]
+    #[inline(never)]
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg> {
         match self.ahead.take() {
             Some(msg) => Ok(msg),
@@ -159,7 +157,7 @@ impl<T: Inner> Pattern for Single<T> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
@@ -180,21 +178,23 @@ impl<T: Inner> Pattern for Single<T> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn send_bytes<P: PipeSet>(&mut self, pipes: &mut P, bytes: &[u8], keep: bool) -> bool {
         self.inner.send_bytes(pipes, bytes, keep)
     }
 
+    #[inline(never)]
     fn sends_straight_to(&self) -> Option<PipeId> {
         self.inner.sends_straight_to()
     }
 
+    #[inline(never)]
     fn receives_straight_from(&self) -> Option<PipeId> {
         let first = self.ahead.is_none() && !self.parts.within;
         if first { self.inner.receives_straight_from() } else { None }
     }
 
-    #[inline]
+    #[inline(never)]
     fn has_in<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         if self.ahead.is_none() && self.inner.has_in(pipes) {
             self.ahead = self.fetch(pipes).ok();
@@ -202,7 +202,7 @@ impl<T: Inner> Pattern for Single<T> {
         self.ahead.is_some()
     }
 
-    #[inline]
+    #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.inner.has_out(pipes)
     }

@@ -72,7 +72,7 @@ impl TaggedQueue {
 
     /// The next frame straight into `to`: the id of a message that stands ready, or a part of it.
     /// `None`: use [`TaggedQueue::recv`], nothing has happened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv_into<P: PipeSet, S: Sink + ?Sized>(
         &mut self,
         pipes: &mut P,
