@@ -16,8 +16,8 @@ pub struct TypeInfo {
     pub subscribes: bool,
     /// Joins groups: its JOIN and LEAVE commands count (RFC 48).
     pub joins: bool,
-    /// Datagrams could carry what it sends or gets (zmq_udp(7)).
-    pub datagrams: bool,
+    /// What datagrams could carry of it, if anything (zmq_udp(7)).
+    pub datagrams: Option<Datagrams>,
     /// And nothing else could.
     pub only_datagrams: bool,
     /// Peers have numbers, and a `connect` says which (zmq_connect_peer(3)).
@@ -45,6 +45,17 @@ pub struct TypeInfo {
     pub linger: i32,
 }
 
+/// What a socket does with datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datagrams {
+    /// Sends them, with a group in each.
+    Sent,
+    /// Receives those.
+    Received,
+    /// Sends and receives them as they are, with the address of who is at the other end.
+    Addressed,
+}
+
 /// A type that nobody may talk to.
 const PLAIN: TypeInfo = TypeInfo {
     name: "",
@@ -53,7 +64,7 @@ const PLAIN: TypeInfo = TypeInfo {
     publishes: false,
     subscribes: false,
     joins: false,
-    datagrams: false,
+    datagrams: None,
     only_datagrams: false,
     numbers_peers: false,
     says_hello: false,
@@ -161,13 +172,13 @@ socket_types! {
     Stream = 11 { name: "STREAM", names_peers: true, ..PLAIN }
     Server = 12 { name: "SERVER", peers: &[Client], says_hello: true, hears_disconnects: true, ..LATER }
     Client = 13 { name: "CLIENT", peers: &[Server], goes_straight: true, says_hello: true, hears_hiccups: true, ..LATER }
-    Radio = 14 { name: "RADIO", peers: &[Dish], datagrams: true, ..LATER }
+    Radio = 14 { name: "RADIO", peers: &[Dish], datagrams: Some(Datagrams::Sent), ..LATER }
     // As SUB.
-    Dish = 15 { name: "DISH", peers: &[Radio], joins: true, datagrams: true, linger: 0, ..LATER }
+    Dish = 15 { name: "DISH", peers: &[Radio], joins: true, datagrams: Some(Datagrams::Received), linger: 0, ..LATER }
     Gather = 16 { name: "GATHER", peers: &[Scatter], goes_straight: true, ..LATER }
     Scatter = 17 { name: "SCATTER", peers: &[Gather], goes_straight: true, ..LATER }
     // Its peers speak no ZMTP.
-    Dgram = 18 { name: "DGRAM", datagrams: true, only_datagrams: true, ..PLAIN }
+    Dgram = 18 { name: "DGRAM", datagrams: Some(Datagrams::Addressed), only_datagrams: true, ..PLAIN }
     Peer = 19 { name: "PEER", peers: &[Peer], numbers_peers: true, says_hello: true, hears_disconnects: true, hears_hiccups: true, ..LATER }
     Channel = 20 { name: "CHANNEL", peers: &[Channel], goes_straight: true, ..LATER }
 }

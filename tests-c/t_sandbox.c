@@ -43,7 +43,7 @@ static const call_t ours[] = {
     CALL (epoll_pwait2), CALL (epoll_wait), CALL (eventfd2), CALL (fcntl), CALL (futex), CALL (getpeername),
     CALL (getpid), CALL (getrandom), CALL (getsockname), CALL (getsockopt), CALL (ioctl), CALL (listen),
     CALL (madvise), CALL (membarrier), CALL (mkdir), CALL (mmap), CALL (mremap), CALL (munmap), CALL (nanosleep), CALL (openat), CALL (ppoll), CALL (prctl), CALL (read),
-    CALL (recvfrom), CALL (recvmsg), CALL (rmdir), CALL (rt_sigprocmask), CALL (sched_getaffinity), CALL (sched_yield), CALL (sendmsg),
+    CALL (recvfrom), CALL (recvmmsg), CALL (recvmsg), CALL (rmdir), CALL (rt_sigprocmask), CALL (sched_getaffinity), CALL (sched_yield), CALL (sendmmsg), CALL (sendmsg),
     CALL (sendto), CALL (setsockopt), CALL (shutdown), CALL (socket), CALL (unlink), CALL (write)
     /* the end */
 };

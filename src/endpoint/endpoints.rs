@@ -23,7 +23,7 @@ pub struct Endpoint {
     pub(super) resolved: String,
     /// Tells it from earlier ones with its number.
     pub serial: u32,
-    /// Which of the four.
+    /// Which of these.
     pub kind: Kind,
     /// As they were at `bind` or `connect`: later changes are for later endpoints.
     pub options: Arc<SocketOptions>,
@@ -51,6 +51,8 @@ pub enum Kind {
     InprocBinding(String),
     /// Connected to such a name.
     InprocConnection(FarEnd),
+    /// Bound or connected where there are no connections.
+    Datagrams,
 }
 
 /// Where a `connect` to a name in the process left the binding side's end.
@@ -158,7 +160,7 @@ impl Endpoints {
     }
 
     /// The endpoint goes by this name, too.
-    pub(super) fn add_name(&mut self, number: u32, name: String) {
+    pub fn add_name(&mut self, number: u32, name: String) {
         let numbers = self.names.entry(name.clone()).or_default();
         if !numbers.contains(&number) {
             numbers.push(number);
@@ -230,7 +232,7 @@ impl Endpoints {
     }
 
     /// The endpoint is gone, and its number free.
-    pub(super) fn remove(&mut self, number: u32) {
+    pub fn remove(&mut self, number: u32) {
         self.begin_closing(number);
         self.places.remove(number);
     }

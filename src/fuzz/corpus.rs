@@ -330,3 +330,8 @@ pub(super) fn websocket_answers() -> Vec<Vec<u8>> {
         .map(|(choice, text)| [&[*choice, 3], text.as_bytes(), b"\x82\x01\0"].concat())
         .collect()
 }
+
+pub(super) fn datagrams() -> Vec<Vec<u8>> {
+    let datagrams = [&b"\x02TVhello"[..], b"\0", b"\xff", b"\x06Movies"];
+    datagrams.iter().map(|bytes| bytes.to_vec()).collect()
+}

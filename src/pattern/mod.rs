@@ -191,6 +191,11 @@ pub trait PipeSet {
     /// distinction here: subscriptions are always written as messages `1 topic` / `0 topic` and
     /// translated at the wire.
     fn is_connected(&self, id: PipeId) -> bool;
+    /// Whether the pipe leads to whoever listens: nobody there says what it wants, and all is sent.
+    fn hears_all(&self, id: PipeId) -> bool {
+        let _ = id;
+        false
+    }
 }
 
 /// What a pattern needs to know about a new pipe.

@@ -14,6 +14,8 @@ use crate::options::numbers::option;
 pub struct Radio {
     out: Distribute,
     members: Subscriptions,
+    /// Pipes that get every group.
+    hears_all: Vec<PipeId>,
     /// ZMQ_XPUB_NODROP, which RADIO has, too.
     nodrop: bool,
     /// A message did not get out because of that; nothing changed since.
@@ -45,10 +47,11 @@ impl Radio {
     /// Chooses the pipes for a message of this group.
     #[inline]
     fn choose<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
-        let Radio { out, members, .. } = self;
+        let Radio { out, members, hears_all, .. } = self;
         members.find_exactly(group);
         out.clear();
         out.choose(members.found());
+        out.choose(hears_all);
         if !self.nodrop {
             out.keep_where(|pipe| pipes.check_write(pipe));
         } else if !out.all_writable(pipes) {
@@ -63,6 +66,9 @@ impl Radio {
 impl Pattern for Radio {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
         self.out.attach(id);
+        if pipes.hears_all(id) {
+            self.hears_all.push(id);
+        }
         self.listen(pipes, id);
     }
 
@@ -75,6 +81,7 @@ impl Pattern for Radio {
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.out.detach(id);
+        self.hears_all.retain(|&other| other != id);
         self.members.remove_pipe(id, Tell::Nothing, drop);
         self.blocked = false;
     }

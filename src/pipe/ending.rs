@@ -75,7 +75,18 @@ impl PipeTable {
         pipe.lingering = true;
         pipe.parts.clear();
         pipe.next = None;
-        let Kind::Wire(wire) = &mut pipe.kind else { return Rest::Nothing };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(_) => return Rest::Nothing,
+            Kind::Datagram(end) => {
+                if end.flush() {
+                    return Rest::Nothing;
+                }
+                // The set tells when the kernel takes more.
+                self.flush_datagrams(id);
+                return Rest::Sending;
+            }
+        };
         wire.backlog.clear();
         if pipe.ending {
             return Rest::Nothing;
@@ -132,7 +143,11 @@ impl PipeTable {
 
     /// Whether a lingering pipe has sent everything.
     pub fn is_drained(&mut self, id: PipeId) -> bool {
-        self.get(id).and_then(Pipe::wire).is_none_or(|wire| wire.is_drained())
+        self.get(id).is_none_or(|pipe| match &mut pipe.kind {
+            Kind::Wire(wire) => wire.is_drained(),
+            Kind::Inproc(_) => true,
+            Kind::Datagram(end) => end.is_drained(),
+        })
     }
 
     /// Whether the peer was a socket of this process and has gone, and something of it is unread.

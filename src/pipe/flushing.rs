@@ -92,10 +92,12 @@ impl PipeTable {
     #[inline]
     pub(super) fn written(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
-        let Kind::Wire(wire) = &pipe.kind else { return };
-        if wire.connection.is_none() {
-            return;
-        }
+        let wire = match &pipe.kind {
+            Kind::Wire(wire) if wire.connection.is_some() => wire,
+            Kind::Datagram(end) if end.in_message() => return,
+            Kind::Datagram(_) => return pipe.mark_dirty(id, &mut self.dirty),
+            _ => return,
+        };
         if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {
             self.urgent.push(id);
         }
@@ -104,7 +106,11 @@ impl PipeTable {
 
     pub(super) fn flush_one(&mut self, id: PipeId) {
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(_) => return,
+            Kind::Datagram(_) => return self.flush_datagrams(id),
+        };
         let result = wire.flush(self.lent);
         self.flushed(id, result);
     }
@@ -190,6 +196,7 @@ impl PipeTable {
         (0..self.dirty.len()).any(|at| {
             let id = self.dirty[at];
             self.get(id).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked())
+                || self.datagrams(id).is_some_and(|end| end.owes())
         })
     }
 }

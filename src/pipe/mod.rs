@@ -4,6 +4,8 @@
 //! [`PipeTable`] holds all pipes of one socket and is used under the socket's lock. What happens to
 //! pipes is collected as [`PipeEvent`]s, which the socket hands to the pattern and to itself.
 
+pub mod datagram;
+mod datagrams;
 mod ending;
 mod flushing;
 mod groups;
@@ -31,6 +33,8 @@ use crate::error::{Error, Result};
 use crate::msg::Arena;
 use crate::pattern::PipeId;
 use crate::sys::epoll::{self, Epoll};
+use crate::sys::net::Slots;
+use datagram::DatagramEnd;
 use groups::Groups;
 use lists::{Reported, Unread};
 use pipe::Kind;
@@ -63,6 +67,8 @@ pub struct PipeTable {
     /// Pipes whose connection has memory for sending that an idle one does not need.
     grown: Vec<PipeId>,
     pool: BufferPool,
+    /// Where datagrams are received.
+    slots: Slots,
     /// Small bodies on their way to other sockets of the process.
     arena: Arena,
     /// Established connections.
@@ -117,6 +123,7 @@ impl PipeTable {
             batch: SharedBatch::default(),
             grown: Vec::new(),
             pool: BufferPool::default(),
+            slots: Slots::default(),
             arena: Arena::default(),
             connections: 0,
             groups: Groups::default(),
@@ -261,6 +268,10 @@ impl PipeTable {
                 let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
                 descriptor.add(connection.fd(), watch, id as u64)?;
             }
+            if let Some(end) = pipe.as_mut().and_then(Pipe::datagrams) {
+                let watch = if end.watches_out { WATCH | epoll::OUT } else { WATCH };
+                descriptor.add(end.fd(), watch, id as u64)?;
+            }
         }
         self.descriptor = Some(descriptor);
         Ok(())
@@ -286,7 +297,14 @@ impl PipeTable {
         let resend = self.get(id).is_some_and(|p| !p.lingering || p.endpoint != NO_ENDPOINT);
         self.disarm_batch();
         let Some(pipe) = self.pipes.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(_) => return,
+            Kind::Datagram(end) => {
+                let fd = end.fd();
+                return self.drop_datagrams(fd);
+            }
+        };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {
             for set in [&self.set, &self.descriptor].into_iter().flatten() {
                 // Closing the descriptor takes it out of the set, unless a forked child has it too.
@@ -327,6 +345,8 @@ impl PipeTable {
     pub fn trim(&mut self) {
         self.pool.trim();
         self.batch.trim();
+        self.slots = Slots::default();
+        self.pipes.iter_mut().flatten().filter_map(Pipe::datagrams).for_each(DatagramEnd::trim);
         for id in std::mem::take(&mut self.grown) {
             if let Some(pipe) = self.get(id)
                 && std::mem::take(&mut pipe.grown)

@@ -1,5 +1,6 @@
 //! One pipe, whatever is behind it.
 
+use super::datagram::DatagramEnd;
 use super::lists::Listed;
 use super::local::InprocEnd;
 use super::parts::Parts;
@@ -56,6 +57,7 @@ impl PipeEvent {
 pub(super) enum Kind {
     Wire(Box<Wire>),
     Inproc(InprocEnd),
+    Datagram(Box<DatagramEnd>),
 }
 
 /// What a pipe has to do that the pattern has let go.
@@ -156,7 +158,7 @@ impl Pipe {
     pub fn wire(&mut self) -> Option<&mut Wire> {
         match &mut self.kind {
             Kind::Wire(wire) => Some(wire),
-            Kind::Inproc(_) => None,
+            Kind::Inproc(_) | Kind::Datagram(_) => None,
         }
     }
 
@@ -168,8 +170,16 @@ impl Pipe {
     /// The inproc end, if it is one.
     pub fn inproc(&self) -> Option<&InprocEnd> {
         match &self.kind {
-            Kind::Wire(_) => None,
+            Kind::Wire(_) | Kind::Datagram(_) => None,
             Kind::Inproc(end) => Some(end),
+        }
+    }
+
+    /// The socket for datagrams, if it is one.
+    pub fn datagrams(&mut self) -> Option<&mut DatagramEnd> {
+        match &mut self.kind {
+            Kind::Datagram(end) => Some(end),
+            Kind::Wire(_) | Kind::Inproc(_) => None,
         }
     }
 
@@ -179,6 +189,7 @@ impl Pipe {
         match &self.kind {
             Kind::Wire(_) => !self.parts.is_empty(),
             Kind::Inproc(end) => end.writer.in_message(),
+            Kind::Datagram(end) => end.in_message(),
         }
     }
 

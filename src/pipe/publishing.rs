@@ -74,7 +74,7 @@ impl PipeTable {
             Some(Some(pipe)) if !(pipe.in_message() || pipe.ending || pipe.lingering) => {
                 match &pipe.kind {
                     Kind::Wire(wire) => wire.room_for_encoded(),
-                    Kind::Inproc(_) => 0,
+                    Kind::Inproc(_) | Kind::Datagram(_) => 0,
                 }
             }
             _ => 0,

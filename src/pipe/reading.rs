@@ -12,6 +12,9 @@ impl PipeTable {
     /// A descriptor of the socket's set was reported. Reads nothing, unless the peer hung up.
     pub fn on_ready(&mut self, id: PipeId, events: u32) {
         let Some(pipe) = self.get(id) else { return };
+        if pipe.datagrams().is_some() {
+            return self.on_datagrams(id, events);
+        }
         let Some(connection) = pipe.connection() else { return };
         if events & epoll::OUT != 0 {
             connection.tx.unblock();
@@ -96,7 +99,11 @@ impl PipeTable {
         if self.pool.budget.is_spent() {
             return self.leave_unread(id);
         }
-        let Kind::Wire(wire) = &mut pipe.kind else { return };
+        let wire = match &mut pipe.kind {
+            Kind::Wire(wire) => wire,
+            Kind::Inproc(_) => return,
+            Kind::Datagram(_) => return self.gather_datagrams(id),
+        };
         let conflate = wire.conflates();
         let limit = if conflate { 0 } else { wire.receive_limit };
         let Some(connection) = &mut wire.connection else { return };
@@ -154,6 +161,7 @@ impl PipeTable {
     pub fn feed(&mut self) {
         self.pool.hunger = Hunger::None;
         for id in 0..self.pipes.len() as PipeId {
+            self.feed_datagrams(id);
             let Some(connection) = self.get(id).and_then(Pipe::connection) else { continue };
             let writes = connection.tx.feed();
             let reads = connection.rx.feed();
@@ -271,6 +279,7 @@ impl PipeTable {
                 }
                 end.read()
             }
+            Kind::Datagram(_) => return self.pull_datagram(id),
         };
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         if msg.is_none() {

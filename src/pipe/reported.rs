@@ -52,7 +52,13 @@ impl PipeTable {
     /// Whether the pipe's connection may have bytes, here or in the kernel.
     fn may_have_bytes(&mut self, id: PipeId) -> bool {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
-        !pipe.lingering && pipe.connection().is_some_and(|c| has_bytes(c))
+        if pipe.lingering {
+            return false;
+        }
+        match &mut pipe.kind {
+            Kind::Datagram(end) => end.ready,
+            _ => pipe.connection().is_some_and(|c| has_bytes(c)),
+        }
     }
 
     /// Reads and looks ahead, up to the receive high-water marks, on all connections that were reported
@@ -79,7 +85,11 @@ impl PipeTable {
     }
 
     fn heard(&mut self, id: PipeId) -> Option<u64> {
-        self.get(id)?.connection().map(|connection| connection.heard)
+        match &mut self.get(id)?.kind {
+            Kind::Datagram(end) => Some(end.received),
+            Kind::Wire(wire) => wire.connection.as_ref().map(|connection| connection.heard),
+            Kind::Inproc(_) => None,
+        }
     }
 
     fn lists_reported(&self) -> bool {
@@ -89,6 +99,7 @@ impl PipeTable {
                 pipe.reported.is_some() || pipe.lingering || !bytes
             }
             Kind::Inproc(_) => true,
+            Kind::Datagram(end) => pipe.reported.is_some() || pipe.lingering || !end.ready,
         })
     }
 }

@@ -18,6 +18,7 @@ impl PipeSet for PipeTable {
         let here = match &mut pipe.kind {
             Kind::Inproc(end) => !pipe.lingering && end.reader.has_frame(),
             Kind::Wire(_) => self.stands_ready(id),
+            Kind::Datagram(end) => !pipe.lingering && end.has_frame(),
         };
         if here {
             return true;
@@ -69,6 +70,7 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) if wire.has_room() => true,
             Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
+            Kind::Datagram(_) => self.has_room_for_datagram(id),
         };
         if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
             pipe.wants_write = true;
@@ -95,6 +97,11 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
+            Kind::Datagram(end) => {
+                end.write(msg)?;
+                self.written(id);
+                return Ok(());
+            }
         };
         if msg.more() {
             return pipe.parts.add(msg, wire, &mut self.arena);
@@ -121,6 +128,7 @@ impl PipeSet for PipeTable {
                 pipe.reading = read.is_some_and(|part| part.more);
                 return read;
             }
+            Kind::Datagram(_) => return None,
         };
         let (len, more) = wire.take_into(to, &mut self.pool)?;
         let holds = wire.holds_data();
@@ -182,6 +190,7 @@ impl PipeSet for PipeTable {
                 }
                 end.reader.has_frame()
             }
+            Kind::Datagram(_) => false,
         }
     }
 
@@ -197,6 +206,7 @@ impl PipeSet for PipeTable {
             let wire = match &mut pipe.kind {
                 Kind::Wire(wire) => wire,
                 Kind::Inproc(end) => return !keep && end.finish_with(bytes),
+                Kind::Datagram(_) => return false,
             };
             let put = pipe.parts.finish_with(bytes, wire);
             if put {
@@ -207,6 +217,7 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return !keep && end.write_bytes(bytes),
+            Kind::Datagram(_) => return false,
         };
         if !wire.put_bytes(bytes, self.hasty) {
             return false;
@@ -254,14 +265,18 @@ impl PipeSet for PipeTable {
                     self.end(id);
                 }
             }
+            // Nobody is told anything.
+            Kind::Datagram(_) => {}
         }
     }
 
     fn rollback(&mut self, id: PipeId) {
         if let Some(pipe) = self.get(id) {
             pipe.parts.clear();
-            if let Kind::Inproc(end) = &mut pipe.kind {
-                end.writer.rollback();
+            match &mut pipe.kind {
+                Kind::Inproc(end) => end.writer.rollback(),
+                Kind::Datagram(end) => end.rollback(),
+                Kind::Wire(_) => {}
             }
         }
     }
@@ -283,6 +298,7 @@ impl PipeSet for PipeTable {
                 wire.connection.as_ref().map_or(&[], |c| c.peer_routing_id.as_slice())
             }
             Kind::Inproc(end) => end.peer_routing_id(),
+            Kind::Datagram(_) => &[],
         }
     }
 
@@ -296,6 +312,12 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire.connection.is_some(),
             // What is written waits for whoever binds the name.
             Kind::Inproc(_) => true,
+            Kind::Datagram(_) => true,
         }
+    }
+
+    fn hears_all(&self, id: PipeId) -> bool {
+        let pipe = self.pipes.get(id as usize).and_then(Option::as_ref);
+        matches!(pipe, Some(Pipe { kind: Kind::Datagram(end), .. }) if end.hears_all())
     }
 }

@@ -115,6 +115,7 @@ impl Pipe {
         match &mut self.kind {
             Kind::Wire(wire) => wire.holds_data(),
             Kind::Inproc(end) => end.reader.has_frame(),
+            Kind::Datagram(end) => end.may_have_frames(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! bind, connect, unbind, disconnect: what of an endpoint's life concerns pipes, the pattern and the monitor.
 //! The rest is [`crate::endpoint`]'s, whose effects are carried out here.
 
+mod datagrams;
 mod notices;
 
 use super::Socket;
@@ -20,6 +21,9 @@ impl Socket {
     /// # Errors
     /// As zmq_bind(3).
     pub fn bind(&'static self, endpoint: &str) -> Result<()> {
+        if let Some(result) = self.open_datagrams(endpoint, true) {
+            return result;
+        }
         let mut core = self.enter()?;
         reserve::ready()?;
         core.process_mail();
@@ -33,6 +37,9 @@ impl Socket {
     /// # Errors
     /// As zmq_connect(3).
     pub fn connect(&'static self, endpoint: &str) -> Result<()> {
+        if let Some(result) = self.open_datagrams(endpoint, false) {
+            return result;
+        }
         let mut core = self.enter()?;
         reserve::ready()?;
         core.process_mail();

@@ -181,6 +181,8 @@ impl Core {
                 end.set_limits(send as u32, receive as u32);
             } else if let Some(wire) = pipe.wire() {
                 wire.set_limits(send as usize, receive as usize);
+            } else if let Some(end) = pipe.datagrams() {
+                end.set_limits(send as usize, receive as usize);
             }
         }
     }

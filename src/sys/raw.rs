@@ -73,6 +73,31 @@ pub(super) unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_i
 }
 
 /// # Safety
+/// As sendmmsg(2).
+pub(super) unsafe fn sendmmsg(
+    fd: c_int,
+    list: *mut libc::mmsghdr,
+    count: libc::c_uint,
+    flags: c_int,
+) -> isize {
+    // SAFETY: passed on.
+    unsafe { syscall(libc::SYS_sendmmsg, fd, list, count, flags) as isize }
+}
+
+/// # Safety
+/// As recvmmsg(2), without a time limit.
+pub(super) unsafe fn recvmmsg(
+    fd: c_int,
+    list: *mut libc::mmsghdr,
+    count: libc::c_uint,
+    flags: c_int,
+) -> isize {
+    let for_ever = ptr::null_mut::<libc::timespec>();
+    // SAFETY: passed on.
+    unsafe { syscall(libc::SYS_recvmmsg, fd, list, count, flags, for_ever) as isize }
+}
+
+/// # Safety
 /// As connect(2).
 pub(super) unsafe fn connect(
     fd: c_int,

@@ -15,6 +15,3 @@ fn multicasts(socket_type: SocketType) -> bool {
 pub(super) static PGM: Transport = Transport { scheme: "pgm", carries: multicasts, ..MISSING };
 pub(super) static EPGM: Transport = Transport { scheme: "epgm", carries: multicasts, ..MISSING };
 pub(super) static NORM: Transport = Transport { scheme: "norm", carries: multicasts, ..MISSING };
-/// Of RADIO, DISH and DGRAM.
-pub(super) static UDP: Transport =
-    Transport { scheme: "udp", carries: |socket_type| socket_type.info().datagrams, ..MISSING };

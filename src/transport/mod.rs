@@ -23,6 +23,7 @@ mod temporary;
 mod tests;
 mod tipc;
 mod tune;
+mod udp;
 mod vsock;
 
 use std::fmt;
@@ -31,13 +32,13 @@ pub use bound::BindError;
 pub use connect::Route;
 pub use dialogue::Dialogue;
 pub use listener::{AcceptError, Listener};
-pub use row::{AddressError, Transport, Way};
+pub use row::{AddressError, DatagramSocket, Transport, Way};
 pub use stream::Stream;
 
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::SockAddr;
-use crate::types::SocketType;
+use crate::types::{Datagrams, SocketType};
 
 /// Every transport, and those that we know we do not have.
 static TABLE: &[&Transport] = &[
@@ -49,7 +50,7 @@ static TABLE: &[&Transport] = &[
     &missing::PGM,
     &missing::EPGM,
     &missing::NORM,
-    &missing::UDP,
+    &udp::TRANSPORT,
 ];
 
 /// A parsed endpoint, `transport://address`.
@@ -106,6 +107,27 @@ impl Address {
     /// What `zmq_connect` says at once about an address it will look up later.
     pub fn check_connect(&self) -> Result<()> {
         (self.transport.check_connect)(&self.text)
+    }
+
+    /// Whether its transport has no connections.
+    pub fn is_of_datagrams(&self) -> bool {
+        self.transport.open_datagrams.is_some()
+    }
+
+    /// A socket for datagrams, for who binds or connects. **Blocks** if [`Address::needs_dns`].
+    ///
+    /// # Errors
+    /// As zmq_bind(3) and zmq_connect(3) say; `IncompatibleProtocol` for a type that has no use for it.
+    pub fn open_datagrams(
+        &self,
+        kind: Option<Datagrams>,
+        binds: bool,
+        options: &SocketOptions,
+    ) -> Result<DatagramSocket> {
+        match (self.transport.open_datagrams, kind) {
+            (Some(open), Some(kind)) => open(&self.text, kind, binds, options),
+            _ => Err(Error::IncompatibleProtocol),
+        }
     }
 
     /// What `ZMQ_LAST_ENDPOINT` says after a bind to this address, if that needs no lookup and is

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
-use crate::types::SocketType;
+use crate::types::{Datagrams, SocketType};
 
 /// Why an endpoint is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,20 @@ pub struct Way {
 
 /// The proxy as an address of its transport, and what to ask it for.
 type ThroughProxy = fn(&str, &SocketOptions) -> Result<(String, Destination)>;
+
+/// A socket for datagrams.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    /// The descriptor, which does not block.
+    pub fd: OwnedFd,
+    /// Where all goes that is sent.
+    pub to: Option<SockAddr>,
+    /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards (libzmq: as it was given, without `udp://`).
+    pub endpoint: String,
+}
+
+/// Of an address, for such a socket, which binds or connects.
+type OpenDatagrams = fn(&str, Datagrams, bool, &SocketOptions) -> Result<DatagramSocket>;
 
 /// A socket, and what connecting it gave: whether it is connected already.
 pub(super) type Started = (OwnedFd, Result<bool>);
@@ -93,6 +107,8 @@ pub struct Transport {
     pub(super) greet: fn(ours: bool, endpoint: &str, &SocketOptions) -> Vec<Box<dyn Dialogue>>,
     /// A connection that we made is a stream from now on, unless this fails.
     pub(super) made: fn(BorrowedFd<'_>) -> Result<()>,
+    /// Makes a socket for datagrams, where there are no connections. It blocks if the address needs a look-up.
+    pub(super) open_datagrams: Option<OpenDatagrams>,
 
     /// An address of the system as an endpoint, if it is one of this transport.
     pub(super) endpoint: fn(&SockAddr) -> Option<String>,
@@ -124,6 +140,7 @@ impl Transport {
         inspect: |_, _| Ok(()),
         greet: |_, _, _| Vec::new(),
         made: |_| Ok(()),
+        open_datagrams: None,
         endpoint: |_| None,
         is_specific: |_| true,
         peer_address: |_, _| String::new(),

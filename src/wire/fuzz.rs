@@ -8,6 +8,16 @@ use super::greeting::{self, SIGNATURE_LEN, Signature};
 use super::metadata::{MAX_PROPERTIES, MAX_ROUTING_ID, PeerMetadata, Properties, append_property};
 use crate::types::SocketType;
 
+/// A datagram is a group and a body, or nothing.
+pub(crate) fn datagram(bytes: &[u8]) {
+    let Some((group, body)) = super::datagram::parse(bytes) else {
+        assert!(bytes.first().is_none_or(|&length| usize::from(length) >= bytes.len()));
+        return;
+    };
+    let Some((length, group)) = super::datagram::head(group) else { unreachable!("it was read") };
+    assert_eq!([&length, group, body].concat(), bytes);
+}
+
 /// The beginning of a connection is judged as soon as it can be, and never otherwise later.
 pub(crate) fn greeting(bytes: &[u8]) {
     let mut known = None;

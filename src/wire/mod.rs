@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod datagram;
 pub mod error;
 pub mod frame;
 #[cfg(any(test, fuzzing))]

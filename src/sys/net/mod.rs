@@ -3,6 +3,7 @@
 //! Every descriptor made here is non-blocking and close-on-exec. No call here raises SIGPIPE.
 
 mod address;
+mod datagrams;
 mod files;
 mod machines;
 mod names;
@@ -11,6 +12,9 @@ mod transfer;
 mod users;
 
 pub use address::{MAX_UNIX_PATH, SockAddr, UnixName};
+pub use datagrams::{
+    Interface, MOST_DATAGRAMS, Slots, datagram_socket, join_group, send_datagrams, send_to_groups,
+};
 pub use files::{make_temporary_directory, remove_directory, unlink};
 pub use machines::local_machine;
 pub use names::{Lookup, host_text, interface_addresses, interface_index, resolve};

@@ -372,6 +372,16 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, _flags: c_int) -> ssize
     count(call("sendmsg", fd, |kernel| kernel.send(fd, &bytes)))
 }
 
+/// The made-up world has no datagrams.
+pub unsafe fn sendmmsg(_fd: c_int, _list: *mut mmsghdr, _count: c_uint, _flags: c_int) -> ssize_t {
+    fail(ENOSYS).unwrap_or(-1)
+}
+
+/// As [`sendmmsg`].
+pub unsafe fn recvmmsg(_fd: c_int, _list: *mut mmsghdr, _count: c_uint, _flags: c_int) -> ssize_t {
+    fail(ENOSYS).unwrap_or(-1)
+}
+
 /// The made-up world has no files.
 pub unsafe fn open(_path: *const c_char, _flags: c_int) -> c_int {
     fail(ENOENT).unwrap_or(-1)

@@ -5,6 +5,7 @@ mod endpoints;
 mod ipc;
 mod tcp;
 mod tipc;
+mod udp;
 mod vsock;
 
 use std::net::{Ipv6Addr, TcpListener};

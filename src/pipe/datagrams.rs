@@ -1,0 +1,147 @@
+//! Pipes to sockets for datagrams, in the table: looking at them, reading ahead, and flushing.
+
+use super::datagram::DatagramEnd;
+use super::pipe::{Kind, Pipe, PipeEvent};
+use super::{PipeTable, WATCH};
+use crate::error::Result;
+use crate::msg::Msg;
+use crate::pattern::PipeId;
+use crate::sys::clock::ticks;
+use crate::sys::epoll;
+use std::os::fd::RawFd;
+
+impl PipeTable {
+    /// A new pipe to a socket for datagrams.
+    ///
+    /// # Errors
+    /// What epoll says, `ENOSPC` or `ENOMEM`.
+    pub fn add_datagrams(&mut self, end: DatagramEnd, endpoint: u32) -> Result<PipeId> {
+        let fd = end.fd();
+        let id = self.insert(Pipe::new(Kind::Datagram(Box::new(end)), endpoint));
+        self.connections += 1;
+        let sets = [self.set.clone(), self.descriptor.clone()];
+        let mut sets = sets.iter().flatten();
+        let watched = sets.try_for_each(|set| set.add(fd, WATCH, u64::from(id)));
+        if let Err(error) = watched {
+            self.remove(id);
+            return Err(error);
+        }
+        self.disarm_batch();
+        Ok(id)
+    }
+
+    /// The socket of a pipe goes; its descriptor is closed with the pipe.
+    pub(super) fn drop_datagrams(&mut self, fd: RawFd) {
+        for set in [&self.set, &self.descriptor].into_iter().flatten() {
+            let _ = set.remove(fd);
+        }
+        self.connections -= 1;
+    }
+
+    pub(super) fn datagrams(&mut self, id: PipeId) -> Option<&mut DatagramEnd> {
+        self.pipes.get_mut(id as usize)?.as_mut()?.datagrams()
+    }
+
+    /// The set has reported a socket for datagrams.
+    pub(super) fn on_datagrams(&mut self, id: PipeId, events: u32) {
+        let Some(end) = self.datagrams(id) else { return };
+        if events & epoll::OUT != 0 {
+            end.unblock();
+            self.mark_dirty(id);
+        }
+        if events & !epoll::OUT != 0 {
+            self.expect_datagrams(id);
+        }
+    }
+
+    /// The kernel may have datagrams.
+    fn expect_datagrams(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let lingering = pipe.lingering;
+        let Some(end) = pipe.datagrams().filter(|_| !lingering) else { return };
+        end.ready = true;
+        if std::mem::take(&mut pipe.wants_read) {
+            self.events.push_back(PipeEvent::Readable(id));
+        }
+        self.note_reported(id);
+    }
+
+    /// Reads ahead of the application, up to the receive high-water mark.
+    pub(super) fn gather_datagrams(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let Kind::Datagram(end) = &mut pipe.kind else { return };
+        if pipe.lingering || !end.ready {
+            return;
+        }
+        let starved = end.gather(&mut self.slots).is_err();
+        let (holds, ready) = (end.has_frame(), end.ready);
+        self.pool.reads = self.pool.reads.wrapping_add(1);
+        self.pool.read_at = ticks();
+        pipe.note_holding(holds, &mut self.holding);
+        if holds && std::mem::take(&mut pipe.wants_read) {
+            self.events.push_back(PipeEvent::Readable(id));
+        }
+        if starved {
+            self.events.push_back(PipeEvent::Starved);
+        } else if ready && !holds {
+            // Nothing of it was of use, and there is more.
+            self.leave_unread(id);
+        }
+    }
+
+    /// Reads the next frame, from wherever it is.
+    #[cold]
+    pub(super) fn pull_datagram(&mut self, id: PipeId) -> Option<Msg> {
+        if self.datagrams(id).is_some_and(|end| !end.has_frame()) {
+            self.gather_datagrams(id);
+        }
+        let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
+        let Kind::Datagram(end) = &mut pipe.kind else { return None };
+        let msg = end.take();
+        let holds = end.has_frame();
+        pipe.note_holding(holds, &mut self.holding);
+        pipe.reading = msg.as_ref().is_some_and(Msg::more);
+        pipe.wants_read |= msg.is_none();
+        self.account(id, msg.as_ref().map(Msg::len));
+        msg
+    }
+
+    /// Looks again, now that there may be memory.
+    pub(super) fn feed_datagrams(&mut self, id: PipeId) {
+        if self.datagrams(id).is_some_and(|end| end.ready) {
+            self.expect_datagrams(id);
+            self.gather_datagrams(id);
+        }
+    }
+
+    /// Hands what was written to the kernel.
+    pub(super) fn flush_datagrams(&mut self, id: PipeId) {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
+        let Kind::Datagram(end) = &mut pipe.kind else { return };
+        let empty = end.flush();
+        if empty == end.watches_out {
+            end.watches_out = !empty;
+            let watch = if empty { WATCH } else { WATCH | epoll::OUT };
+            for set in [&self.set, &self.descriptor].into_iter().flatten() {
+                // Fails only if the descriptor is not in the set, which cannot be.
+                let _ = set.modify(end.fd(), watch, u64::from(id));
+            }
+        }
+        if pipe.lingering {
+            if empty {
+                self.events.push_back(PipeEvent::Finished(id));
+            }
+        } else if pipe.wants_write && end.has_resumed() {
+            pipe.wants_write = false;
+            self.events.push_back(PipeEvent::Writable(id));
+        }
+    }
+
+    /// Whether there is room, now that the kernel has been asked to take what there was.
+    pub(super) fn has_room_for_datagram(&mut self, id: PipeId) -> bool {
+        if self.datagrams(id).is_some_and(|end| !end.has_room() && end.owes()) {
+            self.flush_datagrams(id);
+        }
+        self.datagrams(id).is_some_and(|end| end.has_room())
+    }
+}

@@ -1,0 +1,77 @@
+//! bind and connect where there are no connections (zmq_udp(7)): the pipe leads to a socket of the system, from the
+//! beginning to the end of the endpoint. Monitors hear of none of it, as with libzmq.
+
+use crate::endpoint::Kind;
+use crate::error::Result;
+use crate::pattern::Pattern;
+use crate::pipe::datagram::DatagramEnd;
+use crate::socket::Socket;
+use crate::socket::core::Core;
+use crate::transport::{Address, DatagramSocket};
+use crate::util::reserve;
+use std::sync::Arc;
+
+impl Socket {
+    /// Binds or connects, if the endpoint is of a transport without connections. Names are looked up here, as with
+    /// libzmq, but while nobody has to wait for the lock.
+    ///
+    /// # Errors
+    /// As zmq_bind(3) and zmq_connect(3).
+    pub(in crate::socket) fn open_datagrams(
+        &'static self,
+        given: &str,
+        binds: bool,
+    ) -> Option<Result<()>> {
+        let address = Address::parse(given).ok().filter(Address::is_of_datagrams)?;
+        Some(self.open_datagrams_at(&address, binds))
+    }
+
+    fn open_datagrams_at(&'static self, address: &Address, binds: bool) -> Result<()> {
+        let (kind, options) = {
+            let core = self.enter()?;
+            (core.socket_type.info().datagrams, core.options.clone())
+        };
+        let opened = address.open_datagrams(kind, binds, &options)?;
+        let mut core = self.enter()?;
+        reserve::ready()?;
+        core.process_mail();
+        let result = core.add_datagrams(opened, address, binds);
+        core.after_change();
+        result
+    }
+}
+
+impl Core {
+    fn add_datagrams(
+        &mut self,
+        opened: DatagramSocket,
+        address: &Address,
+        binds: bool,
+    ) -> Result<()> {
+        let Some(kind) = self.socket_type.info().datagrams else { return Ok(()) };
+        self.check_affinity()?;
+        self.set()?;
+        let limits = (self.options.sndhwm.max(0) as usize, self.options.rcvhwm.max(0) as usize);
+        let end = DatagramEnd::new(opened.fd, kind, opened.to, limits);
+        let (options, traffic) = (Arc::new(self.options.clone()), self.traffic());
+        let number = self.endpoints.add(opened.endpoint.clone(), Kind::Datagrams, options, traffic);
+        let pipe = match self.pipes.add_datagrams(end, number) {
+            Ok(pipe) => pipe,
+            Err(error) => {
+                self.endpoints.remove(number);
+                return Err(error);
+            }
+        };
+        // With a wildcard it is the name of any.
+        let given = address.to_string();
+        if !given.contains('*') {
+            self.endpoints.add_name(number, given);
+        }
+        self.endpoints.last = opened.endpoint;
+        self.attach_pattern(pipe, !binds);
+        self.pattern.connected(&mut self.pipes, pipe);
+        self.settle();
+        self.changed = true;
+        Ok(())
+    }
+}
