@@ -152,5 +152,59 @@ GROUP (mask_stays)
     zmq_ctx_term (ctx);
 }
 
+typedef struct
+{
+    void *front, *back, *capture;
+    int rc, error;
+} proxy_t;
+
+static void *run_proxy (void *arg)
+{
+    proxy_t *p = (proxy_t *) arg;
+    p->rc = zmq_proxy (p->front, p->back, p->capture);
+    p->error = errno;
+    return NULL;
+}
+
+/* A proxy that waits because its capture socket has no peer yet has taken nothing that a signal could cost. */
+GROUP (a_proxy_loses_nothing)
+{
+    void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *tap = sock (ctx, ZMQ_PULL);
+    proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PUSH), 0, 0};
+    char front[EP_SIZE], back[EP_SIZE], cap[EP_SIZE];
+    pthread_t thread;
+    handle (0);
+    bind_any (p.front, "inproc", front);
+    bind_any (p.back, "inproc", back);
+    bind_any (p.capture, "inproc", cap);
+    OK (zmq_connect (pull, back));
+    OK (zmq_connect (push, front));
+    SEND (push, "one", ZMQ_SNDMORE);
+    SEND (push, "two", 0);
+    pthread_create (&thread, NULL, run_proxy, &p);
+    usleep (50000);
+    while (pthread_tryjoin_np (thread, NULL)) {
+        pthread_kill (thread, SIGUSR1);
+        usleep (1000);
+    }
+    IS (p.rc, -1);
+    IS (p.error, EINTR);
+    OK (zmq_connect (tap, cap));
+    pthread_create (&thread, NULL, run_proxy, &p);
+    void *takers[2] = {pull, tap};
+    for (int i = 0; i < 2; i++) {
+        set_int (takers[i], ZMQ_RCVTIMEO, 2000);
+        RECV (takers[i], "one");
+        RECV (takers[i], "two");
+    }
+    OK (zmq_ctx_shutdown (ctx));
+    pthread_join (thread, NULL);
+    IS (p.error, ETERM);
+    void *all[6] = {push, pull, tap, p.front, p.back, p.capture};
+    for (int i = 0; i < 6; i++)
+        OK (zmq_close (all[i]));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (interrupts_receiving_just_after_a_message), ENTRY (interrupts_polling_just_after_a_message),
-      ENTRY (restarting_is_no_way_out), ENTRY (mask_stays))
+      ENTRY (restarting_is_no_way_out), ENTRY (mask_stays), ENTRY (a_proxy_loses_nothing))

@@ -7,7 +7,9 @@ use super::poll::terms::Terms;
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::options::numbers::option;
 use crate::sys::cancel;
+use crate::types::SocketType;
 
 /// Messages moved before the other direction gets its turn.
 const BATCH: usize = 1000;
@@ -35,6 +37,9 @@ enum State {
 struct Proxy {
     sides: [&'static Socket; 2],
     capture: Option<&'static Socket>,
+    /// The capture socket says when it has room. Whatever others say of what they are sent shows when
+    /// it is.
+    capture_tells: bool,
     control: Option<&'static Socket>,
     state: State,
     counts: [Count; 2],
@@ -53,6 +58,7 @@ pub fn run(
     let mut proxy = Proxy {
         sides: [frontend, backend],
         capture,
+        capture_tells: capture.is_some_and(tells_of_room),
         control,
         state: State::Active,
         counts: [Count::default(); 2],
@@ -71,6 +77,33 @@ pub fn run(
 
 fn item(socket: &'static Socket, events: i16) -> Item {
     Item { source: Source::Socket(socket), events, ready: 0 }
+}
+
+fn has_room(socket: &'static Socket) -> Result<bool> {
+    Ok(poll::wait(&mut [item(socket, POLL_OUT)], Terms::plain(0))? > 0)
+}
+
+/// Whether a socket of this type takes whatever it is given once it is ready to send.
+fn tells_of_room(socket: &'static Socket) -> bool {
+    use SocketType::{Dealer, Pair, Pub, Push, Router, XPub};
+    let kind = kind_of(socket).ok().flatten();
+    kind.is_some_and(|kind| [Dealer, Pair, Pub, Push, Router, XPub].contains(&kind))
+}
+
+fn kind_of(socket: &'static Socket) -> Result<Option<SocketType>> {
+    let bytes = socket.get_option(option::TYPE, 4)?;
+    Ok(bytes.first_chunk().and_then(|number| SocketType::from_number(i32::from_ne_bytes(*number))))
+}
+
+/// Tries a call again that a signal has interrupted. In the middle of a message there is nobody but us
+/// who has the rest of it.
+fn whole(mut call: impl FnMut() -> Result<()>) -> Result<()> {
+    loop {
+        match call() {
+            Err(Error::Interrupted) => {}
+            result => return result,
+        }
+    }
 }
 
 impl Proxy {
@@ -99,33 +132,38 @@ impl Proxy {
         if self.state != State::Active {
             return Ok(());
         }
-        let from_front = items[0].ready != 0;
-        let from_back = !one && items[1].ready != 0;
-        let blocked_front = from_front && !self.pass(0, one)?;
-        let blocked_back = from_back && !self.pass(1, one)?;
-        let stuck = (!from_front || blocked_front) && (!from_back || blocked_back);
-        if stuck && (blocked_front || blocked_back) {
-            self.wait_for_room(blocked_front, blocked_back)?;
+        let ready = [items[0].ready != 0, !one && items[1].ready != 0];
+        let mut full = [None; 2];
+        for side in (0..2).filter(|side| ready[*side]) {
+            full[side] = self.pass(side, one)?;
+        }
+        if (0..2).all(|side| full[side].is_some() == ready[side]) {
+            self.wait_for_room(full, one)?;
         }
         Ok(())
     }
 
-    /// Input waits but its way out is full. A proxy without a consumer must not spin, so this
-    /// waits until there is room, news from the other side, or a word from the control socket.
-    fn wait_for_room(&mut self, blocked_front: bool, blocked_back: bool) -> Result<()> {
-        let [front, back] = self.sides;
-        let front_events =
-            if blocked_back { POLL_OUT } else { 0 } | if blocked_front { 0 } else { POLL_IN };
-        let back_events =
-            if blocked_front { POLL_OUT } else { 0 } | if blocked_back { 0 } else { POLL_IN };
-        let mut items = vec![item(front, front_events), item(back, back_events)];
-        items.extend(self.control.map(|c| item(c, POLL_IN)));
+    /// Input waits but its way out is full: by each side the socket that has no room for what waits
+    /// there. A proxy without a consumer must not spin, so this waits until there is room, news from
+    /// the other side, or a word from the control socket.
+    fn wait_for_room(&mut self, full: [Option<&'static Socket>; 2], one: bool) -> Result<()> {
+        let is_full = |socket: &Socket| full.iter().flatten().any(|f| std::ptr::eq(*f, socket));
+        let mut items = Vec::with_capacity(4);
+        for (side, socket) in self.sides.into_iter().enumerate().take(if one { 1 } else { 2 }) {
+            let input = if full[side].is_none() { POLL_IN } else { 0 };
+            let room = if is_full(socket) { POLL_OUT } else { 0 };
+            items.push(item(socket, input | room));
+        }
+        let capture = self.capture.filter(|capture| is_full(capture));
+        items.extend(capture.map(|capture| item(capture, POLL_OUT)));
+        items.extend(self.control.map(|control| item(control, POLL_IN)));
         poll::wait(&mut items, Terms::plain(-1))?;
         Ok(())
     }
 
-    /// Moves messages that wait at one side to the other. False if the way out is full.
-    fn pass(&mut self, from: usize, one: bool) -> Result<bool> {
+    /// Moves messages that wait at one side to the other. If that could not be gone on with: the socket
+    /// that has no room.
+    fn pass(&mut self, from: usize, one: bool) -> Result<Option<&'static Socket>> {
         let to = if one { from } else { 1 - from };
         if one || self.capture.is_some() {
             return self.pass_singly(from, to);
@@ -133,50 +171,68 @@ impl Proxy {
         let moved = forward(self.sides[from], self.sides[to], BATCH)?;
         self.count(from, to, moved.messages, moved.bytes);
         match moved.end {
-            End::Enough | End::Empty => Ok(true),
-            End::Full => Ok(false),
+            End::Enough | End::Empty => Ok(None),
+            End::Full => Ok(Some(self.sides[to])),
             End::Rest(part) => {
                 let part = match part {
                     Some(part) => part,
-                    None => self.sides[from].receive(false)?,
+                    None => self.rest(from)?,
                 };
                 self.pass_rest(from, to, part)?;
-                Ok(true)
+                Ok(None)
             }
         }
     }
 
     /// [`Proxy::pass`] with a capture socket, or of a socket that talks to itself.
-    fn pass_singly(&mut self, from: usize, to: usize) -> Result<bool> {
+    fn pass_singly(&mut self, from: usize, to: usize) -> Result<Option<&'static Socket>> {
         let (source, target) = (self.sides[from], self.sides[to]);
         for _ in 0..BATCH {
+            // Before it is taken: whoever waits with a message in hand loses it when it is interrupted.
+            if let Some(capture) = self.capture.filter(|_| self.capture_tells)
+                && !has_room(capture)?
+            {
+                return Ok(Some(capture));
+            }
             // A socket that talks to itself is a REP: it can send once it has received.
-            if from != to && poll::wait(&mut [item(target, POLL_OUT)], Terms::plain(0))? == 0 {
-                return Ok(false);
+            if from != to && !has_room(target)? {
+                return Ok(Some(target));
             }
             match source.receive(true) {
                 Ok(first) => self.pass_rest(from, to, first)?,
-                Err(Error::Again) => return Ok(true),
+                Err(Error::Again) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// Moves a part of a message and all that follow it, waiting for room if there is none.
+    /// The next part of a message that has begun.
+    fn rest(&self, from: usize) -> Result<Msg> {
+        let mut part = Msg::new();
+        whole(|| {
+            part = self.sides[from].receive(false)?;
+            Ok(())
+        })?;
+        Ok(part)
+    }
+
+    /// Moves a part of a message and all that follow it. Both have room, as a rule: it only waits if a
+    /// peer has just gone.
     fn pass_rest(&mut self, from: usize, to: usize, mut part: Msg) -> Result<()> {
-        let (source, target) = (self.sides[from], self.sides[to]);
+        let target = self.sides[to];
         loop {
             let more = part.more();
             self.count(from, to, u64::from(!more), part.len() as u64);
             if let Some(capture) = self.capture {
-                capture.send(&mut part.share()?, more, false)?;
+                let mut copy = part.share()?;
+                whole(|| capture.send(&mut copy, more, false))?;
             }
-            target.send(&mut part, more, false)?;
+            whole(|| target.send(&mut part, more, false))?;
             if !more {
                 return Ok(());
             }
-            part = source.receive(false)?;
+            part = self.rest(from)?;
         }
     }
 
@@ -202,8 +258,8 @@ impl Proxy {
             _ => {}
         }
         // A REP socket must answer before it gets the next command.
-        if control.get_option(16, 4)?.first() == Some(&4) {
-            control.send(&mut Msg::new(), false, false)?;
+        if kind_of(control)? == Some(SocketType::Rep) {
+            whole(|| control.send(&mut Msg::new(), false, false))?;
         }
         Ok(())
     }
@@ -223,7 +279,7 @@ impl Proxy {
         ];
         for (at, number) in numbers.iter().enumerate() {
             let mut msg = Msg::copy_from(&number.to_ne_bytes())?;
-            control.send(&mut msg, at + 1 < numbers.len(), false)?;
+            whole(|| control.send(&mut msg, at + 1 < numbers.len(), false))?;
         }
         Ok(())
     }
