@@ -56,6 +56,8 @@ pub(super) struct Attempt {
     pub(super) stage: Stage,
     /// What the reactor watches the descriptor for, and for which stage: nothing yet.
     pub(super) watched: Option<(u32, Stage)>,
+    /// Whether what the peer says has a place: after [`Effect::Prepare`](super::Effect::Prepare).
+    pub(super) has_place: bool,
     /// When this stage has taken too long.
     pub(super) deadline: Option<Instant>,
     stream: Stream,
@@ -86,6 +88,7 @@ impl Attempt {
             peer: String::new(),
             stage: Stage::Connecting,
             watched: None,
+            has_place: false,
             deadline: None,
             stream,
             dialogues: dialogues.into(),

@@ -134,8 +134,7 @@ impl Endpoints {
         }
         self.report(Event::ConnectDelayed, &name);
         if self.watch_attempt(at, epoll::OUT).is_err() {
-            self.drop_attempt(at);
-            self.no_connection(number, Error::NoMemory);
+            self.connecting_failed(at, Error::NoMemory);
         }
     }
 

@@ -124,6 +124,12 @@ impl Endpoints {
         self.io = Some(io);
     }
 
+    /// Descriptors of attempts whose peers may speak, see [`Effect::Prepare`].
+    pub fn with_place(&self) -> impl Iterator<Item = RawFd> {
+        let attempts = self.attempts.numbers().filter_map(|at| self.attempts.get(at));
+        attempts.filter(|attempt| attempt.has_place).map(Attempt::fd)
+    }
+
     /// What is to be done next.
     pub fn next_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()

@@ -108,19 +108,23 @@ impl Endpoints {
         });
         let Some(attempt) = self.attempts.get_mut(at) else { return };
         attempt.begin_greeting(&resolved, &options, handshake);
-        self.effect(Effect::Prepare(at));
+        let fd = attempt.fd();
+        self.effect(Effect::Prepare(at, fd));
     }
 
     /// Begins to speak to the peer of an attempt, if there is a place for what it says: after
     /// [`Effect::Prepare`].
     pub fn greet(&mut self, at: u32, has_place: bool) {
         let Some(attempt) = self.attempts.get_mut(at) else { return };
+        attempt.has_place = has_place;
         let (endpoint, serial) = (attempt.endpoint, attempt.serial);
+        let (fd, name) = (attempt.fd(), attempt.name.clone());
         if attempt.deadline.take().is_some() {
             self.clear_timer(Timer::Attempt, at, serial);
         }
         if !has_place || self.watch_attempt(at, epoll::IN).is_err() {
             self.drop_attempt(at);
+            self.report(Event::Disconnected(fd), &name);
             self.retry_later(endpoint);
             return;
         }
@@ -180,6 +184,9 @@ impl Endpoints {
         let Some(mut attempt) = self.take_attempt(at) else { return };
         if attempt.waits_for_zap() {
             self.effect(Effect::ForgetZap(at, attempt.serial));
+        }
+        if attempt.has_place {
+            self.effect(Effect::Release(attempt.fd()));
         }
     }
 
@@ -277,7 +284,9 @@ impl Endpoints {
             // That of an old version is no property yet.
             metadata.add(b"Identity", &established.peer_routing_id);
         }
-        let Some(options) = self.options(endpoint) else { return };
+        let Some(options) = self.options(endpoint) else {
+            return self.effect(Effect::Release(attempt.fd()));
+        };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let subscribe_all = established.subscribe_all;
         let fd = attempt.into_fd();

@@ -31,16 +31,33 @@ struct World {
     said: Vec<u16>,
     /// The monitor's last word.
     name: String,
+    /// Places for what peers say: of attempts that go on.
+    places: Vec<RawFd>,
 }
 
 const ZMTP: Traffic = Traffic { raw: false, notes: false };
 const CONNECTED: u16 = 0;
 
+impl Drop for World {
+    /// Whatever became of its attempts, no place is left.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for number in self.endpoints.numbers() {
+            self.endpoints.close_listener(number);
+            self.endpoints.forget(number);
+        }
+        self.carry_out();
+        assert!(self.places.is_empty(), "places of nobody: {:?}", self.places);
+    }
+}
+
 impl World {
     fn new(io: &Arc<IoThread>, socket_type: SocketType) -> World {
         let mut endpoints = Endpoints::new(Key { index: 1, generation: 1 }, socket_type);
         endpoints.use_thread(io.clone());
-        World { endpoints, said: Vec::new(), name: String::new() }
+        World { endpoints, said: Vec::new(), name: String::new(), places: Vec::new() }
     }
 
     fn carry_out(&mut self) {
@@ -50,12 +67,24 @@ impl World {
                     self.said.push(event.number());
                     self.name = name;
                 }
-                Effect::Prepare(attempt) => self.endpoints.greet(attempt, true),
-                Effect::Established(..) => self.said.push(CONNECTED),
+                Effect::Prepare(attempt, fd) => {
+                    self.places.push(fd);
+                    self.endpoints.greet(attempt, true);
+                }
+                Effect::Release(fd) => self.leave_place(fd),
+                Effect::Established(_, connection) => {
+                    self.leave_place(connection.fd());
+                    self.said.push(CONNECTED);
+                }
                 Effect::AskZap(_) | Effect::ForgetZap(..) => panic!("nobody is asked here"),
                 Effect::Refused(_) | Effect::GaveUp(_) => self.said.push(u16::MAX),
             }
         }
+    }
+
+    fn leave_place(&mut self, fd: RawFd) {
+        let at = self.places.iter().position(|place| *place == fd);
+        self.places.swap_remove(at.expect("it has one"));
     }
 
     /// What its first attempt waits for, if there is one.
@@ -132,7 +161,7 @@ fn two_shake_hands_with_no_socket_around_them() {
     converse(&mut server, &mut client);
     assert_eq!(server.said, [0x0008, 0x0020, 0x1000, CONNECTED]);
     assert_eq!(client.said, [0x0002, 0x0001, 0x1000, CONNECTED]);
-    assert_eq!((client.name, server.name), (bound.clone(), bound));
+    assert_eq!((&client.name, &server.name), (&bound, &bound));
     io.stop();
 }
 

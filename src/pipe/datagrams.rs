@@ -1,8 +1,9 @@
 //! Pipes to sockets for datagrams, in the table: looking at them, reading ahead, and flushing.
 
+use super::PipeTable;
 use super::datagram::DatagramEnd;
 use super::pipe::{Kind, Pipe, PipeEvent};
-use super::{PipeTable, WATCH};
+use super::places::WATCH;
 use crate::error::Result;
 use crate::msg::Msg;
 use crate::pattern::PipeId;

@@ -1,7 +1,8 @@
 //! Pipes that end, or only live to send what is left.
 
 use super::pipe::{Kind, Pipe, PipeEvent, Rest};
-use super::{NO_ENDPOINT, PipeTable, WATCH};
+use super::places::WATCH;
+use super::{NO_ENDPOINT, PipeTable};
 use crate::pattern::{PipeId, PipeSet};
 use crate::sys::epoll;
 

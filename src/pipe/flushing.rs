@@ -1,7 +1,8 @@
 //! What goes to connections: pipes with something that is not flushed, and flushing them.
 
+use super::PipeTable;
 use super::pipe::{CLEAN, Kind, Pipe, PipeEvent};
-use super::{PipeTable, WATCH};
+use super::places::WATCH;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::pattern::PipeId;

@@ -16,6 +16,7 @@ mod only;
 mod parts;
 #[allow(clippy::module_inception, reason = "what else is one pipe called")]
 mod pipe;
+mod places;
 mod publishing;
 mod reading;
 mod remote;
@@ -32,7 +33,7 @@ use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::Arena;
 use crate::pattern::PipeId;
-use crate::sys::epoll::{self, Epoll};
+use crate::sys::epoll::Epoll;
 use crate::sys::net::Slots;
 use datagram::DatagramEnd;
 use groups::Groups;
@@ -43,7 +44,6 @@ pub use remote::Wire;
 use shared_batch::SharedBatch;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// All pipes of a socket.
 pub struct PipeTable {
@@ -73,6 +73,8 @@ pub struct PipeTable {
     arena: Arena,
     /// Established connections.
     connections: usize,
+    /// Those that have a place in the sets already, while their handshake goes on.
+    reserved: usize,
     /// The pipes of each endpoint.
     groups: Groups,
     /// Pipes to other sockets of the process.
@@ -99,9 +101,6 @@ pub struct PipeTable {
     serial: u32,
 }
 
-/// What an established connection is watched for.
-const WATCH: u32 = epoll::IN | epoll::PEER_CLOSED | epoll::EDGE;
-
 impl Default for PipeTable {
     fn default() -> Self {
         PipeTable::new()
@@ -126,6 +125,7 @@ impl PipeTable {
             slots: Slots::default(),
             arena: Arena::default(),
             connections: 0,
+            reserved: 0,
             groups: Groups::default(),
             inprocs: 0,
             had_inproc: false,
@@ -238,16 +238,12 @@ impl PipeTable {
         }
     }
 
-    /// The handshake of a pipe's connection is over: what waited is queued on it.
-    ///
-    /// # Errors
-    /// What epoll says, `ENOSPC` or `ENOMEM`; the connection is closed then.
-    pub fn connect(&mut self, id: PipeId, connection: Connection) -> Result<()> {
-        for set in [&self.set, &self.descriptor].into_iter().flatten() {
-            set.add(connection.fd(), WATCH, u64::from(id))?;
-        }
-        let Some(pipe) = self.get(id) else { return Ok(()) };
-        let Some(wire) = pipe.wire() else { return Ok(()) };
+    /// The handshake of a pipe's connection is over: what waited is queued on it. Its place in the
+    /// sets is there, see [`PipeTable::reserve`].
+    pub fn connect(&mut self, id: PipeId, connection: Connection) {
+        let watched = self.take_place(connection.fd(), id);
+        let Some(pipe) = self.get(id) else { return };
+        let Some(wire) = pipe.wire() else { return };
         wire.attach(connection);
         pipe.wants_read = false;
         self.note_reported(id);
@@ -255,39 +251,8 @@ impl PipeTable {
         self.connections += 1;
         self.events.push_back(PipeEvent::Readable(id));
         self.mark_dirty(id);
-        Ok(())
-    }
-
-    /// From now on what happens to connections makes this set readable, too.
-    ///
-    /// # Errors
-    /// What epoll says, `ENOSPC` or `ENOMEM`; then it does not.
-    pub fn tell_descriptor(&mut self, descriptor: Arc<Epoll>) -> Result<()> {
-        for (id, pipe) in self.pipes.iter_mut().enumerate() {
-            if let Some(connection) = pipe.as_mut().and_then(Pipe::connection) {
-                let watch = if connection.watches_out { WATCH | epoll::OUT } else { WATCH };
-                descriptor.add(connection.fd(), watch, id as u64)?;
-            }
-            if let Some(end) = pipe.as_mut().and_then(Pipe::datagrams) {
-                let watch = if end.watches_out { WATCH | epoll::OUT } else { WATCH };
-                descriptor.add(end.fd(), watch, id as u64)?;
-            }
-        }
-        self.descriptor = Some(descriptor);
-        Ok(())
-    }
-
-    /// That set is quiet until something new happens to a connection.
-    pub fn quiet_descriptor(&self) {
-        let Some(descriptor) = self.descriptor.as_ref().filter(|_| self.connections > 0) else {
-            return;
-        };
-        let mut events = [epoll::NO_EVENT; 64];
-        // Each is reported once; what happens meanwhile may go on for ever.
-        for _ in 0..=self.connections / events.len() {
-            if descriptor.wait(&mut events, Some(Duration::ZERO)) != Ok(events.len()) {
-                break;
-            }
+        if let Err(error) = watched {
+            self.events.push_back(PipeEvent::Lost(id, error));
         }
     }
 

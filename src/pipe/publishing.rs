@@ -171,7 +171,7 @@ mod tests {
         let connection =
             Connection::new(ours.into(), established, u64::MAX, Vec::new(), metadata, address);
         let id = pipes.add_wire(Wire::new(limit, 0, false), 0);
-        pipes.connect(id, connection).unwrap();
+        pipes.connect(id, connection);
         (id, theirs)
     }
 
@@ -305,7 +305,7 @@ mod tests {
         let (again, mut again_peer) = connect(&mut pipes, 0);
         let pipe = pipes.pipes[again as usize].as_mut().and_then(Pipe::wire).unwrap();
         let connection = pipe.connection.take().unwrap();
-        pipes.connect(one, connection).unwrap();
+        pipes.connect(one, connection);
         let mut rest = Vec::new();
         while pipes.get(one).and_then(Pipe::wire).is_some_and(|wire| wire.unsent() > 0) {
             pipes.on_ready(one, crate::sys::epoll::OUT);

@@ -80,10 +80,11 @@ impl Core {
         while let Some(effect) = self.endpoints.next_effect() {
             match effect {
                 Effect::Report(event, name) => self.report(event, &name),
-                Effect::Prepare(attempt) => {
-                    let has_place = self.set().is_ok();
-                    self.endpoints.greet(attempt, has_place);
+                Effect::Prepare(attempt, fd) => {
+                    let place = self.set().and_then(|_| self.pipes.reserve(fd));
+                    self.endpoints.greet(attempt, place.is_ok());
                 }
+                Effect::Release(fd) => self.pipes.release(fd),
                 Effect::AskZap(question) => self.ask_zap(&question),
                 Effect::ForgetZap(attempt, serial) => self.drop_question(attempt, serial),
                 Effect::Established(endpoint, connection) => self.establish(endpoint, *connection),
@@ -280,8 +281,10 @@ impl Core {
 
     /// There is a connection: it goes to the set, and a pipe to the pattern.
     fn establish(&mut self, endpoint: u32, mut connection: Connection) {
-        if self.set().is_err() || self.pipes.make_place().is_err() {
-            // No descriptor left for a set, or no memory; the peer may try again later.
+        if self.pipes.make_place().is_err() {
+            // No memory; the peer may try again later.
+            self.pipes.release(connection.fd());
+            self.report(Event::Disconnected(connection.fd()), &connection.address);
             self.retry_later(endpoint);
             return;
         }
@@ -295,15 +298,7 @@ impl Core {
         let (id, new) = self.pipe_for(endpoint);
         let serial = self.endpoints.next_serial();
         connection.serial = serial;
-        let (fd, address) = (connection.fd(), connection.address.clone());
-        if self.pipes.connect(id, connection).is_err() {
-            self.report(Event::Disconnected(fd), &address);
-            if new {
-                self.remove_pipe(id);
-            }
-            self.retry_later(endpoint);
-            return;
-        }
+        self.pipes.connect(id, connection);
         if new {
             let connects = self.endpoints.connecter(endpoint).is_some();
             if !connects {

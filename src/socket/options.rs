@@ -212,7 +212,7 @@ impl Core {
         let descriptor = Arc::new(Epoll::new()?);
         let news = Arc::new(EventFd::new()?);
         descriptor.add(news.as_raw_fd(), epoll::IN, KICK)?;
-        self.pipes.tell_descriptor(descriptor.clone())?;
+        self.pipes.tell_descriptor(descriptor.clone(), self.endpoints.with_place())?;
         self.face.signal.set_descriptor(Some(news));
         self.face.signal.notify_descriptor();
         let fd = descriptor.as_raw_fd();
