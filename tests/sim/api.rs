@@ -38,26 +38,31 @@ pub(crate) fn no_more_failures() {
     world::with(|world, _| world.faults.end());
 }
 
-/// Tries again what fails because the kernel was short of something, or a signal came.
-fn again<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
+/// Whether a call gives this error because the kernel was short of something, or a signal came.
+pub(crate) fn passes(error: i32) -> bool {
     use libc::{EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC};
-    again_if(call, |error| [EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC].contains(&error))
+    failed().0 != 0 && [EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC].contains(&error)
+}
+
+/// Tries again what fails for such a reason.
+pub(crate) fn again<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
+    again_if(call, passes)
 }
 
 /// Tries again what must succeed in the end.
-fn insist<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
+pub(crate) fn insist<T>(call: impl FnMut() -> Result<T, i32>) -> Result<T, i32> {
     again_if(call, |_| true)
 }
 
 fn again_if<T>(
     mut call: impl FnMut() -> Result<T, i32>,
-    passes: impl Fn(i32) -> bool,
+    tried: impl Fn(i32) -> bool,
 ) -> Result<T, i32> {
     let mut tries = 0;
     loop {
         tries += 1;
         let error = match call() {
-            Err(error) if tries < 1000 && failed().0 != 0 && passes(error) => error,
+            Err(error) if tries < 1000 && failed().0 != 0 && tried(error) => error,
             result => return result,
         };
         world::note("tries again", i64::from(error), 0);
@@ -66,7 +71,7 @@ fn again_if<T>(
 }
 
 /// The result of a function that gives less than 0 on failure.
-fn told(result: c_int) -> Result<c_int, i32> {
+pub(crate) fn told(result: c_int) -> Result<c_int, i32> {
     if result < 0 { Err(errno()) } else { Ok(result) }
 }
 
@@ -104,6 +109,13 @@ impl Context {
         socket.unwrap_or_else(|error| world::wrong(&format!("zmq_socket: {error}")))
     }
 
+    /// A socket, unless the context ends.
+    pub(crate) fn socket_before_end(self, kind: c_int) -> Option<Socket> {
+        let made = again_if(|| self.try_socket(kind).ok_or_else(errno), |error| error != ETERM);
+        check(made.is_ok() || made == Err(ETERM), || format!("zmq_socket: {made:?}"));
+        made.ok()
+    }
+
     pub(crate) fn try_socket(self, kind: c_int) -> Option<Socket> {
         // SAFETY: a live context.
         let socket = unsafe { context::zmq_socket(self.0, kind) };
@@ -112,7 +124,7 @@ impl Context {
 }
 
 /// A socket that threads share.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Socket(pub(crate) *mut c_void);
 
 // SAFETY: the library's sockets may be used from any thread.
@@ -138,10 +150,11 @@ impl Socket {
     }
 
     pub(crate) fn set_bytes(self, option: c_int, value: &[u8]) {
+        let (data, length) = (value.as_ptr().cast(), value.len());
         // SAFETY: as long as told.
-        let rc =
-            unsafe { socket::zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len()) };
-        check(rc == 0, || format!("zmq_setsockopt {option}: {}", errno()));
+        let set = || told(unsafe { socket::zmq_setsockopt(self.0, option, data, length) });
+        let set = insist(set);
+        check(set.is_ok(), || format!("zmq_setsockopt {option}: {set:?}"));
     }
 
     /// An option that is bytes: how many there are.
@@ -149,8 +162,9 @@ impl Socket {
         let mut size = room.len();
         let (place, size_place) = (room.as_mut_ptr().cast(), &raw mut size);
         // SAFETY: as much room as told.
-        let rc = unsafe { socket::zmq_getsockopt(self.0, option, place, size_place) };
-        check(rc == 0, || format!("zmq_getsockopt {option}: {}", errno()));
+        let got = || told(unsafe { socket::zmq_getsockopt(self.0, option, place, size_place) });
+        let got = insist(got);
+        check(got.is_ok(), || format!("zmq_getsockopt {option}: {got:?}"));
         size
     }
 
@@ -237,7 +251,9 @@ impl Socket {
         let mut size = size_of::<c_int>();
         let (place, size) = ((&raw mut value).cast(), &raw mut size);
         // SAFETY: room for a number.
-        unsafe { socket::zmq_getsockopt(self.0, option, place, size) };
+        let got = || told(unsafe { socket::zmq_getsockopt(self.0, option, place, size) });
+        let got = again(got);
+        check(got.is_ok() || got == Err(ETERM), || format!("zmq_getsockopt {option}: {got:?}"));
         value
     }
 
@@ -250,8 +266,9 @@ impl Socket {
         let text = name.map(|name| CString::new(name).unwrap());
         let name = text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
         // SAFETY: a socket, and a text or null.
-        let rc = unsafe { socket::zmq_socket_monitor(self.0, name, ZMQ_EVENT_ALL) };
-        check(rc == 0, || format!("zmq_socket_monitor: {}", errno()));
+        let rc = || told(unsafe { socket::zmq_socket_monitor(self.0, name, ZMQ_EVENT_ALL) });
+        let rc = insist(rc);
+        check(rc.is_ok(), || format!("zmq_socket_monitor: {rc:?}"));
     }
 
     /// All parts of a message.
@@ -315,16 +332,17 @@ pub(crate) fn key_pair() -> [String; 2] {
     let mut keys = [[0u8; 41]; 2];
     let [public, secret] = keys.each_mut().map(|key| key.as_mut_ptr().cast());
     // SAFETY: room for both.
-    let rc = unsafe { util::zmq_curve_keypair(public, secret) };
-    check(rc == 0, || format!("zmq_curve_keypair: {}", errno()));
+    let made = insist(|| told(unsafe { util::zmq_curve_keypair(public, secret) }));
+    check(made.is_ok(), || format!("zmq_curve_keypair: {made:?}"));
     keys.map(|key| String::from_utf8_lossy(&key[..40]).into_owned())
 }
 
 /// zmq_poll(3): how many are ready.
 pub(crate) fn poll_all(items: &mut [types::zmq_pollitem_t], time: i64) -> Result<usize, i32> {
+    let (place, count) = (items.as_mut_ptr(), items.len() as c_int);
     // SAFETY: as many as told.
-    let rc = unsafe { poll::zmq_poll(items.as_mut_ptr(), items.len() as c_int, time) };
-    usize::try_from(rc).map_err(|_| errno())
+    let ready = again(|| told(unsafe { poll::zmq_poll(place, count, time) }));
+    ready.map(|ready| ready as usize)
 }
 
 /// Waits until it is true; if nothing moves for a minute it never will be.

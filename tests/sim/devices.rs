@@ -35,6 +35,8 @@ impl Device {
             match result {
                 Ok(()) if self.control.is_some() && !over.load(Ordering::SeqCst) => {}
                 Ok(()) => return check(self.control.is_some(), || "a proxy returned 0".to_owned()),
+                // It is begun anew.
+                Err(error) if passes(error) => {}
                 Err(error) => return check(error == ETERM, || format!("a proxy: {error}")),
             }
         }

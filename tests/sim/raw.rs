@@ -30,18 +30,21 @@ impl Name {
 
     fn socket(&self) -> i32 {
         // SAFETY: numbers.
-        let fd = unsafe { libc::socket(i32::from(self.0[0]), libc::SOCK_STREAM, 0) };
-        check(fd >= 0, || format!("socket: {}", errno()));
-        fd
+        let made = || told(unsafe { libc::socket(i32::from(self.0[0]), libc::SOCK_STREAM, 0) });
+        let made = insist(made);
+        check(made.is_ok(), || format!("socket: {made:?}"));
+        made.unwrap_or(-1)
     }
 
     /// Listens there.
     pub(crate) fn listen(&self) -> Raw {
         let fd = self.socket();
         // SAFETY: a name as long as told.
-        let bound = self.with(|name, length| unsafe { libc::bind(fd, name, length) });
+        let bind = || told(self.with(|name, length| unsafe { libc::bind(fd, name, length) }));
+        let bound = insist(bind);
         // SAFETY: numbers.
-        check(bound == 0 && unsafe { libc::listen(fd, 10) } == 0, || "listen".to_owned());
+        let listens = insist(|| told(unsafe { libc::listen(fd, 10) }));
+        check(bound.is_ok() && listens.is_ok(), || format!("listen: {bound:?} {listens:?}"));
         Raw { fd }
     }
 
@@ -50,7 +53,8 @@ impl Name {
         let raw = Raw { fd: self.socket() };
         // SAFETY: a name as long as told.
         let rc = self.with(|name, length| unsafe { libc::connect(raw.fd, name, length) });
-        if rc < 0 && errno() != libc::EINPROGRESS {
+        // A signal does not end it.
+        if rc < 0 && ![libc::EINPROGRESS, libc::EINTR].contains(&errno()) {
             return None;
         }
         raw.wait(libc::POLLOUT, -1);
@@ -75,19 +79,25 @@ impl Raw {
     fn wait(&self, events: i16, milliseconds: i32) -> bool {
         let mut one = libc::pollfd { fd: self.fd, events, revents: 0 };
         // SAFETY: one.
-        unsafe { libc::poll(&raw mut one, 1, milliseconds) > 0 }
+        let ready = again(|| told(unsafe { libc::poll(&raw mut one, 1, milliseconds) }));
+        check(ready.is_ok(), || format!("poll: {ready:?}"));
+        ready.is_ok_and(|ready| ready > 0)
     }
 
     /// The next who connects, if it does in time.
     pub(crate) fn accept(&self, milliseconds: i32) -> Option<Raw> {
-        if !self.wait(libc::POLLIN, milliseconds) {
-            return None;
+        while self.wait(libc::POLLIN, milliseconds) {
+            let mut name = [0u8; 128];
+            let mut length = name.len() as u32;
+            let place = name.as_mut_ptr().cast();
+            // SAFETY: room as told.
+            let fd = unsafe { libc::accept4(self.fd, place, &raw mut length, 0) };
+            if fd >= 0 {
+                return Some(Raw { fd });
+            }
+            check(failed().0 != 0, || format!("accept: {}", errno()));
         }
-        let mut name = [0u8; 128];
-        let mut length = name.len() as u32;
-        // SAFETY: room as told.
-        let fd = unsafe { libc::accept4(self.fd, name.as_mut_ptr().cast(), &raw mut length, 0) };
-        (fd >= 0).then_some(Raw { fd })
+        None
     }
 
     /// Sends all of it, in pieces. False if the other end has gone.
@@ -100,6 +110,7 @@ impl Raw {
             match usize::try_from(sent) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(_) if errno() == libc::EAGAIN => drop(self.wait(libc::POLLOUT, -1)),
+                Err(_) if errno() == libc::EINTR => {}
                 Err(_) => return false,
             }
         }
@@ -132,6 +143,7 @@ impl Raw {
                     return bytes;
                 }
                 Err(_) if errno() == libc::EAGAIN && self.wait(libc::POLLIN, milliseconds) => {}
+                Err(_) if errno() == libc::EINTR => {}
                 Err(_) => return Vec::new(),
             }
         }
@@ -167,8 +179,11 @@ impl Raw {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
         let size = size_of_val(&linger) as u32;
         let (level, name) = (libc::SOL_SOCKET, libc::SO_LINGER);
+        let linger = (&raw const linger).cast();
         // SAFETY: as long as told.
-        unsafe { libc::setsockopt(self.fd, level, name, (&raw const linger).cast(), size) };
+        let set = || told(unsafe { libc::setsockopt(self.fd, level, name, linger, size) });
+        let set = insist(set);
+        check(set.is_ok(), || format!("setsockopt: {set:?}"));
     }
 
     /// Greets, says what it is, and hears the same from its peer.

@@ -59,10 +59,11 @@ fn nonsense(how: u64, id: &[u8]) -> Vec<Vec<u8>> {
 
 /// Answers until it has answered so often, or the context ends. True if that was it.
 fn handler(choice: &mut Choice, context: Context, slow: u64, most: u64, guests: &Guests) -> bool {
-    let Some(socket) = context.try_socket(ZMQ_REP) else { return true };
+    let Some(socket) = context.socket_before_end(ZMQ_REP) else { return true };
     socket.set(ZMQ_LINGER, 0);
-    if !socket.try_bind("inproc://zeromq.zap.01") {
-        check(errno() == ETERM, || format!("zmq_bind: {}", errno()));
+    let bound = again(|| socket.attach("inproc://zeromq.zap.01", true));
+    if let Err(error) = bound {
+        check(error == ETERM, || format!("zmq_bind: {error}"));
         socket.close();
         return true;
     }

@@ -232,7 +232,7 @@ fn loops(choice: &mut Choice) {
     let mut sockets = all_sockets(choice, context);
     let all: u64 = sockets.iter().map(|driven| u64::from(driven.count)).sum();
     // SAFETY: a counter.
-    let over = unsafe { sim::libc::eventfd(0, 0) };
+    let over = insist(|| told(unsafe { sim::libc::eventfd(0, 0) })).unwrap_or(-1);
     let [received, sent] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
     let longest = choice.of(&[1, 10_000, 1_000_000]);
     let largest = choice.of(&[10, 1000, 30_000]);
@@ -307,9 +307,15 @@ impl Story {
                 }
             }
             ZMQ_EVENT_CLOSED if binds => {
-                if whole && self.listening.remove(&value).is_none() {
+                // One that could not listen has an end, too.
+                let had = self.listening.remove(&value).is_some() || failed().0 != 0;
+                if whole && !had {
                     wrong("the end of a listener that is none");
                 }
+            }
+            ZMQ_EVENT_BIND_FAILED | ZMQ_EVENT_ACCEPT_FAILED => {
+                let why = failed().0 != 0;
+                check(binds && why, || format!("event {event:#x} of {value}"));
             }
             ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED => {
                 check(!binds, || format!("event {event:#x} where nobody connects"));
