@@ -395,19 +395,21 @@ fn sleep_observing(
     let sockets = items.iter().any(|item| matches!(item.source, Source::Socket(_)));
     let woken = sockets || how.terms.changes.is_some();
     let watched: Vec<Item> = memory::copy_of(items)?;
-    // Out of descriptors, a thread that never waited before looks again and again instead.
-    let waker = if woken { waker().ok() } else { None };
-    let blind = woken && waker.is_none();
-    let observing = waker.map(|waker| Observing::new(&watched, &how.terms, waker));
+    let mut observing = None;
     let mut gone = false;
     loop {
+        // Out of descriptors, a thread that never waited before looks again and again instead, until
+        // there is one.
+        if woken && observing.is_none() {
+            observing = waker().ok().map(|waker| Observing::new(&watched, &how.terms, waker));
+        }
         let found = check(items, set, true, true)?;
         if found > 0 || how.terms.are_over() {
             return Ok(Some(found));
         }
         let (mut list, theirs) = what_to_sleep_on(items, set.as_ref(), observing.as_ref())?;
         let mut left = deadline.map(|d| d.saturating_duration_since(clock::now()));
-        if blind {
+        if woken && observing.is_none() {
             left = Some(left.map_or(WITHOUT_WAKER, |t| t.min(WITHOUT_WAKER)));
         }
         poll_with(&mut list, left, how.mask(), Cancel::Acts)?;

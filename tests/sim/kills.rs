@@ -56,6 +56,11 @@ fn talkers(choice: &mut Choice, name: &Name, endpoint: &str) {
     let context = Context::new();
     let host = context.socket(ZMQ_PULL);
     host.set(ZMQ_RCVHWM, choice.of(&[1, 10, 1000]));
+    if endpoint.starts_with("ipc") && choice.once_in(2) {
+        // It notices by what it sends itself who is dead. (Over TCP what a guest has not read resets.)
+        host.set(ZMQ_HEARTBEAT_IVL, choice.of(&[1, 10]));
+        host.set(ZMQ_HEARTBEAT_TIMEOUT, 100_000);
+    }
     host.bind(endpoint);
     let largest = choice.of(&[10, 1000, 100_000]);
     let longest = choice.of(&[100, 100_000, 5_000_000]);
