@@ -45,12 +45,16 @@ pub(crate) fn ask(
 }
 
 pub(crate) fn answer(mut choice: Choice, socket: Socket, longest: u64) {
+    // How often it has found nothing. In the end it waits, and is quiet.
+    let mut nothing = 0;
     loop {
         if choice.once_in(3) {
-            let _ = socket.poll(ZMQ_POLLIN as i16, choice.of(&[-1, 1, 1000]));
+            let time = choice.of(&[-1, 1, 1000]);
+            let _ = socket.poll(ZMQ_POLLIN as i16, if nothing < 3 { time } else { -1 });
         }
-        match socket.recv_all(if choice.once_in(3) { ZMQ_DONTWAIT } else { 0 }) {
+        match socket.recv_all(if choice.once_in(3) && nothing < 3 { ZMQ_DONTWAIT } else { 0 }) {
             Ok(parts) => {
+                nothing = 0;
                 pause(&mut choice, longest);
                 for (at, part) in parts.iter().enumerate() {
                     let flags = if at + 1 < parts.len() { ZMQ_SNDMORE } else { 0 };
@@ -59,6 +63,7 @@ pub(crate) fn answer(mut choice: Choice, socket: Socket, longest: u64) {
                 }
             }
             Err(libc::EAGAIN) => {
+                nothing += 1;
                 sim::sleep(std::time::Duration::from_micros(choice.any_size(2000)));
             }
             Err(error) => {
