@@ -30,8 +30,14 @@ fn is_answered(guest: &Raw, heard: &mut Vec<u8>, number: u32) -> bool {
 
 /// A guest that sends things, a PING behind them, and waits for the answer, again and again.
 fn floods(choice: &mut Choice, name: &Name, kind: &str, until: u64) {
-    let guest = name.connect().expect("the host is there");
-    check(guest.shake(choice, kind), || "no handshake".to_owned());
+    let guest = loop {
+        if let Some(guest) = name.connect()
+            && guest.shake(choice, kind)
+        {
+            break guest;
+        }
+        check(failed().0 != 0, || "no handshake".to_owned());
+    };
     let mut heard = Vec::new();
     let mut number = 0;
     while world::age() < until {

@@ -125,6 +125,7 @@ impl Raw {
             match usize::try_from(sent) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(_) if errno() == libc::EAGAIN => drop(self.wait(libc::POLLOUT, -1)),
+                Err(_) if errno() == libc::EINTR => {}
                 Err(_) => return false,
             }
         }
