@@ -41,6 +41,9 @@ pub struct TypeInfo {
     /// Of two sockets in one process a whole message may go straight from one to the other
     /// (`socket/ways.rs`).
     pub goes_straight: bool,
+    /// Takes whatever it is given once it is ready to send: a proxy waits for that before it takes a
+    /// message for it. What others say shows when it is sent.
+    pub tells_of_room: bool,
     /// ZMQ_LINGER of a new socket, in milliseconds; -1 is for ever.
     pub linger: i32,
 }
@@ -76,6 +79,7 @@ const PLAIN: TypeInfo = TypeInfo {
     conflates: false,
     names_peers: false,
     goes_straight: false,
+    tells_of_room: false,
     linger: -1,
 };
 
@@ -110,7 +114,7 @@ macro_rules! socket_types {
 }
 
 socket_types! {
-    Pair = 0 { name: "PAIR", peers: &[Pair], goes_straight: true, ..PLAIN }
+    Pair = 0 { name: "PAIR", peers: &[Pair], goes_straight: true, tells_of_room: true, ..PLAIN }
     Pub = 1 {
         name: "PUB",
         peers: &[Sub, XSub],
@@ -118,6 +122,7 @@ socket_types! {
         multicasts: true,
         connects_once: true,
         conflates: true,
+        tells_of_room: true,
         ..PLAIN
     }
     // Does not linger: all it ever sends is subscriptions.
@@ -147,18 +152,20 @@ socket_types! {
         connects_once: true,
         conflates: true,
         goes_straight: true,
-        says_hello: true, hears_hiccups: true, ..PLAIN
+        says_hello: true, hears_hiccups: true, tells_of_room: true,
+        ..PLAIN
     }
     Router = 6 {
         name: "ROUTER",
         peers: &[Req, Dealer, Router],
         announces_routing_id: true,
         names_peers: true,
-        says_hello: true, hears_disconnects: true, ..PLAIN
+        says_hello: true, hears_disconnects: true, tells_of_room: true,
+        ..PLAIN
     }
     Pull = 7 { name: "PULL", peers: &[Push], conflates: true, goes_straight: true, ..PLAIN }
-    Push = 8 { name: "PUSH", peers: &[Pull], conflates: true, goes_straight: true, ..PLAIN }
-    XPub = 9 { name: "XPUB", peers: &[Sub, XSub], publishes: true, multicasts: true, ..PLAIN }
+    Push = 8 { name: "PUSH", peers: &[Pull], conflates: true, goes_straight: true, tells_of_room: true, ..PLAIN }
+    XPub = 9 { name: "XPUB", peers: &[Sub, XSub], publishes: true, multicasts: true, tells_of_room: true, ..PLAIN }
     // As SUB.
     XSub = 10 {
         name: "XSUB",

@@ -7,9 +7,7 @@ use super::poll::terms::Terms;
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::options::numbers::option;
 use crate::sys::cancel;
-use crate::types::SocketType;
 
 /// Messages moved before the other direction gets its turn.
 const BATCH: usize = 1000;
@@ -83,16 +81,9 @@ fn has_room(socket: &'static Socket) -> Result<bool> {
     Ok(poll::wait(&mut [item(socket, POLL_OUT)], Terms::plain(0))? > 0)
 }
 
-/// Whether a socket of this type takes whatever it is given once it is ready to send.
+/// Whether a socket takes whatever it is given once it is ready to send.
 fn tells_of_room(socket: &'static Socket) -> bool {
-    use SocketType::{Dealer, Pair, Pub, Push, Router, XPub};
-    let kind = kind_of(socket).ok().flatten();
-    kind.is_some_and(|kind| [Dealer, Pair, Pub, Push, Router, XPub].contains(&kind))
-}
-
-fn kind_of(socket: &'static Socket) -> Result<Option<SocketType>> {
-    let bytes = socket.get_option(option::TYPE, 4)?;
-    Ok(bytes.first_chunk().and_then(|number| SocketType::from_number(i32::from_ne_bytes(*number))))
+    socket.enter().is_ok_and(|core| core.socket_type.info().tells_of_room)
 }
 
 /// Tries a call again that a signal has interrupted. In the middle of a message there is nobody but us
@@ -258,7 +249,7 @@ impl Proxy {
             _ => {}
         }
         // A REP socket must answer before it gets the next command.
-        if kind_of(control)? == Some(SocketType::Rep) {
+        if control.get_option(16, 4)?.first() == Some(&4) {
             whole(|| control.send(&mut Msg::new(), false, false))?;
         }
         Ok(())
