@@ -24,7 +24,7 @@
  *    rawlat ENDPOINT SIZE COUNT         the same ping-pong with plain send/recv: the floor (tcp, ipc)
  *    rawthr ENDPOINT SIZE COUNT         length-prefixed messages batched by hand into 64 KiB writes: the ceiling
  *
- *  ENDPOINT is tcp | ipc | inproc; a "+curve" suffix turns CURVE on (tcp+curve), and first makes
+ *  ENDPOINT is tcp | ws | ipc | inproc; a "+curve" suffix turns CURVE on (tcp+curve), and first makes
  *  sure that the library really speaks it: an unencrypted run must not pass for a fast one.
  *  inproc runs both sides as threads of one process, the others as two processes.
  */

@@ -182,8 +182,8 @@ static void UNUSED bind_any (void *s, const char *transport, char *ep)
 {
     static int counter;
     char wanted[EP_SIZE];
-    if (!strcmp (transport, "tcp"))
-        strcpy (wanted, "tcp://127.0.0.1:*");
+    if (!strcmp (transport, "tcp") || !strcmp (transport, "ws"))
+        snprintf (wanted, sizeof wanted, "%s://127.0.0.1:*", transport);
     else if (!strcmp (transport, "ipc")) {
         char name[16];
         snprintf (name, sizeof name, "%d", counter++);

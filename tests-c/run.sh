@@ -5,9 +5,9 @@
 # system's libzmq, which must agree but for known-differences.txt; then the exchange between processes with different
 # libraries (interop), the same through a proxy that cuts the
 # connection (meddle), scripts of calls made from a seed (differential), the demo programs, programs on CZMQ and cppzmq
-# (foreign), and pyzmq's tests. A program that defines ZMQ_BUILD_DRAFT_API runs with ours only, unless the other libzmq was built
+# (foreign), WebSocket peers of another library (zws), and pyzmq's tests. A program that defines ZMQ_BUILD_DRAFT_API runs with ours only, unless the other libzmq was built
 # with the draft API, too. Last line: `N passed, N failed`; exit code 0 if none failed.
-# TESTS_C_ONLY="unit interop meddle differential demo foreign pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
+# TESTS_C_ONLY="unit interop meddle differential demo foreign zws pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
 # TESTS_C_JOBS (4) of them run at the same time.
 # TESTS_C_ONLY=ours runs the programs of `unit` with ours only, and TESTS_C_OURS=DIR names another libzmq.so.5 of ours for it.
 START=$SECONDS
@@ -18,7 +18,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 make_work
 OURS=${TESTS_C_OURS:-$(libdir_of "$PREFIX")} || exit 2
 SYSTEM=$(only_libzmq "$SYSTEM_GIVEN") || exit 2
-ONLY=${TESTS_C_ONLY:-unit interop meddle differential demo foreign pyzmq}
+ONLY=${TESTS_C_ONLY:-unit interop meddle differential demo foreign zws pyzmq}
 total_passed=0
 total_failed=0
 wants() { [[ " $ONLY " == *" $1 "* ]]; }
@@ -46,8 +46,11 @@ for p in $programs interop interop_security meddle differential; do
 done
 
 # The programs that can run with the libzmq of this directory: those of the draft API need one that has it.
+has_drafts() { # LIBDIR
+    nm -D --defined-only "$1/libzmq.so.5" | grep -q ' zmq_poller_new$'
+}
 able() { # LIBDIR
-    if nm -D --defined-only "$1/libzmq.so.5" | grep -q ' zmq_poller_new$'; then
+    if has_drafts "$1"; then
         printf '%s\n' $programs
     else
         for p in $programs; do
@@ -174,6 +177,8 @@ wants ours && ours
 wants unit && unit
 # 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
 wants interop && { between interop 48; between interop_security 292; }
+# The same pairs over WebSocket.
+wants interop && INTEROP_TRANSPORT=ws between interop 24
 # 3 kinds of security, 2 floods, and peers that are killed, each over 2 transports.
 wants meddle && meddle 14
 # Half a minute on two cores; the same scripts each time, so that what fails is what was changed.
@@ -191,6 +196,7 @@ wants demo && if alone; then account "demo without libzmq" 1 0; else
     account "demo without libzmq" 0 1
 fi
 wants foreign && script foreign '^(FAIL|skipped|    )|please install' "$HERE/foreign.sh" "$PREFIX" "$SYSTEM_GIVEN"
+wants zws && script zws '^(FAIL|Traceback|[A-Za-z.]*Error)' "$HERE/zws.sh" "$OURS"
 wants pyzmq && script pyzmq '^(FAIL|E  |fails with|pyzmq:)' "$HERE/pyzmq.sh" "$OURS" "$SYSTEM_GIVEN"
 
 echo "$total_passed passed, $total_failed failed"

@@ -2,7 +2,7 @@
 # Installs the Debian packages that `make test` compares with and builds with, if any is missing.
 set -eu
 
-packages="libzmq5 libzmq3-dev python3-zmq python3-pytest libczmq-dev cppzmq-dev
+packages="libzmq5 libzmq3-dev python3-zmq python3-pytest python3-websockets libczmq-dev cppzmq-dev
     cmake pkg-config g++ strace iproute2 valgrind"
 
 missing=

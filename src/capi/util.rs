@@ -53,7 +53,7 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
 /// What this library was built with, the draft API always. Transports and mechanisms that every build has have no name in
 /// libzmq either. Names are case-sensitive.
 fn has(name: &[u8]) -> bool {
-    name == b"draft" || transport::is_optional(name) || security::is_optional(name)
+    name == b"draft" || name == b"WS" || transport::is_optional(name) || security::is_optional(name)
 }
 
 /// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if

@@ -6,40 +6,23 @@
 //! gone, as libzmq does. Not to read on instead would bound the queue, too. But then two peers that
 //! wait with their answers for each other would wait for ever, and messages behind a PING would not
 //! be received because of something that the application has no part in.
+//!
+//! A Ping of WebSocket (RFC 6455, section 5.5.2) is answered in the same way.
 
 use super::tx::{BATCH, TxQueue};
 use crate::error::{Error, Result};
-use crate::msg::Msg;
 use crate::util::memory;
-use crate::wire::command::{self, MAX_PING_CONTEXT};
+use crate::wire::command;
+use crate::wire::websocket::Opcode;
+use crate::wire::zws;
 use std::os::fd::BorrowedFd;
-
-/// What a PONG is to echo.
-#[derive(Clone, Copy)]
-struct Context {
-    bytes: [u8; MAX_PING_CONTEXT],
-    len: usize,
-}
-
-impl Context {
-    fn of(context: &[u8]) -> Context {
-        let len = context.len().min(MAX_PING_CONTEXT);
-        let mut bytes = [0; MAX_PING_CONTEXT];
-        bytes.iter_mut().zip(context).for_each(|(to, from)| *to = *from);
-        Context { bytes, len }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
 
 /// Answers that a connection owes.
 #[derive(Default)]
 pub(super) struct Answers {
-    /// The newest PING, if its answer has to wait until the kernel has taken the one before. Then
+    /// The answer to the newest PING, if it has to wait until the kernel has taken the one before. Then
     /// there is something queued, so somebody flushes.
-    late: Option<Context>,
+    late: Option<Vec<u8>>,
 }
 
 impl Answers {
@@ -49,7 +32,7 @@ impl Answers {
         self.late.is_some()
     }
 
-    /// Answers a PING, now or later.
+    /// Answers a PING, now or later, with this.
     ///
     /// # Errors
     /// What the kernel says: the connection cannot go on. `NoMemory`: to be called again.
@@ -57,7 +40,7 @@ impl Answers {
         &mut self,
         tx: &mut TxQueue,
         fd: BorrowedFd<'_>,
-        context: &[u8],
+        pong: Vec<u8>,
     ) -> Result<()> {
         if tx.owes_answer() {
             if tx.bytes() >= BATCH && !tx.blocked() {
@@ -68,11 +51,11 @@ impl Answers {
             }
             // However often the kernel seems to have room: no more than a batch is queued.
             if tx.owes_answer() && (tx.blocked() || tx.bytes() >= BATCH) {
-                self.late = Some(Context::of(context));
+                self.late = Some(pong);
                 return Ok(());
             }
         }
-        push_pong(tx, context)?;
+        tx.push_answer(&pong)?;
         // This is the answer to an earlier one as well.
         self.late = None;
         Ok(())
@@ -94,8 +77,8 @@ impl Answers {
         if tx.owes_answer() {
             return Ok(false);
         }
-        let Some(context) = self.late else { return Ok(empty) };
-        match push_pong(tx, context.bytes()) {
+        let Some(pong) = &self.late else { return Ok(empty) };
+        match tx.push_answer(pong) {
             Ok(()) => self.late = None,
             Err(Error::NoMemory) => {
                 tx.starve();
@@ -107,8 +90,22 @@ impl Answers {
     }
 }
 
-fn push_pong(tx: &mut TxQueue, context: &[u8]) -> Result<()> {
+/// The answer to a PING with this context.
+///
+/// # Errors
+/// [`Error::NoMemory`](crate::error::Error::NoMemory).
+pub(super) fn pong(context: &[u8]) -> Result<Vec<u8>> {
     let mut pong = memory::with_room(8 + context.len())?;
     command::append_pong(&mut pong, context);
-    tx.push_answer(Msg::copy_from(&pong)?)
+    Ok(pong)
+}
+
+/// The answer to a Ping of WebSocket.
+///
+/// # Errors
+/// As [`pong`].
+pub(super) fn control_pong(payload: &[u8]) -> Result<Vec<u8>> {
+    let mut pong = memory::with_room(2 + payload.len())?;
+    zws::control_command(Opcode::Pong, payload, &mut pong);
+    Ok(pong)
 }

@@ -12,6 +12,7 @@ mod heartbeat;
 mod pace;
 pub mod rx;
 pub mod tx;
+mod websocket;
 
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
@@ -22,6 +23,8 @@ use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::command::{self, Command};
 use crate::wire::frame::Flags;
+use crate::wire::websocket::Opcode;
+use crate::wire::zws::{self, Content, Decoder, Encoder};
 use crate::wire::{Established, Framing};
 use answer::Answers;
 use farewell::Farewell;
@@ -44,6 +47,16 @@ enum Obeyed {
     Later,
 }
 
+/// What stands between a connection and the kernel where messages of WebSocket carry what is said.
+pub struct WebSocket {
+    /// For what we send.
+    pub encoder: Encoder,
+    /// For what the peer sends.
+    pub decoder: Decoder,
+    /// What is in the messages.
+    pub content: Content,
+}
+
 /// What an established connection carries besides bytes.
 pub struct Connection {
     fd: OwnedFd,
@@ -58,6 +71,10 @@ pub struct Connection {
     /// The peer is one that joins groups.
     joins: bool,
     heartbeats: bool,
+    /// Messages of WebSocket carry what is said.
+    websocket: bool,
+    /// ... and neither side has closed that.
+    open_websocket: bool,
     /// Properties that go with each message to the application.
     pub metadata: Arc<Metadata>,
     /// The routing id the peer announced.
@@ -111,6 +128,11 @@ impl Connection {
         Connection::bare(fd, Framing::V2, true, u64::MAX, metadata, address)
     }
 
+    /// A connection over WebSocket without ZMTP: messages as they are (ZMQ_STREAM).
+    pub fn messages(fd: OwnedFd, max_size: u64, metadata: Metadata, address: String) -> Connection {
+        Connection::bare(fd, Framing::V2, false, max_size, metadata, address)
+    }
+
     fn bare(
         fd: OwnedFd,
         framing: Framing,
@@ -127,6 +149,8 @@ impl Connection {
             subscribes: false,
             joins: false,
             heartbeats: false,
+            websocket: false,
+            open_websocket: false,
             metadata: Arc::new(metadata),
             peer_routing_id: Vec::new(),
             pulse: Pulse::new(Heartbeat::default()),
@@ -380,6 +404,7 @@ impl Connection {
     /// sent, in a way that closing the connection leaves it alone. `None` if it may be closed.
     pub fn say_farewell(&mut self) -> Option<Duration> {
         if self.farewell.is_none() {
+            self.close_websocket();
             self.farewell = Some(Box::new(Farewell::begin(self.fd.as_fd())?));
         }
         self.farewell.as_mut()?.go_on(self.fd.as_fd())
@@ -439,8 +464,13 @@ impl Connection {
             return Ok(false);
         }
         let mut body = Vec::with_capacity(8);
-        command::append_ping(&mut body, self.pulse.ttl(), &[]);
-        let pushed = Msg::copy_from(&body).and_then(|body| self.tx.push_ping(body));
+        if self.websocket {
+            // libzmq's heartbeats are WebSocket's there, which have no time to live.
+            zws::control_command(Opcode::Ping, &[], &mut body);
+        } else {
+            command::append_ping(&mut body, self.pulse.ttl(), &[]);
+        }
+        let pushed = self.tx.push_ping(&body);
         if pushed.is_err() {
             self.pulse.postpone_ping(now);
         }
@@ -485,6 +515,11 @@ impl Connection {
     /// # Errors
     /// [`Error::NoMemory`]: to be called again.
     fn command(&mut self, body: &Msg) -> Result<Option<Msg>> {
+        if self.websocket
+            && let Some((opcode, payload)) = zws::as_control(body.data())
+        {
+            return self.control(opcode, payload);
+        }
         let Ok(parsed) = command::parse(body.data()) else {
             return Err(self.rx.refuse(Error::Protocol));
         };
@@ -506,7 +541,7 @@ impl Connection {
             let ttl = Duration::from_millis(u64::from(ttl) * 100);
             self.pulse.ping_came(ttl, clock::now(), self.heard);
             self.answered = true;
-            self.answers.answer(&mut self.tx, self.fd.as_fd(), context)?;
+            self.answers.answer(&mut self.tx, self.fd.as_fd(), answer::pong(context)?)?;
         }
         // Anything else a later version may send is ignored, as RFC 37 asks.
         Ok(None)

@@ -5,6 +5,8 @@
 //! application that is away, see [`ahead`].
 
 mod ahead;
+mod carried;
+mod carrying;
 mod encrypted;
 mod filling;
 mod stretches;
@@ -14,11 +16,11 @@ pub use super::buffers::{BufferPool, Hunger};
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
-use crate::sys::net;
 use crate::sys::prefetch::prefetch;
 use crate::wire::HandshakeError;
 use crate::wire::frame::{self, Flags, Framing, Header};
 use crate::wire::mechanism::Decoder;
+use carried::Carried;
 use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::ops::Range;
@@ -171,6 +173,8 @@ pub struct Rx {
     /// The frame that comes next is decrypted already, in its place: its flags, and where its body is,
     /// from [`Rx::at`] on.
     opened: Option<(Flags, Range<usize>)>,
+    /// What makes frames of messages of WebSocket, if those carry them.
+    carried: Option<Box<Carried>>,
 }
 
 impl Rx {
@@ -196,6 +200,7 @@ impl Rx {
             open: Vec::new(),
             early: Vec::new(),
             opened: None,
+            carried: None,
             front: Front::Message,
             ready: true,
             peer_closed: false,
@@ -493,7 +498,7 @@ impl Rx {
         let behind = if all { pool.take().ok() } else { None };
         let Some(mut buffer) = behind else {
             // SAFETY: valid by contract.
-            let result = unsafe { net::recv_raw(fd, to, room) };
+            let result = unsafe { self.recv(fd, to, room, pool) };
             let count = self.judge(result, room);
             pool.note_long_read(&count);
             return count;
@@ -502,7 +507,7 @@ impl Rx {
         // The gap begins at the end of the body.
         let most = if self.gap.expected == 0 { most } else { most.min(self.gap.expected) };
         // SAFETY: `to` is valid by contract, `behind` until the buffer is used again.
-        let result = unsafe { net::recv_raw_vectored(fd, [(to, room), (behind, most)]) };
+        let result = unsafe { self.recv_both(fd, [(to, room), (behind, most)], pool) };
         let count = self.judge(result, room.saturating_add(most));
         pool.note_long_read(&count);
         match count {

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod carried;
+mod encrypted;
+
 use super::*;
 use crate::connection::tx::Waiting;
 use crate::util::budget::Budget;
@@ -468,9 +471,12 @@ fn send_again(mut writer: Connection, theirs: UnixStream, waiting: &mut Waiting)
 
 /// What the peer has received whole, and what the queue gives back after the connection is lost that was
 /// given so many messages at once.
-fn lose(encrypted: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
+fn lose(encrypted: bool, client: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let mut writer = connection(ours, encrypted);
+    if client {
+        writer.carry(carried::websocket(true));
+    }
     for number in 0..300 {
         let bytes = body(number, len + number % 3);
         // SAFETY: `make_owned` below replaces it.
@@ -484,6 +490,7 @@ fn lose(encrypted: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
         }
         if number % 7 == 0 {
             writer.tx.push_command(Msg::copy_from(b"\x04PING\0\0").unwrap()).unwrap();
+            writer.push_ping(clock::now()).unwrap();
         }
         let flushes = number % together == together - 1 && !writer.tx.blocked();
         let empty = flushes && writer.flush().unwrap();
@@ -505,11 +512,15 @@ fn lose(encrypted: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
     let unsent = send_again(connection(again, false), theirs_again, &mut waiting);
     let mut bytes = Vec::new();
     theirs.read_to_end(&mut bytes).unwrap();
+    if client {
+        bytes = carried::frames_of(&bytes);
+    }
     let (mut at, mut whole) = (0, 0);
     while let Ok(Some(header)) = frame::parse_header(Framing::V2, &bytes[at..]) {
         let end = at + header.frame_len() as usize;
         let Some(frame) = bytes.get_mut(at + header.header_len..end) else { break };
-        let flags = if encrypted { Toy.decode(frame).unwrap().0 } else { header.flags };
+        let control = frame.first() == Some(&0) && header.flags.command();
+        let flags = if encrypted && !control { Toy.decode(frame).unwrap().0 } else { header.flags };
         whole += usize::from(!flags.command());
         at = end;
     }
@@ -518,11 +529,18 @@ fn lose(encrypted: bool, len: usize, together: usize) -> (usize, Vec<Msg>) {
 
 #[test]
 fn what_was_not_sent_as_a_whole_is_sent_again() {
-    let cases = [false, true].into_iter().flat_map(|encrypted| [(encrypted, 1), (encrypted, 50)]);
-    for (encrypted, together) in cases {
+    for (encrypted, client, together) in [
+        (false, false, 1),
+        (false, false, 50),
+        (true, false, 1),
+        (true, false, 50),
+        (false, true, 1),
+        (false, true, 50),
+        (true, true, 50),
+    ] {
         for len in [3, 50, 900, 8190, 30_000] {
             let len = if len < 8000 { len + 4000 } else { len };
-            let (whole, unsent) = lose(encrypted, len, together);
+            let (whole, unsent) = lose(encrypted, client, len, together);
             assert!(whole > 0 && whole < 300, "{whole} of {len} bytes");
             // A message of two parts comes back as a whole.
             let first = if whole % 5 == 2 { whole - 1 } else { whole };
@@ -532,62 +550,5 @@ fn what_was_not_sent_as_a_whole_is_sent_again() {
                 assert_eq!(msg.more(), number % 5 == 1, "message {number}");
             }
         }
-    }
-}
-
-#[test]
-fn encrypted_frames_of_all_lengths_and_kinds() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (mut writer, mut reader) = (connection(ours, true), connection(theirs, true));
-    let numbers = &mut Numbers(5);
-    let mut expected = Vec::new();
-    for (number, len) in lengths(numbers, 40).into_iter().filter(|len| *len < 100_000).enumerate() {
-        let (bytes, more) = (body(number, len), numbers.below(4) == 0);
-        let mut msg = Msg::copy_from(&bytes).unwrap();
-        msg.set_more(more);
-        let rest = expected.last().is_some_and(|last: &(Vec<u8>, bool)| last.1);
-        if more || rest || !writer.tx.push_bytes(&bytes) {
-            writer.tx.push(&mut msg).unwrap();
-        }
-        expected.push((bytes, more));
-    }
-    writer.tx.push(&mut Msg::copy_from(b"the end").unwrap()).unwrap();
-    expected.push((b"the end".to_vec(), false));
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(move || {
-            while !writer.flush().unwrap() {
-                wait_for(writer.fd(), libc::POLLOUT);
-                writer.tx.unblock();
-            }
-            writer
-        });
-        read_all(&mut reader, &expected, numbers);
-        drop(writer.join());
-    });
-}
-
-#[test]
-fn nothing_behind_a_frame_that_does_not_decrypt_is_delivered() {
-    for way in 0..3 {
-        let (mut writer, reader) = UnixStream::pair().unwrap();
-        let mut reader = connection(reader, true);
-        let mut pool = BufferPool::default();
-        let mut bytes = Vec::new();
-        for body in [&b"ABCD\0\xff"[..], b"ABCX\0\xff", b"ABCD\0\xfe"] {
-            frame::append_frame(&mut bytes, Flags::NONE, body);
-        }
-        writer.write_all(&bytes).unwrap();
-        assert_eq!(reader.receive(&mut pool, false).unwrap().unwrap().data(), [0]);
-        if way > 0 {
-            let mut msg = Msg::new();
-            assert_eq!(reader.take_into(&mut msg, &mut pool), None);
-        }
-        if way > 1 {
-            let mut msg = Msg::new();
-            assert_eq!(reader.take_into(&mut msg, &mut pool), None);
-        }
-        let failed = reader.receive(&mut pool, false);
-        assert_eq!(failed.map(|_| ()), Err(Error::Protocol));
-        assert_eq!(reader.rx.failure(), Some(HandshakeError::MalformedCommand(Malformed::Message)));
     }
 }

@@ -3,6 +3,8 @@
 //! Small bodies are copied into chunks of up to 64 KiB, so that a burst of messages leaves in one
 //! system call. Large bodies are not copied; the kernel reads them where they are.
 
+mod carried;
+mod carrying;
 mod chunk;
 mod flushing;
 #[cfg(test)]
@@ -14,6 +16,7 @@ use crate::msg::Msg;
 use crate::util::buffer::Buffer;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
+use carried::Carried;
 pub use chunk::{BATCH, COPY_LIMIT};
 use chunk::{Chunk, GATHER_BYTES, WINDOW, reserve_one};
 use std::collections::VecDeque;
@@ -63,6 +66,10 @@ pub struct TxQueue {
     /// The encoder's keys are used up: the connection cannot go on.
     exhausted: bool,
     starved: bool,
+    /// What makes messages of WebSocket of the frames, if those carry them.
+    carried: Option<Box<Carried>>,
+    /// There is more to flushing than handing over what is here: `exhausted`, or `carried`.
+    unusual: bool,
 }
 
 impl TxQueue {
@@ -90,6 +97,8 @@ impl TxQueue {
             encoder: None,
             exhausted: false,
             starved: false,
+            carried: None,
+            unusual: false,
         }
     }
 
@@ -368,8 +377,8 @@ impl TxQueue {
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
-    pub fn push_answer(&mut self, body: Msg) -> Result<()> {
-        self.push_command(body)?;
+    pub fn push_answer(&mut self, body: &[u8]) -> Result<()> {
+        self.push_command_of(body)?;
         self.answers = self.bytes;
         Ok(())
     }
@@ -378,8 +387,8 @@ impl TxQueue {
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
-    pub fn push_ping(&mut self, body: Msg) -> Result<()> {
-        self.push_command(body)?;
+    pub fn push_ping(&mut self, body: &[u8]) -> Result<()> {
+        self.push_command_of(body)?;
         self.pings = self.bytes;
         Ok(())
     }
@@ -475,7 +484,7 @@ impl TxQueue {
         chunk.bytes.extend_from_slice(&header[..header_len]);
         if encoder.encode(flags, body, &mut chunk.bytes).is_err() {
             chunk.bytes.truncate(before);
-            self.exhausted = true;
+            (self.exhausted, self.unusual) = (true, true);
         } else {
             let (more, command) = (flags.more(), flags.command());
             let clear_len = frame::encode_header(framing, body.len(), more, command, &mut header);

@@ -3,12 +3,14 @@
 //! What has to be said first is a stack of dialogues, each of which gets what the one before did not use: those with
 //! whoever stands on the way to the peer (a proxy), those with the peer that agree on what carries ZMTP, and ZMTP's handshake.
 
+use super::carrier::Carrier;
+use crate::connection::WebSocket;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::transport::{Dialogue, Stream};
-use crate::wire::{Established, Handshake, HandshakeError};
+use crate::wire::{Established, Handshake, HandshakeConfig, HandshakeError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Instant;
@@ -65,10 +67,14 @@ pub(super) struct Attempt {
     dialogues: VecDeque<Box<dyn Dialogue>>,
     /// What is said last; there is none if bytes are carried as they are.
     handshake: Option<Handshake>,
+    /// Messages of WebSocket carry what is said to the peer. It chooses the handshake.
+    carrier: Option<Box<Carrier>>,
     /// The last read brought all there was: more makes the descriptor readable again.
     drained: bool,
     /// Received, not used by a dialogue yet. There may be a password in it.
     rest: Zeroizing<Vec<u8>>,
+    /// What that is in frames, if messages carry them.
+    frames: Zeroizing<Vec<u8>>,
 }
 
 impl Attempt {
@@ -93,8 +99,10 @@ impl Attempt {
             stream,
             dialogues: dialogues.into(),
             handshake: None,
+            carrier: None,
             drained: false,
             rest: Zeroizing::default(),
+            frames: Zeroizing::default(),
         }
     }
 
@@ -106,16 +114,24 @@ impl Attempt {
 
     /// The peer is here. What its transport wants said comes first; at the end stands ZMTP's handshake, if
     /// that is spoken. The endpoint has this name.
+    ///
+    /// # Errors
+    /// There is nothing that could be said.
     pub(super) fn begin_greeting(
         &mut self,
         endpoint: &str,
         options: &SocketOptions,
-        handshake: Option<Handshake>,
-    ) {
+        config: Option<HandshakeConfig>,
+    ) -> Result<()> {
         self.stage = Stage::Greeting;
         self.peer = self.stream.peer_address();
         self.dialogues = self.stream.greetings(self.ours, endpoint, options).into();
-        self.handshake = handshake;
+        if let Some(target) = self.stream.websocket(endpoint) {
+            self.carrier = Some(Box::new(Carrier::new(self.ours, &target, config)?));
+        } else {
+            self.handshake = config.map(Handshake::new);
+        }
+        Ok(())
     }
 
     /// Its descriptor.
@@ -123,9 +139,9 @@ impl Attempt {
         self.stream.as_fd().as_raw_fd()
     }
 
-    /// Takes the descriptor for the established connection.
-    pub(super) fn into_fd(self) -> OwnedFd {
-        self.stream.into_fd()
+    /// Takes the descriptor for the established connection, and what stands before it.
+    pub(super) fn into_parts(self) -> (OwnedFd, Option<WebSocket>) {
+        (self.stream.into_fd(), self.carrier.and_then(|carrier| carrier.into_websocket()))
     }
 
     /// The handshake, for the questions to the ZAP handler.
@@ -158,11 +174,21 @@ impl Attempt {
                 continue;
             }
             if self.dialogues.is_empty()
+                && let Some(handshake) = self.carrier.as_mut().and_then(|carrier| carrier.go_on())
+            {
+                self.handshake = handshake;
+                continue;
+            }
+            if self.dialogues.is_empty()
                 && let Some(progress) = self.outcome()
             {
                 return progress;
             }
+            if self.frames.is_empty() && self.carrier.as_ref().is_some_and(|c| c.has_failed()) {
+                return Progress::Closed(Error::Protocol);
+            }
             if self.rest.is_empty()
+                && self.frames.is_empty()
                 && let Some(progress) = self.receive()
             {
                 return progress;
@@ -180,11 +206,18 @@ impl Attempt {
                 self.stream.reached().map_or_else(Progress::Closed, |()| Progress::Reached),
             );
         }
+        if self.carrier.as_ref().is_some_and(|carrier| !carrier.is_upgraded()) {
+            return None;
+        }
         let Some(handshake) = &mut self.handshake else {
-            return Some(Progress::Established(None, std::mem::take(&mut self.rest)));
+            // What is here already is made frames.
+            if let Err(progress) = self.hear() {
+                return Some(progress);
+            }
+            return Some(Progress::Established(None, self.take_rest()));
         };
         if let Some(established) = handshake.outcome() {
-            let rest = std::mem::take(&mut self.rest);
+            let rest = self.take_rest();
             return Some(Progress::Established(Some(Box::new(established)), rest));
         }
         handshake.waiting_for_zap().then_some(Progress::WaitingForZap)
@@ -208,6 +241,12 @@ impl Attempt {
         Progress::Closed(error)
     }
 
+    /// What came behind all that was said.
+    fn take_rest(&mut self) -> Zeroizing<Vec<u8>> {
+        let rest = if self.carrier.is_some() { &mut self.frames } else { &mut self.rest };
+        std::mem::take(rest)
+    }
+
     /// Ends the handshake. An ERROR command for the peer may be waiting; it is sent if that costs
     /// no waiting.
     pub(super) fn say_goodbye(&mut self) {
@@ -216,6 +255,9 @@ impl Attempt {
 
     /// Gives the dialogue what is here.
     fn hear(&mut self) -> std::result::Result<(), Progress> {
+        if self.dialogues.is_empty() && self.carrier.is_some() {
+            return self.hear_carried();
+        }
         let used = match (self.dialogues.front_mut(), &mut self.handshake) {
             (Some(dialogue), _) => {
                 let used = dialogue.input(&self.rest).map_err(Progress::Closed)?;
@@ -235,6 +277,29 @@ impl Attempt {
             (None, None) => 0,
         };
         self.rest.drain(..used);
+        Ok(())
+    }
+
+    /// The same where messages of WebSocket carry it.
+    fn hear_carried(&mut self) -> std::result::Result<(), Progress> {
+        let Some(carrier) = &mut self.carrier else { return Ok(()) };
+        let heard = carrier.input(&self.rest, &mut self.frames);
+        match heard {
+            Ok(used) => drop(self.rest.drain(..used)),
+            Err(error) => {
+                // A client is told.
+                self.say_goodbye();
+                return Err(Progress::Closed(error));
+            }
+        }
+        let Some(handshake) = &mut self.handshake else { return Ok(()) };
+        match handshake.input(&self.frames) {
+            Ok(used) => drop(self.frames.drain(..used)),
+            Err(error) => {
+                self.say_goodbye();
+                return Err(Progress::Failed(error));
+            }
+        }
         Ok(())
     }
 
@@ -263,10 +328,12 @@ impl Attempt {
 
     /// Sends what is to be said; false if the kernel did not take all of it.
     fn send(&mut self) -> Result<bool> {
-        let output = match (self.dialogues.front_mut(), &mut self.handshake) {
-            (Some(dialogue), _) => dialogue.output(),
-            (None, Some(handshake)) => handshake.output(),
-            (None, None) => return Ok(true),
+        let handshake = self.handshake.as_mut();
+        let output = match (self.dialogues.front_mut(), &mut self.carrier, handshake) {
+            (Some(dialogue), ..) => dialogue.output(),
+            (None, Some(carrier), handshake) => carrier.output(handshake)?,
+            (None, None, Some(handshake)) => handshake.output(),
+            (None, None, None) => return Ok(true),
         };
         while !output.is_empty() {
             match net::send(self.stream.as_fd(), output) {

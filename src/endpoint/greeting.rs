@@ -12,9 +12,7 @@ use crate::options::SocketOptions;
 use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::security;
 use crate::sys::{clock, epoll};
-use crate::wire::{
-    Established, Handshake, HandshakeConfig, HandshakeError, MonitorEvent, ZapReply,
-};
+use crate::wire::{Established, HandshakeConfig, HandshakeError, MonitorEvent, ZapReply};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -99,15 +97,17 @@ impl Endpoints {
             return;
         };
         let (options, resolved) = (endpoint.options.clone(), endpoint.resolved.clone());
-        let handshake = (!endpoint.traffic.raw).then(|| {
+        let config = (!endpoint.traffic.raw).then(|| {
             let routing_id = options.routing_id.clone();
             let mechanism = security::mechanism(&options);
             let mut config = HandshakeConfig::new(self.socket_type, routing_id, mechanism);
             config.properties.clone_from(&options.metadata);
-            Handshake::new(config)
+            config
         });
         let Some(attempt) = self.attempts.get_mut(at) else { return };
-        attempt.begin_greeting(&resolved, &options, handshake);
+        if let Err(error) = attempt.begin_greeting(&resolved, &options, config) {
+            return self.greeting_closed(at, error);
+        }
         let fd = attempt.fd();
         self.effect(Effect::Prepare(at, fd));
     }
@@ -289,9 +289,12 @@ impl Endpoints {
         };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let subscribe_all = established.subscribe_all;
-        let fd = attempt.into_fd();
+        let (fd, websocket) = attempt.into_parts();
         let rest = std::mem::take(&mut *rest);
         let mut connection = Connection::new(fd, established, limit, rest, metadata, name.clone());
+        if let Some(websocket) = websocket {
+            connection.carry(websocket);
+        }
         connection.begin_heartbeats(Heartbeat::of(&options), clock::now());
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
@@ -310,7 +313,16 @@ impl Endpoints {
         let mut metadata = Metadata::default();
         metadata.add(b"Peer-Address", attempt.peer.as_bytes());
         metadata.add(b"__fd", attempt.fd().to_string().as_bytes());
-        let mut connection = Connection::raw(attempt.into_fd(), metadata, name);
+        let (fd, websocket) = attempt.into_parts();
+        let mut connection = if let Some(websocket) = websocket {
+            let Some(options) = self.options(endpoint) else { return };
+            let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
+            let mut connection = Connection::messages(fd, limit, metadata, name);
+            connection.carry(websocket);
+            connection
+        } else {
+            Connection::raw(fd, metadata, name)
+        };
         if self.traffic(endpoint).notes {
             connection.rx.inject(Msg::new());
         }

@@ -7,6 +7,7 @@
 //! docs/design/connections.md tells how a dialogue is added.
 
 mod attempt;
+mod carrier;
 mod connecter;
 mod connecting;
 mod effect;

@@ -245,7 +245,7 @@ fn what_one_dialogue_leaves_is_for_the_next() {
     wait(attempt.fd(), libc::POLLIN);
     assert!(matches!(attempt.drive(), Progress::Reached));
     // Bytes as they are: what is left belongs to the connection.
-    attempt.begin_greeting("tcp://x", &SocketOptions::default(), None);
+    assert!(attempt.begin_greeting("tcp://x", &SocketOptions::default(), None).is_ok());
     let Progress::Established(None, rest) = attempt.drive() else { panic!("not established") };
     assert_eq!(rest.as_slice(), b"rest");
 }
@@ -264,7 +264,7 @@ fn who_neither_ends_nor_takes_anything_is_not_asked_for_ever() {
 #[test]
 fn why_a_peer_refuses_us_is_heard_although_it_hears_nothing_any_more() {
     use crate::sys::net;
-    use crate::wire::{Handshake, HandshakeConfig};
+    use crate::wire::HandshakeConfig;
     for (said, heard) in [(&b"\x04\x07\x05ERROR\x00"[..], true), (b"", false)] {
         let (stream, peer) = connected();
         let options = SocketOptions::default();
@@ -280,7 +280,7 @@ fn why_a_peer_refuses_us_is_heard_although_it_hears_nothing_any_more() {
         unsafe { libc::shutdown(attempt.fd(), libc::SHUT_WR) };
         let mechanism = crate::security::mechanism(&options);
         let config = HandshakeConfig::new(SocketType::Push, Vec::new(), mechanism);
-        attempt.begin_greeting("tcp://x", &options, Some(Handshake::new(config)));
+        attempt.begin_greeting("tcp://x", &options, Some(config)).expect("a handshake");
         let progress = attempt.drive();
         assert_eq!(matches!(progress, Progress::Failed(_)), heard);
         assert_eq!(matches!(progress, Progress::Closed(_)), !heard);

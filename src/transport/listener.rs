@@ -6,6 +6,7 @@ use super::bound::{BindError, Bound};
 use super::{Address, Stream, Transport, transport_of};
 use crate::error::Error;
 use crate::options::SocketOptions;
+use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 
 /// A listening socket of the system. Dropping it closes it; the file of an ipc socket stays, as
@@ -18,6 +19,8 @@ pub struct Listener {
     endpoint: String,
     /// What was asked for, where monitors know it by that.
     asked: Option<String>,
+    /// What stands in names behind an address of the system.
+    behind: String,
     /// Whether every connection that is accepted has `endpoint` as its local address.
     specific: bool,
 }
@@ -54,19 +57,23 @@ impl Listener {
     ) -> std::result::Result<Listener, BindError> {
         if options.use_fd == -1 {
             let bound = (address.transport.listen)(&address.text, options)?;
-            let mut listener = Listener::new(address.transport, bound);
-            listener.asked = address.canonical().map(|_| address.to_string());
+            let mut listener = Listener::new(address.transport, bound, &address.text);
+            // Where a name has a part that is none of the system's, the rest is told as the system has it.
+            let asked = address.canonical().filter(|_| listener.behind.is_empty());
+            listener.asked = asked.map(|_| address.to_string());
             return Ok(listener);
         }
         let bound = Bound::adopt(options.use_fd)?;
-        let transport = transport_of(&bound.at).unwrap_or(address.transport);
-        Ok(Listener::new(transport, bound))
+        let asked_for = (address.transport.endpoint)(&bound.at).map(|_| address.transport);
+        let transport = asked_for.or_else(|| transport_of(&bound.at)).unwrap_or(address.transport);
+        Ok(Listener::new(transport, bound, &address.text))
     }
 
-    fn new(transport: &'static Transport, bound: Bound) -> Listener {
-        let endpoint = (transport.endpoint)(&bound.at).unwrap_or_default();
+    fn new(transport: &'static Transport, bound: Bound, text: &str) -> Listener {
+        let behind = (transport.behind)(text).to_owned();
+        let endpoint = (transport.endpoint)(&bound.at).map(|at| at + &behind).unwrap_or_default();
         let specific = (transport.is_specific)(&bound.at);
-        Listener { bound, transport, endpoint, asked: None, specific }
+        Listener { bound, transport, endpoint, asked: None, behind, specific }
     }
 
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards.
@@ -98,8 +105,17 @@ impl Listener {
         if !(self.transport.admit)(fd.as_fd(), &peer, options) {
             return Err(AcceptError::Refused);
         }
-        let local = self.specific.then(|| self.endpoint.clone());
+        let local = if self.specific { Some(self.endpoint.clone()) } else { self.named(&fd) };
         Ok(Some(Stream::new(fd, self.transport, Some(peer), local)))
+    }
+
+    /// Our end of a connection, where the system does not know all of its name.
+    fn named(&self, fd: &OwnedFd) -> Option<String> {
+        if self.behind.is_empty() {
+            return None;
+        }
+        let at = net::local_address(fd.as_fd()).ok()?;
+        (self.transport.endpoint)(&at).map(|at| at + &self.behind)
     }
 }
 

@@ -25,6 +25,7 @@ mod tipc;
 mod tune;
 mod udp;
 mod vsock;
+mod ws;
 
 use std::fmt;
 
@@ -32,7 +33,7 @@ pub use bound::BindError;
 pub use connect::Route;
 pub use dialogue::Dialogue;
 pub use listener::{AcceptError, Listener};
-pub use row::{AddressError, DatagramSocket, Transport, Way};
+pub use row::{AddressError, DatagramSocket, HttpTarget, Transport, Way};
 pub use stream::Stream;
 
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ use crate::types::{Datagrams, SocketType};
 /// Every transport, and those that we know we do not have.
 static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
+    &ws::TRANSPORT,
     &ipc::TRANSPORT,
     &vsock::TRANSPORT,
     &tipc::TRANSPORT,
@@ -134,7 +136,8 @@ impl Address {
     /// not what is written here.
     pub fn resolved_binding(&self, ipv6: bool) -> Option<String> {
         let at = (self.transport.resolve_binding)(&self.text, ipv6)?;
-        (self.transport.endpoint)(&at)
+        let endpoint = (self.transport.endpoint)(&at)?;
+        Some(endpoint + (self.transport.behind)(&self.text))
     }
 
     /// Whether [`Address::resolve`] asks the name service, which may take long.

@@ -44,6 +44,15 @@ pub struct Way {
     pub source: Option<SockAddr>,
 }
 
+/// What a request of HTTP asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTarget {
+    /// As it stands in Host.
+    pub host: String,
+    /// With its slash.
+    pub path: String,
+}
+
 /// The proxy as an address of its transport, and what to ask it for.
 type ThroughProxy = fn(&str, &SocketOptions) -> Result<(String, Destination)>;
 
@@ -105,6 +114,9 @@ pub struct Transport {
     /// What is said to the peer before ZMTP, the first one first, at our end of a connection of the endpoint with this name;
     /// `ours`: we have connected.
     pub(super) greet: fn(ours: bool, endpoint: &str, &SocketOptions) -> Vec<Box<dyn Dialogue>>,
+    /// What a peer at this address is asked for that speaks WebSocket behind all that, if messages of
+    /// WebSocket carry what is said.
+    pub(super) websocket: Option<fn(&str) -> HttpTarget>,
     /// A connection that we made is a stream from now on, unless this fails.
     pub(super) made: fn(BorrowedFd<'_>) -> Result<()>,
     /// Makes a socket for datagrams, where there are no connections. It blocks if the address needs a look-up.
@@ -112,6 +124,8 @@ pub struct Transport {
 
     /// An address of the system as an endpoint, if it is one of this transport.
     pub(super) endpoint: fn(&SockAddr) -> Option<String>,
+    /// What an address says that is none of the system's: it stands behind what `endpoint` writes.
+    pub(super) behind: fn(&str) -> &str,
     /// Whether every connection that is accepted there has this same local address.
     pub(super) is_specific: fn(&SockAddr) -> bool,
     /// The `Peer-Address` property (zmq_msg_gets(3)), empty if the connection is gone.
@@ -139,9 +153,11 @@ impl Transport {
         start,
         inspect: |_, _| Ok(()),
         greet: |_, _, _| Vec::new(),
+        websocket: None,
         made: |_| Ok(()),
         open_datagrams: None,
         endpoint: |_| None,
+        behind: |_| "",
         is_specific: |_| true,
         peer_address: |_, _| String::new(),
     };

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Transport;
 use super::dialogue::Dialogue;
+use super::row::HttpTarget;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
@@ -67,6 +68,13 @@ impl Stream {
         options: &SocketOptions,
     ) -> Vec<Box<dyn Dialogue>> {
         (self.transport.greet)(ours, endpoint, options)
+    }
+
+    /// What to ask the peer for, at our end of a connection of the endpoint with this name, if messages of
+    /// WebSocket carry what is said.
+    pub fn websocket(&self, endpoint: &str) -> Option<HttpTarget> {
+        let ask = self.transport.websocket?;
+        Some(ask(endpoint.split_once("://").map_or(endpoint, |(_, text)| text)))
     }
 
     fn endpoint(&self, address: &SockAddr) -> String {

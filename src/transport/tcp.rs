@@ -15,7 +15,10 @@ use crate::sys::net::{self, SockAddr};
 pub(super) use address::TcpAddress;
 
 /// The row of the table.
-pub(super) static TRANSPORT: Transport = Transport {
+pub(super) static TRANSPORT: Transport = ROW;
+
+/// It is that of every transport over TCP, but for what those say.
+pub(super) const ROW: Transport = Transport {
     scheme: "tcp",
     listen,
     resolve_binding,
@@ -35,7 +38,7 @@ pub(super) static TRANSPORT: Transport = Transport {
     ..Transport::PLAIN
 };
 
-fn listen(text: &str, options: &SocketOptions) -> BindResult {
+pub(super) fn listen(text: &str, options: &SocketOptions) -> BindResult {
     let tcp = TcpAddress::new(text);
     match listen_at(tcp.resolve_bind(options.ipv6)?, options) {
         // IPv6 is wished for but the system has none.
@@ -54,7 +57,7 @@ fn listen_at(at: SocketAddr, options: &SocketOptions) -> BindResult {
 }
 
 /// `tcp://*:5555` and the like, if they name a port.
-fn resolve_binding(text: &str, ipv6: bool) -> Option<SockAddr> {
+pub(super) fn resolve_binding(text: &str, ipv6: bool) -> Option<SockAddr> {
     let at = TcpAddress::new(text).resolve_bind(ipv6).ok()?;
     (at.port() != 0).then(|| at.into())
 }
@@ -77,7 +80,7 @@ fn passes_filters(peer: SocketAddr, options: &SocketOptions) -> bool {
 }
 
 /// The proxy, reached from the source that the endpoint names.
-fn through_proxy(text: &str, options: &SocketOptions) -> Result<(String, Destination)> {
+pub(super) fn through_proxy(text: &str, options: &SocketOptions) -> Result<(String, Destination)> {
     let peer = TcpAddress::new(text);
     let proxy = String::from_utf8_lossy(&options.socks_proxy);
     Ok((TcpAddress::new(&proxy).or_source_of(&peer), peer.destination()?))
@@ -136,10 +139,15 @@ fn inspect(fd: BorrowedFd<'_>, peer: &SockAddr) -> Result<()> {
 
 /// An address as libzmq writes it in ZMQ_LAST_ENDPOINT.
 fn endpoint(inet: SocketAddr) -> String {
+    format!("tcp://{}", authority(inet))
+}
+
+/// Its host and port.
+pub(super) fn authority(inet: SocketAddr) -> String {
     let host = net::host_text(&inet);
     match inet.is_ipv6() {
-        true => format!("tcp://[{host}]:{}", inet.port()),
-        false => format!("tcp://{host}:{}", inet.port()),
+        true => format!("[{host}]:{}", inet.port()),
+        false => format!("{host}:{}", inet.port()),
     }
 }
 

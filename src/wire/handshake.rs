@@ -1,11 +1,13 @@
 //! From the first byte of a connection to the first frame of traffic, for every version of ZMTP.
 
 use super::error::{FrameError, HandshakeError};
-use super::frame::{Flags, Framing, append_frame, append_frame_as, parse_header};
+use super::frame::{Flags, Framing, Header, append_frame, append_frame_as, parse_header};
 use super::greeting::{self, GREETING_LEN, MECHANISM_LEN, SIGNATURE_LEN, Signature};
 use super::mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
 use super::metadata;
 use super::metadata::{MAX_ROUTING_ID, PeerMetadata, local_properties};
+use super::websocket::Opcode;
+use super::zws;
 use crate::types::SocketType;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -115,6 +117,8 @@ pub struct Handshake {
     version: (u8, u8),
     /// The peer did not even send a version.
     unversioned: bool,
+    /// Messages of WebSocket carry the frames, and control frames come as commands (see [`zws`]).
+    websocket: bool,
     peer: PeerMetadata,
     failed: Option<HandshakeError>,
     established: Option<Established>,
@@ -153,6 +157,7 @@ impl Handshake {
             framing: Framing::V2,
             version: greeting::VERSION,
             unversioned: false,
+            websocket: false,
             peer: PeerMetadata::new(config.socket_type),
             failed: None,
             established: None,
@@ -164,6 +169,7 @@ impl Handshake {
     pub fn without_greeting(config: HandshakeConfig, mechanism: bool) -> Handshake {
         let mut handshake = Handshake::new(config);
         handshake.output.clear();
+        handshake.websocket = true;
         if mechanism {
             // ZWS knows the commands of ZMTP 3.0: subscriptions are messages.
             (handshake.version, handshake.stage) = ((3, 0), Stage::Commands);
@@ -352,6 +358,9 @@ impl Handshake {
         let Some(header) = parse_header(self.framing, &self.pending)? else {
             return Ok(Some(self.pending.len() + 1));
         };
+        if self.websocket && header.flags.command() {
+            return self.on_control(header);
+        }
         // The flags of this frame "SHALL not be validated" (RFC 13).
         if header.body_len > MAX_ROUTING_ID as u64 {
             return Err(HandshakeError::InvalidMetadata { reported: false });
@@ -400,9 +409,36 @@ impl Handshake {
             return Ok(Some(len));
         }
         let body = self.pending.get(header.header_len..len).unwrap_or_default();
+        if self.websocket && zws::as_control(body).is_some() {
+            return self.on_control(header);
+        }
         self.mechanism.process_command(body, &mut self.peer)?;
         self.pending.zeroize();
         self.send_commands()?;
+        Ok(None)
+    }
+
+    /// A control frame of WebSocket: a Ping is answered, and who closes will have none of us.
+    fn on_control(&mut self, header: Header) -> Result<Option<usize>, HandshakeError> {
+        let len = header.header_len + header.body_len.min(MAX_COMMAND as u64) as usize;
+        if self.pending.len() < len {
+            return Ok(Some(len));
+        }
+        let body = self.pending.get(header.header_len..).unwrap_or_default();
+        match zws::as_control(body) {
+            // Whoever sends them faster than it takes the answers is not after a connection.
+            Some((Opcode::Ping, _)) if self.output.len() > MAX_COMMAND => {
+                return Err(FrameError::TooLarge.into());
+            }
+            Some((Opcode::Ping, payload)) => {
+                let mut pong = Vec::new();
+                zws::control_command(Opcode::Pong, payload, &mut pong);
+                append_frame(&mut self.output, Flags::COMMAND, &pong);
+            }
+            Some((Opcode::Pong, _)) => {}
+            _ => return Err(HandshakeError::PeerError(Vec::new())),
+        }
+        self.pending.clear();
         Ok(None)
     }
 

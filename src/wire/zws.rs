@@ -18,7 +18,8 @@ use crate::util::buffer::Buffer;
 pub enum Content {
     /// A frame of ZMTP behind an octet of flags (RFC 45, "Framing").
     Zws,
-    /// What the application says (ZMQ_STREAM).
+    /// What the application says (ZMQ_STREAM). Empty messages are left out when they come: to the
+    /// application they would mean that the peer comes or goes.
     Plain,
 }
 
@@ -115,6 +116,11 @@ impl Encoder {
         Encoder { content, masks, body: None }
     }
 
+    /// Whether no frame is under way.
+    pub fn is_between_frames(&self) -> bool {
+        self.body.is_none()
+    }
+
     /// Takes the beginning of what is left of some frames, and appends it to `out`, which has memory
     /// for that: [`GROWTH`] octets more than what is taken. How many octets it took, `most` at most; a frame's
     /// header is taken as a whole. 0: none is here, or `most` is less than one and two octets.
@@ -128,7 +134,7 @@ impl Encoder {
         }
         let Some(header) = frame::parse_header(Framing::V2, frames)? else { return Ok(0) };
         // What tells a control frame has to be in sight.
-        if header.header_len + 2 > most {
+        if header.header_len + header.body_len.min(2) as usize > most {
             return Ok(0);
         }
         let rest = frames.get(header.header_len..).unwrap_or_default();
@@ -246,6 +252,11 @@ impl Decoder {
     /// Whether it has more to say without further input.
     pub fn holds_output(&self) -> bool {
         self.failed.is_some() || self.holds_first()
+    }
+
+    /// Whether the peer has broken the rules: there is nothing but that to be told.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     fn holds_first(&self) -> bool {
@@ -393,6 +404,9 @@ impl Decoder {
 
     /// The header of the frame that a message is.
     fn begin_body(&mut self, flags: Flags, body: Body) -> State {
+        if body.left == 0 && self.content == Content::Plain {
+            return State::Header;
+        }
         append_header(&mut self.first, flags, body.left);
         if body.left == 0 { State::Header } else { State::Body(body) }
     }
@@ -473,6 +487,7 @@ impl Decoder {
         }
         let message = self.fragments.take().unwrap_or_default();
         let (flags, body) = match (self.content, message.split_first()) {
+            (Content::Plain, None) => return Ok(()),
             (Content::Plain, _) => (Flags::NONE, message.as_slice()),
             (Content::Zws, Some((&octet @ (0 | MORE), body))) => {
                 (Flags::new(octet == MORE, false), body)

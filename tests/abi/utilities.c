@@ -325,7 +325,7 @@ static void threads_and_time (void)
 
 static void capabilities (void)
 {
-    const char *names[] = {"ipc", "IPC", "curve", "Curve", "tcp", "plain", "ws", ""};
+    const char *names[] = {"ipc", "IPC", "curve", "Curve", "tcp", "plain", "WS", ""};
     for (int i = 0; i < 8; i++) {
         printf ("%s: ", names[i]);
         SHOW (zmq_has (names[i]));

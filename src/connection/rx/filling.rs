@@ -5,7 +5,6 @@ use crate::connection::buffers::{BUFFER, BufferPool};
 use crate::error::{Error, Result};
 use crate::msg::{BodyBuilder, Msg, RxBuffer, Sink};
 use crate::sys::clock::ticks;
-use crate::sys::net;
 use crate::wire::frame::{self, Framing, Header};
 use std::os::fd::BorrowedFd;
 
@@ -127,6 +126,7 @@ impl Rx {
         if self.starved {
             return count;
         }
+        let count = self.count_silent(count);
         if !self.ready {
             self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
             self.ready = self.pace.may_have_missed();
@@ -145,7 +145,7 @@ impl Rx {
         pool.reads = pool.reads.wrapping_add(1);
         pool.read_at = ticks();
         // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
-        let result = unsafe { net::recv_raw(fd, to, room) };
+        let result = unsafe { self.recv(fd, to, room, pool) };
         let count = self.judge(result, room);
         if let (Ok(count), Some(buffer)) = (count, &mut self.buffer) {
             // SAFETY: the kernel wrote `count` bytes there.
@@ -196,6 +196,8 @@ impl Rx {
         // A read that was not filled has emptied the kernel's queue; the next bytes make an edge.
         // After a hang-up no further edge comes, so the end must be looked for.
         self.ready &= count == room || self.peer_closed;
+        // Of what stands between the kernel and us there is no edge either.
+        self.ready |= self.carried.as_ref().is_some_and(|carried| carried.has_more());
         Ok(count)
     }
 

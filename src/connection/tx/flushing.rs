@@ -29,7 +29,8 @@ impl TxQueue {
         messages: usize,
     ) -> Result<bool> {
         let mut sent = 0;
-        if self.bytes == 0 && !self.blocked && frames.len() <= self.most {
+        let ready = self.bytes == 0 && !self.blocked && !self.unusual;
+        if ready && frames.len() <= self.most {
             match net::send_vectored(fd, &[IoSlice::new(frames)]) {
                 Ok(count) if count == frames.len() => return Ok(true),
                 Ok(count) => {
@@ -51,8 +52,8 @@ impl TxQueue {
     /// # Errors
     /// [`Error::Protocol`]: the encoder's keys are used up.
     pub fn flush(&mut self, fd: BorrowedFd<'_>) -> Result<bool> {
-        if self.exhausted {
-            return Err(Error::Protocol);
+        if self.unusual {
+            return if self.exhausted { Err(Error::Protocol) } else { self.flush_carried(fd) };
         }
         while self.bytes > 0 && self.lost.is_none() {
             let mut vectors = [IoSlice::new(&[]); GATHER];
@@ -166,12 +167,16 @@ impl TxQueue {
     #[inline]
     pub fn is_grown(&self) -> bool {
         !self.spares.is_empty()
+            || self.carried.as_ref().is_some_and(|carried| carried.is_grown())
             || self.chunks.front().is_some_and(|c| c.bytes.capacity() > IDLE_CAPACITY)
     }
 
     /// Gives back memory that a burst left behind. Called when the connection has been quiet.
     pub fn shrink(&mut self) {
         self.spares = Vec::new();
+        if let Some(carried) = &mut self.carried {
+            carried.shrink();
+        }
         if self.bytes == 0 {
             if let Some(chunk) = self.chunks.front_mut() {
                 chunk.bytes.shrink_to(IDLE_CAPACITY);

@@ -318,7 +318,7 @@ impl TxQueue {
         let mut chunks = std::mem::take(&mut self.chunks);
         (self.done, self.bytes, self.messages) = (0, 0, 0);
         (self.mid_message, self.blocked) = (false, false);
-        if self.raw {
+        if self.raw || self.carried.as_ref().is_some_and(|carried| carried.is_plain()) {
             return waiting.clear();
         }
         let overhead = self.encoder.as_ref().map(|encoder| encoder.overhead());

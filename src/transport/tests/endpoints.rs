@@ -287,3 +287,49 @@ fn ports_are_read_like_atoi() {
         assert_eq!(port(text), Err(Error::Invalid), "{text:?}");
     }
 }
+
+#[test]
+fn a_web_socket_is_tcp_with_a_page() {
+    assert!(is_optional(b"ws") && !is_optional(b"wss"));
+    for (given, written) in [
+        ("ws://127.0.0.1:5", "ws://127.0.0.1:5/"),
+        ("ws://127.0.0.1:5/", "ws://127.0.0.1:5/"),
+        ("ws://host:5/a/b?c#d", "ws://host:5/a/b?c#d"),
+        ("ws://[::1]:5/a", "ws://[::1]:5/a"),
+    ] {
+        assert_eq!(parse(given).map(|address| address.to_string()), Ok(written.to_owned()));
+        assert_eq!(parse(given).and_then(|address| address.check_connect()), Ok(()));
+    }
+    for wrong in ["ws://*:5", "ws://:5", "ws://host", "ws://host/a:5", "ws://a b:5", "ws://host:*"]
+    {
+        let checked = parse(wrong).and_then(|address| address.check_connect());
+        assert_eq!(checked, Err(Error::Invalid), "{wrong}");
+    }
+    let ways = parse("ws://127.0.0.1:5/x").and_then(|a| a.resolve(&defaults()));
+    let to = |ways: Vec<Way>| ways.first().and_then(|way| way.target.to_inet());
+    assert_eq!(ways.map(to), Ok("127.0.0.1:5".parse().ok()));
+}
+
+#[test]
+fn a_request_names_host_and_page_as_they_are_given() {
+    let options = defaults();
+    let listener = bind("ws://127.0.0.1:*/p", &options).unwrap();
+    assert!(listener.endpoint().starts_with("ws://127.0.0.1:"));
+    assert!(listener.endpoint().ends_with("/p"));
+    let _client = connect(listener.endpoint(), &options).unwrap();
+    let stream = accept(&listener, &options);
+    assert_eq!(stream.local_endpoint(), listener.endpoint());
+    for (given, host, path) in [
+        ("ws://127.0.0.1:8080/a/b", "127.0.0.1:8080", "/a/b"),
+        ("ws://here:80", "here", "/"),
+        ("ws://127.0.0.1:0;[::1]:8080/x", "[::1]:8080", "/x"),
+    ] {
+        let target = stream.websocket(given).unwrap();
+        assert_eq!((target.host.as_str(), target.path.as_str()), (host, path));
+    }
+    // A wildcard is told with the address that the peer came to.
+    let listener = bind("ws://*:*/p", &options).unwrap();
+    let local = listener.endpoint().replace("0.0.0.0", "127.0.0.1");
+    let _client = connect(&local, &options).unwrap();
+    assert_eq!(accept(&listener, &options).local_endpoint(), local);
+}

@@ -204,6 +204,11 @@ fn a_server_writes_what_libzmq_writes() {
         encode(&mut server, &sent),
         b"\x82\x1a\x02\x05READY\x0bSocket-Type\0\0\0\x03REP\x82\x01\x01\x82\x06\0world"
     );
+    // Nothing is too short for who has room for no more.
+    let (mut out, short) = (Buffer::new(), frames(&[(Flags::NONE, b"q")]));
+    out.reserve(100).unwrap();
+    assert_eq!(server.encode(&short, short.len(), &mut out), Ok(3));
+    assert_eq!(*out, *b"\x82\x02\0q");
     let long = encode(&mut server, &frames(&[(Flags::NONE, &[b'y'; 200])]));
     assert_eq!(long[..5], *b"\x82~\0\xc9\0");
     let longer = encode(&mut server, &frames(&[(Flags::NONE, &[b'y'; 70_000])]));
@@ -241,7 +246,9 @@ fn all_lengths_arrive_in_both_directions_and_in_any_pieces() {
             control_command(Opcode::Ping, b"are you there?", &mut control);
             let more = if content == Content::Zws { Flags::MORE } else { Flags::NONE };
             let mut all = frames(&[(Flags::COMMAND, &control)]);
-            for len in (0..300).chain([65_534, 65_535, 65_536, 200_000]) {
+            for len in (usize::from(content == Content::Plain)..300)
+                .chain([65_534, 65_535, 65_536, 200_000])
+            {
                 let body: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
                 all.extend(frames(&[(more, &body), (Flags::NONE, &body)]));
             }
