@@ -79,6 +79,8 @@ CASES = (
     _throughput("tcp", 1_000_000, 5_000, 5_000, "volume", mode="thrm"),
     _throughput("ipc", 1_000_000, 5_000, 5_000, mode="thrm"),
     _throughput("tcp+curve", 65536, 10_000, chart="volume"),
+    _throughput("ws", 64, 2_000_000),
+    _throughput("ws", 65536, 30_000),
     Case("conn tcp 1000", 1, "1000 connections tcp", ("connects", "rss", "cpu")),
     Case("conn ipc 1000", 1, "1000 connections ipc", ("connects", "rss", "cpu")),
     Case("subs 200000 COUNT", 500_000, "200000 subscriptions", ("match", "subscribe", "mem")),
