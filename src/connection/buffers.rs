@@ -86,8 +86,7 @@ impl BufferPool {
 
     /// The buffer, empty, unless messages still use it.
     fn unused(&mut self, mut buffer: RxBuffer) -> Option<RxBuffer> {
-        let filled = buffer.filled().len();
-        if buffer.rewind(filled) {
+        if buffer.clear() {
             Some(buffer)
         } else {
             self.free.push_back(buffer);

@@ -30,6 +30,7 @@ use answer::Answers;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -237,15 +238,8 @@ impl Connection {
             match self.rx.next(pool)? {
                 Some(Incoming::Part(msg)) => return Ok(Some(msg)),
                 Some(Incoming::Command(body)) => {
-                    let len = body.len();
-                    match self.obey(body, pool)? {
-                        Obeyed::Message(msg) => return Ok(Some(msg)),
-                        Obeyed::Done => {}
-                        Obeyed::Later => return Ok(None),
-                    }
-                    pool.budget.spend(len);
-                    if pool.budget.is_spent() {
-                        return Ok(None);
+                    if let ControlFlow::Break(msg) = self.receive_command(body, pool)? {
+                        return Ok(msg);
                     }
                 }
                 None => {
@@ -265,6 +259,27 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// A command, which may be all that [`Connection::receive`] returns for.
+    #[inline(never)]
+    fn receive_command(
+        &mut self,
+        body: Msg,
+        pool: &mut BufferPool,
+    ) -> Result<ControlFlow<Option<Msg>>> {
+        let len = body.len();
+        match self.obey(body, pool)? {
+            Obeyed::Message(msg) => return Ok(ControlFlow::Break(Some(msg))),
+            Obeyed::Done => {}
+            Obeyed::Later => return Ok(ControlFlow::Break(None)),
+        }
+        pool.budget.spend(len);
+        Ok(if pool.budget.is_spent() {
+            ControlFlow::Break(None)
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     /// Gives the next frame straight to `to` if it stands ready, see [`Rx::take_into`], or is a long
@@ -375,13 +390,15 @@ impl Connection {
         Ok(self.read_once(pool)? > 0 || self.rx.ended() || self.rx.ready())
     }
 
+    #[inline]
     fn may_read(&mut self) -> Result<bool> {
-        // What waits for memory comes before the end.
-        if self.rx.ended() && !self.rx.is_starved() {
-            Err(self.rx.why_ended())
-        } else {
-            Ok(self.rx.ready())
-        }
+        if self.rx.ended() { self.may_read_at_end() } else { Ok(self.rx.ready()) }
+    }
+
+    /// What waits for memory comes before the end.
+    #[cold]
+    fn may_read_at_end(&mut self) -> Result<bool> {
+        if self.rx.is_starved() { Ok(self.rx.ready()) } else { Err(self.rx.why_ended()) }
     }
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {

@@ -388,7 +388,7 @@ impl Rx {
 
     /// Gives the next frame straight to `to`, if all of its message is here and nothing is ahead of
     /// it; its length, and whether the message goes on.
-    #[inline]
+    #[inline(always)]
     pub fn take_into<S: Sink + ?Sized>(
         &mut self,
         to: &mut S,

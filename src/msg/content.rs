@@ -180,7 +180,20 @@ pub(super) unsafe fn release(header: *mut Header, to: Option<&'static Reclaimer>
 }
 
 unsafe fn free(header: *mut Header, to: Option<&'static Reclaimer>) {
-    // SAFETY: the last reference is gone, so the block is ours; Foreign starts with its Header.
+    // SAFETY: the last reference is gone, so the block is ours.
+    unsafe {
+        if (*header).origin == Origin::Allocated {
+            heap::free(header.cast());
+        } else {
+            free_other(header, to);
+        }
+    }
+}
+
+/// Not in [`free`], which has no registers to save for what most bodies are.
+#[inline(never)]
+unsafe fn free_other(header: *mut Header, to: Option<&'static Reclaimer>) {
+    // SAFETY: as there; Foreign starts with its Header.
     unsafe {
         match (*header).origin {
             Origin::Allocated => heap::free(header.cast()),
@@ -306,6 +319,16 @@ impl RxBuffer {
         unsafe { ptr::copy(self.base().add(keep_from), self.base(), keep) };
         self.filled = keep;
         true
+    }
+
+    /// Starts again with nothing. False, and nothing has happened, unless the buffer is unshared.
+    #[inline]
+    pub fn clear(&mut self) -> bool {
+        let unique = self.is_unique();
+        if unique {
+            self.filled = 0;
+        }
+        unique
     }
 
     pub(super) fn share(&self) -> *mut Header {

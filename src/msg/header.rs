@@ -57,12 +57,13 @@ impl Retired {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    Allocated,
-    /// Allocated, and so long that the block is worth keeping for the next body.
-    Long,
+    // Those of the application first, so that one comparison tells them from the rest.
     Foreign,
     /// The same, in memory of the process's allocator, which may have some when malloc has none.
     ForeignInNeed,
+    Allocated,
+    /// Allocated, and so long that the block is worth keeping for the next body.
+    Long,
     RxBuffer,
     /// A receive buffer in a block of the process's store.
     #[cfg(not(loom))]

@@ -90,7 +90,14 @@ impl Pattern for AnyPattern {
         pipes: &mut P,
         to: &mut S,
     ) -> Option<Part> {
-        each!(self, pattern => pattern.recv_into(pipes, to))
+        // One piece of code for all that do nothing else.
+        let queue = match self {
+            AnyPattern::Pull(pull) => &mut pull.queue,
+            AnyPattern::Dealer(dealer) => &mut dealer.queue,
+            AnyPattern::XSub(xsub) => &mut xsub.queue,
+            other => return each!(other, pattern => pattern.recv_into(pipes, to)),
+        };
+        queue.recv_into(pipes, to)
     }
 
     #[inline(always)]
@@ -98,12 +105,12 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.send_bytes(pipes, bytes, keep))
     }
 
-    #[inline]
+    #[inline(always)]
     fn sends_straight_to(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.sends_straight_to())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receives_straight_from(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.receives_straight_from())
     }

@@ -13,7 +13,7 @@ use crate::options::numbers::option;
 #[derive(Debug, Default)]
 pub struct Dealer {
     out: LoadBalance,
-    queue: FairQueue,
+    pub(super) queue: FairQueue,
     probe: bool,
 }
 

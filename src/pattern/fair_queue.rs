@@ -185,9 +185,10 @@ impl FairQueue {
     }
 
     /// The pipe whose message comes next, if that stands ready; see [`PipeSet::stands_ready`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ready<P: PipeSet>(&self, pipes: &mut P) -> Option<PipeId> {
-        self.pipes.current().filter(|&id| pipes.stands_ready(id))
+        let id = self.pipes.current()?;
+        if pipes.stands_ready(id) { Some(id) } else { None }
     }
 
     /// What comes next is the rest of a message: the caller put a frame of its own in front.

@@ -9,7 +9,7 @@ use crate::msg::{Msg, Sink};
 /// deliver these to its calling application".
 #[derive(Debug, Default)]
 pub struct Pull {
-    queue: FairQueue,
+    pub(super) queue: FairQueue,
 }
 
 impl Pattern for Pull {

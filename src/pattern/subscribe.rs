@@ -77,7 +77,7 @@ struct Filter<'a, S: ?Sized> {
 }
 
 impl<S: Sink + ?Sized> Filter<'_, S> {
-    #[inline]
+    #[inline(always)]
     fn wants(&self, message: &[u8]) -> bool {
         self.rest || self.topics.matches(message) != self.invert
     }
@@ -86,7 +86,7 @@ impl<S: Sink + ?Sized> Filter<'_, S> {
 impl<S: Sink + ?Sized> Sink for Filter<'_, S> {
     const TAKES_MESSAGES: bool = S::TAKES_MESSAGES;
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, bytes: &[u8], more: bool) -> bool {
         self.passed = self.wants(bytes);
         !self.passed || self.to.take(bytes, more)

@@ -43,6 +43,21 @@ impl PipeTable {
         self.pipes.get_mut(id as usize)?.as_mut()?.datagrams()
     }
 
+    /// What is written to such a pipe.
+    ///
+    /// # Errors
+    /// As [`DatagramEnd::write`].
+    #[cold]
+    pub(super) fn write_datagram(&mut self, id: PipeId, msg: &mut Msg) -> Result<()> {
+        let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return Ok(()) };
+        let Kind::Datagram(end) = &mut pipe.kind else { return Ok(()) };
+        end.write(msg)?;
+        if !end.in_message() {
+            pipe.mark_dirty(id, &mut self.dirty);
+        }
+        Ok(())
+    }
+
     /// The set has reported a socket for datagrams.
     pub(super) fn on_datagrams(&mut self, id: PipeId, events: u32) {
         let Some(end) = self.datagrams(id) else { return };

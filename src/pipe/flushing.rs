@@ -90,15 +90,13 @@ impl PipeTable {
     }
 
     /// Something was put on the connection of a pipe.
-    #[inline]
+    #[inline(always)]
     pub(super) fn written(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
-        let wire = match &pipe.kind {
-            Kind::Wire(wire) if wire.connection.is_some() => wire,
-            Kind::Datagram(end) if end.in_message() => return,
-            Kind::Datagram(_) => return pipe.mark_dirty(id, &mut self.dirty),
-            _ => return,
-        };
+        let Kind::Wire(wire) = &pipe.kind else { return };
+        if wire.connection.is_none() {
+            return;
+        }
         if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {
             self.urgent.push(id);
         }

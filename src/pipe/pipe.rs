@@ -53,7 +53,9 @@ impl PipeEvent {
     }
 }
 
-/// What is behind a pipe.
+/// What is behind a pipe. With a number of its own, which each message looks at: otherwise it would be one of the
+/// values that a byte in an [`InprocEnd`] cannot have, and be calculated each time.
+#[repr(u8)]
 pub(super) enum Kind {
     Wire(Box<Wire>),
     Inproc(InprocEnd),
@@ -184,7 +186,7 @@ impl Pipe {
     }
 
     /// Whether the last frame written was one of a message that goes on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn in_message(&self) -> bool {
         match &self.kind {
             Kind::Wire(_) => !self.parts.is_empty(),

@@ -97,11 +97,7 @@ impl PipeSet for PipeTable {
         let wire = match &mut pipe.kind {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => return end.write(msg, &mut self.arena),
-            Kind::Datagram(end) => {
-                end.write(msg)?;
-                self.written(id);
-                return Ok(());
-            }
+            Kind::Datagram(_) => return self.write_datagram(id, msg),
         };
         if msg.more() {
             return pipe.parts.add(msg, wire, &mut self.arena);
@@ -174,7 +170,7 @@ impl PipeSet for PipeTable {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn stands_ready(&mut self, id: PipeId) -> bool {
         let alone = self.pipes.len() == 1;
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };

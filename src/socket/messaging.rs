@@ -273,7 +273,7 @@ impl Socket {
     ///
     /// # Errors
     /// As zmq_recv(3).
-    #[inline]
+    #[inline(always)]
     pub fn receive_into(
         &'static self,
         to: &mut [MaybeUninit<u8>],
@@ -282,6 +282,17 @@ impl Socket {
         if let Some(len) = self.enter()?.receive_into(to, dont_wait) {
             return Ok(len);
         }
+        // Without the lock, which it takes.
+        self.receive_and_copy(to, dont_wait)
+    }
+
+    /// Of what cannot go straight to the buffer, or has not come yet.
+    #[inline(always)]
+    fn receive_and_copy(
+        &'static self,
+        to: &mut [MaybeUninit<u8>],
+        dont_wait: bool,
+    ) -> Result<usize> {
         let mut msg = self.receive_part(dont_wait, false)?;
         msg.hand_back();
         let fits = msg.len().min(to.len());

@@ -112,13 +112,10 @@ impl Rx {
     /// # Errors
     /// What the kernel says, except that there is nothing.
     pub fn fill(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
+        if self.error.is_some() || !self.early.is_empty() {
+            return self.fill_from_before(pool);
         }
         self.starved = false;
-        if !self.early.is_empty() {
-            return Ok(self.take_early(pool));
-        }
         let count = match self.body {
             Some(_) => self.fill_body(fd, pool),
             None => self.fill_buffer(fd, pool),
@@ -132,6 +129,16 @@ impl Rx {
             self.ready = self.pace.may_have_missed();
         }
         count
+    }
+
+    /// What comes before all that the kernel has.
+    #[cold]
+    fn fill_from_before(&mut self, pool: &mut BufferPool) -> Result<usize> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        self.starved = false;
+        Ok(self.take_early(pool))
     }
 
     fn fill_buffer(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<usize> {

@@ -99,6 +99,7 @@ impl TxQueue {
         Ok(self.bytes == 0)
     }
 
+    #[inline(always)]
     pub(super) fn advance(&mut self, mut sent: usize) {
         self.bytes -= sent;
         self.answers = self.answers.saturating_sub(sent);

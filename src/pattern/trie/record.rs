@@ -162,7 +162,7 @@ pub(super) fn copy_leaf(from: &mut Arena, leaf: Block, to: &mut Arena, parent: B
 }
 
 /// Whether `text` begins with `label`, which is mostly short: a call would take longer.
-#[inline]
+#[inline(always)]
 pub(crate) fn begins_with(text: &[u8], label: &[u8]) -> bool {
     match label {
         [] => true,

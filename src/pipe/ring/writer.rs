@@ -32,7 +32,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, msg: &mut Msg) -> Result<()> {
         if self.copies(msg) {
             if !self.push_bytes(msg.data(), msg.flags()) {
