@@ -69,9 +69,9 @@ impl PipeTable {
         Some(sender)
     }
 
-    /// Takes the pipe away from the pattern, and says what it must live on for. Unless `patient`,
+    /// Takes the pipe away from the pattern, and says what it must live on for. Unless `may_take_time`,
     /// the peer need not have got what the kernel has taken.
-    pub fn let_go(&mut self, id: PipeId, patient: bool) -> Rest {
+    pub fn let_go(&mut self, id: PipeId, may_take_time: bool) -> Rest {
         let Some(pipe) = self.get(id) else { return Rest::Nothing };
         pipe.lingering = true;
         pipe.parts.clear();
@@ -94,7 +94,7 @@ impl PipeTable {
         }
         let lost = wire.connection.as_ref().and_then(|connection| connection.tx.lost());
         let rest = match (wire.unsent(), &mut wire.connection) {
-            (0, Some(connection)) if patient && lost.is_none() => {
+            (0, Some(connection)) if may_take_time && lost.is_none() => {
                 connection.say_farewell().map_or(Rest::Nothing, Rest::Arriving)
             }
             (0, _) => Rest::Nothing,

@@ -92,9 +92,9 @@ pub struct PipeTable {
     /// has no use for them. Frames that are kept for later always do.
     pub with_metadata: bool,
     /// Whether the running call would rather fail than wait, see [`Wire::has_room_at_once`].
-    pub hasty: bool,
+    pub sends_at_once: bool,
     /// Whether the running call would rather wait than fail.
-    pub patient: bool,
+    pub waits_to_receive: bool,
     /// Whether bodies that belong to the caller of the running send call may stay in a queue: it
     /// will not return before they are sent, or copied by [`PipeTable::own_lent`].
     pub lent: bool,
@@ -133,8 +133,8 @@ impl PipeTable {
             descriptor: None,
             holding: 0,
             with_metadata: true,
-            hasty: false,
-            patient: false,
+            sends_at_once: false,
+            waits_to_receive: false,
             lent: false,
             serial: 0,
         }

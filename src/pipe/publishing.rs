@@ -28,7 +28,8 @@ impl PipeTable {
             self.batch.refused = 0;
             return false;
         }
-        if bytes.len() > COPY_LIMIT || self.hasty || self.batch.room == 0 && !self.arm(ids) {
+        if bytes.len() > COPY_LIMIT || self.sends_at_once || self.batch.room == 0 && !self.arm(ids)
+        {
             return false;
         }
         let batch = &mut self.batch;

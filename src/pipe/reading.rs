@@ -274,7 +274,7 @@ impl PipeTable {
                 msg
             }
             Kind::Inproc(end) => {
-                if self.patient && alone {
+                if self.waits_to_receive && alone {
                     end.reader.linger();
                 }
                 end.read()

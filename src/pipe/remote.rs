@@ -284,8 +284,8 @@ impl Wire {
     /// Queues a message of one part straight from `bytes`, if there is room and a connection to
     /// put it on.
     #[inline(always)]
-    pub(super) fn put_bytes(&mut self, bytes: &[u8], hasty: bool) -> bool {
-        let room = if hasty { self.has_room_at_once() } else { self.has_room() };
+    pub(super) fn put_bytes(&mut self, bytes: &[u8], at_once: bool) -> bool {
+        let room = if at_once { self.has_room_at_once() } else { self.has_room() };
         if self.conflate || !room {
             return false;
         }

@@ -66,7 +66,7 @@ impl PipeSet for PipeTable {
             return false;
         }
         let room = match &mut pipe.kind {
-            Kind::Wire(wire) if self.hasty => wire.has_room_at_once(),
+            Kind::Wire(wire) if self.sends_at_once => wire.has_room_at_once(),
             Kind::Wire(wire) if wire.has_room() => true,
             Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
@@ -118,7 +118,7 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(end) => {
                 let mut read = end.read_into(to);
-                if read.is_none() && self.patient && alone && end.reader.linger() {
+                if read.is_none() && self.waits_to_receive && alone && end.reader.linger() {
                     read = end.read_into(to);
                 }
                 pipe.reading = read.is_some_and(|part| part.more);
@@ -181,7 +181,7 @@ impl PipeSet for PipeTable {
             Kind::Wire(wire) => wire.stands_ready() || self.prime(id),
             Kind::Inproc(end) if end.reader.conflates() => false,
             Kind::Inproc(end) => {
-                if self.patient && alone {
+                if self.waits_to_receive && alone {
                     end.reader.linger();
                 }
                 end.reader.has_frame()
@@ -215,7 +215,7 @@ impl PipeSet for PipeTable {
             Kind::Inproc(end) => return !keep && end.write_bytes(bytes),
             Kind::Datagram(_) => return false,
         };
-        if !wire.put_bytes(bytes, self.hasty) {
+        if !wire.put_bytes(bytes, self.sends_at_once) {
             return false;
         }
         if std::mem::take(&mut pipe.awaited) || wire.is_urgent() {

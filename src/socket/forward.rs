@@ -89,8 +89,8 @@ pub(super) fn forward(
 
 fn forward_locked(from: &mut Guard, to: &mut Guard, most: usize, moved: &mut Moved) -> Result<End> {
     to.process_mail();
-    to.pipes.hasty = false;
-    from.pipes.patient = false;
+    to.pipes.sends_at_once = false;
+    from.pipes.waits_to_receive = false;
     // Another socket of the process gets the properties of messages, too, so messages as such.
     let plain = to.pipes.are_wires();
     for _ in 0..most {

@@ -41,7 +41,7 @@ impl Core {
     /// Receives without waiting, looking at the kernel if there is nothing here.
     pub(super) fn receive(&mut self, will_wait: bool, with_metadata: bool) -> Result<Msg> {
         self.process_mail();
-        self.pipes.patient = will_wait;
+        self.pipes.waits_to_receive = will_wait;
         let long_reads = self.pipes.long_reads();
         match self.receive_now(with_metadata) {
             Err(Error::Again) => {}
@@ -76,7 +76,7 @@ impl Core {
 
     pub(super) fn send(&mut self, msg: &mut Msg, will_wait: bool) -> Result<()> {
         self.process_mail();
-        self.pipes.hasty = !will_wait && !self.pattern.drops();
+        self.pipes.sends_at_once = !will_wait && !self.pattern.drops();
         let result = self.send_now(msg);
         if result != Err(Error::Again) {
             return result;
@@ -112,7 +112,7 @@ impl Core {
     #[inline(always)]
     fn send_bytes(&mut self, bytes: &[u8], keep: bool, will_wait: bool) -> bool {
         self.process_mail();
-        self.pipes.hasty = !will_wait && !self.pattern.drops();
+        self.pipes.sends_at_once = !will_wait && !self.pattern.drops();
         let sent = self.pattern.send_bytes(&mut self.pipes, bytes, keep);
         if sent {
             self.after_send();
@@ -125,7 +125,7 @@ impl Core {
     #[inline(always)]
     fn receive_into<S: Sink + ?Sized>(&mut self, to: &mut S, dont_wait: bool) -> Option<usize> {
         self.process_mail();
-        self.pipes.patient = !dont_wait && self.options.rcvtimeo != 0;
+        self.pipes.waits_to_receive = !dont_wait && self.options.rcvtimeo != 0;
         let part = self.pattern.recv_into(&mut self.pipes, to)?;
         self.receive_more = part.more;
         if !part.more {
@@ -159,7 +159,7 @@ impl Core {
         self.look(will_wait);
         self.poll_set();
         self.flush_held();
-        self.pipes.hasty &= !will_wait;
+        self.pipes.sends_at_once &= !will_wait;
         self.pipes.settle(will_wait);
         self.pump();
     }
