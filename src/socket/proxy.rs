@@ -86,6 +86,11 @@ fn tells_of_room(socket: &'static Socket) -> bool {
     socket.enter().is_ok_and(|core| core.socket_type.info().tells_of_room)
 }
 
+/// ZMQ_SNDTIMEO, in milliseconds.
+fn send_timeout(socket: &'static Socket) -> i32 {
+    socket.enter().map_or(-1, |core| core.options.sndtimeo)
+}
+
 /// Tries a call again that a signal has interrupted. In the middle of a message there is nobody but us
 /// who has the rest of it.
 fn whole(mut call: impl FnMut() -> Result<()>) -> Result<()> {
@@ -137,6 +142,9 @@ impl Proxy {
     /// Input waits but its way out is full: by each side the socket that has no room for what waits
     /// there. A proxy without a consumer must not spin, so this waits until there is room, news from
     /// the other side, or a word from the control socket.
+    ///
+    /// # Errors
+    /// [`Error::Again`] if the capture socket had no room for as long as it may take.
     fn wait_for_room(&mut self, full: [Option<&'static Socket>; 2], one: bool) -> Result<()> {
         let is_full = |socket: &Socket| full.iter().flatten().any(|f| std::ptr::eq(*f, socket));
         let mut items = Vec::with_capacity(4);
@@ -148,8 +156,12 @@ impl Proxy {
         let capture = self.capture.filter(|capture| is_full(capture));
         items.extend(capture.map(|capture| item(capture, POLL_OUT)));
         items.extend(self.control.map(|control| item(control, POLL_IN)));
-        poll::wait(&mut items, Terms::plain(-1))?;
-        Ok(())
+        // A capture socket may be told not to be waited for longer (ZMQ_SNDTIMEO).
+        let patience = capture.map_or(-1, send_timeout);
+        match poll::wait(&mut items, Terms::plain(patience.into()))? {
+            0 => Err(Error::Again),
+            _ => Ok(()),
+        }
     }
 
     /// Moves messages that wait at one side to the other. If that could not be gone on with: the socket
