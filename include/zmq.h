@@ -772,6 +772,35 @@ ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags)
 /* Reports events of a socket to an inproc endpoint; null ends that (zmq_socket_monitor(3)). */
 ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Draft: the same, of more events, in another version of the protocol, and to a ZMQ_PAIR, ZMQ_PUB or
+ ZMQ_PUSH. `EINVAL` for other types, and for events that version 1 has not
+ (zmq_socket_monitor_versioned(3)).
+ */
+ZMQ_EXPORT
+int zmq_socket_monitor_versioned(void *s_,
+                                 const char *addr_,
+                                 uint64_t events_,
+                                 int event_version_,
+                                 int type_);
+
+/*
+ Draft: reports how many messages wait in each pipe of a socket (ZMQ_EVENT_PIPES_STATS). `EINVAL` if
+ no monitor wants to know, `EAGAIN` if there is no pipe.
+ */
+ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *s);
+
+/*
+ Draft: ZMQ_POLLOUT if a message to this peer of a ZMQ_ROUTER could be sent at once, 0 if it could not.
+ `EHOSTUNREACH` if there is no such peer, `ENOTSUP` of other types.
+ */
+ZMQ_EXPORT
+int zmq_socket_get_peer_state(void *s,
+                              const void *routing_id,
+                              size_t routing_id_size);
+#endif
+
 /* Makes a set of timers. */
 ZMQ_EXPORT void *zmq_timers_new(void);
 

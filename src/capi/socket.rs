@@ -1,5 +1,6 @@
 //! Sockets: zmq_socket(3), zmq_bind(3), zmq_send(3) and their kin.
 
+use super::constants::{ZMQ_PAIR, ZMQ_POLLOUT};
 use super::ffi::{
     bytes, cancellation_point, fail, guard, message_mut, room, slice, slice_mut, string,
 };
@@ -479,6 +480,54 @@ pub unsafe extern "C" fn zmq_socket_monitor(
         let socket = unsafe { socket(s)? };
         // SAFETY: as above.
         let name = if addr.is_null() { None } else { Some(unsafe { endpoint(addr)? }) };
-        socket.monitor(name, events as u16).map(|()| 0)
+        socket.monitor(name, events as u64, 1, ZMQ_PAIR).map(|()| 0)
+    })
+}
+
+/// Draft: the same, of more events, in another version of the protocol, and to a ZMQ_PAIR, ZMQ_PUB or
+/// ZMQ_PUSH. `EINVAL` for other types, and for events that version 1 has not
+/// (zmq_socket_monitor_versioned(3)).
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor_versioned(
+    s_: *mut c_void,
+    addr_: *const c_char,
+    events_: u64,
+    event_version_: c_int,
+    type_: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s_)? };
+        // SAFETY: as above.
+        let name = if addr_.is_null() { None } else { Some(unsafe { endpoint(addr_)? }) };
+        socket.monitor(name, events_, event_version_, type_).map(|()| 0)
+    })
+}
+
+/// Draft: reports how many messages wait in each pipe of a socket (ZMQ_EVENT_PIPES_STATS). `EINVAL` if
+/// no monitor wants to know, `EAGAIN` if there is no pipe.
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(s: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { socket(s)? }.monitor_pipes().map(|()| 0))
+}
+
+/// Draft: ZMQ_POLLOUT if a message to this peer of a ZMQ_ROUTER could be sent at once, 0 if it could not.
+/// `EHOSTUNREACH` if there is no such peer, `ENOTSUP` of other types.
+#[cfg(draft_api)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_get_peer_state(
+    s: *mut c_void,
+    routing_id: *const c_void,
+    routing_id_size: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let socket = unsafe { socket(s)? };
+        // SAFETY: as above. Nobody has an empty name, which null stands for.
+        let peer = unsafe { bytes(routing_id, routing_id_size) }.unwrap_or_default();
+        socket.has_room_for(peer).map(|room| if room { c_int::from(ZMQ_POLLOUT) } else { 0 })
     })
 }

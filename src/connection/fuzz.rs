@@ -1,6 +1,6 @@
 //! What a fuzzer tries of this layer, see `crate::fuzz`: bytes of a peer whose handshake is over.
 
-use super::{BufferPool, Connection};
+use super::{BufferPool, Connection, Ends};
 use crate::error::Result;
 use crate::msg::{Metadata, Msg};
 use crate::util::budget::Budget;
@@ -66,7 +66,7 @@ fn connection(own: UnixStream, framing: Framing, most: u64) -> Connection {
         subscribe_all: false,
     };
     let own = std::os::fd::OwnedFd::from(own).into();
-    Connection::new(own, established, most, Vec::new(), Metadata::default(), String::new())
+    Connection::new(own, established, most, Vec::new(), Metadata::default(), Ends::default())
 }
 
 /// All parts that a reader gets who is given the bytes in such pieces, and the error at the end.

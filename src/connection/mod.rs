@@ -5,6 +5,7 @@
 
 mod answer;
 mod buffers;
+mod ends;
 mod farewell;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -27,6 +28,7 @@ use crate::wire::websocket::Opcode;
 use crate::wire::zws::{self, Content, Decoder, Encoder};
 use crate::wire::{Established, Framing};
 use answer::Answers;
+pub use ends::Ends;
 use farewell::Farewell;
 pub use heartbeat::{Heartbeat, Pulse};
 use rx::{BufferPool, Incoming, Rx, Straight};
@@ -87,8 +89,8 @@ pub struct Connection {
     answers: Answers,
     /// Counts reads that brought bytes, so that a timer sees whether the peer is alive.
     pub heard: u64,
-    /// The endpoint that monitor events of this connection name.
-    pub address: String,
+    /// What monitor events of this connection name.
+    pub ends: Ends,
     /// Tells this connection from others, for timers.
     pub serial: u32,
     /// Whether the socket's set watches for room to write.
@@ -106,10 +108,10 @@ impl Connection {
         max_size: u64,
         rest: Vec<u8>,
         metadata: Metadata,
-        address: String,
+        ends: Ends,
     ) -> Connection {
         let framing = established.framing;
-        let mut connection = Connection::bare(fd, framing, false, max_size, metadata, address);
+        let mut connection = Connection::bare(fd, framing, false, max_size, metadata, ends);
         connection.subscribe_commands = established.version >= (3, 1);
         connection.subscribes =
             established.peer_socket_type.is_none_or(|peer| peer.info().subscribes);
@@ -125,13 +127,13 @@ impl Connection {
     }
 
     /// A connection without ZMTP: bytes as they are (ZMQ_STREAM, ZMQ_ROUTER_RAW).
-    pub fn raw(fd: OwnedFd, metadata: Metadata, address: String) -> Connection {
-        Connection::bare(fd, Framing::V2, true, u64::MAX, metadata, address)
+    pub fn raw(fd: OwnedFd, metadata: Metadata, ends: Ends) -> Connection {
+        Connection::bare(fd, Framing::V2, true, u64::MAX, metadata, ends)
     }
 
     /// A connection over WebSocket without ZMTP: messages as they are (ZMQ_STREAM).
-    pub fn messages(fd: OwnedFd, max_size: u64, metadata: Metadata, address: String) -> Connection {
-        Connection::bare(fd, Framing::V2, false, max_size, metadata, address)
+    pub fn messages(fd: OwnedFd, max_size: u64, metadata: Metadata, ends: Ends) -> Connection {
+        Connection::bare(fd, Framing::V2, false, max_size, metadata, ends)
     }
 
     fn bare(
@@ -140,7 +142,7 @@ impl Connection {
         raw: bool,
         max_size: u64,
         metadata: Metadata,
-        address: String,
+        ends: Ends,
     ) -> Connection {
         Connection {
             fd,
@@ -158,7 +160,7 @@ impl Connection {
             answered: false,
             answers: Answers::default(),
             heard: 0,
-            address,
+            ends,
             serial: 0,
             watches_out: false,
             farewell: None,

@@ -68,7 +68,7 @@ impl Decoder for Toy {
 fn connection(fd: impl Into<OwnedFd>, encrypted: bool) -> Connection {
     let metadata = Metadata::default();
     let mut made =
-        Connection::bare(fd.into(), Framing::V2, false, u64::MAX, metadata, String::new());
+        Connection::bare(fd.into(), Framing::V2, false, u64::MAX, metadata, Ends::default());
     if encrypted {
         made.tx.encrypt(Box::new(Toy));
         made.rx.decrypt(Box::new(Toy));

@@ -4,7 +4,7 @@
 //! whoever stands on the way to the peer (a proxy), those with the peer that agree on what carries ZMTP, and ZMTP's handshake.
 
 use super::carrier::Carrier;
-use crate::connection::WebSocket;
+use crate::connection::{Ends, WebSocket};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
@@ -51,8 +51,8 @@ pub(super) struct Attempt {
     pub(super) serial: u32,
     /// Whether a `connect` of ours began it.
     pub(super) ours: bool,
-    /// The endpoint that monitor events name.
-    pub(super) name: String,
+    /// What monitor events name.
+    pub(super) ends: Ends,
     /// The peer's address (Peer-Address), once it is here.
     pub(super) peer: String,
     pub(super) stage: Stage,
@@ -84,13 +84,13 @@ impl Attempt {
         serial: u32,
         stream: Stream,
         dialogues: Vec<Box<dyn Dialogue>>,
-        name: String,
+        ends: Ends,
     ) -> Attempt {
         Attempt {
             endpoint,
             serial,
             ours: true,
-            name,
+            ends,
             peer: String::new(),
             stage: Stage::Connecting,
             watched: None,
@@ -107,8 +107,8 @@ impl Attempt {
     }
 
     /// One with a peer that came to us.
-    pub(super) fn accepted(endpoint: u32, serial: u32, stream: Stream, name: String) -> Attempt {
-        let attempt = Attempt::connecting(endpoint, serial, stream, Vec::new(), name);
+    pub(super) fn accepted(endpoint: u32, serial: u32, stream: Stream, ends: Ends) -> Attempt {
+        let attempt = Attempt::connecting(endpoint, serial, stream, Vec::new(), ends);
         Attempt { ours: false, stage: Stage::Greeting, ..attempt }
     }
 
@@ -202,9 +202,11 @@ impl Attempt {
     /// What has come of the last dialogue.
     fn outcome(&mut self) -> Option<Progress> {
         if self.stage != Stage::Greeting {
-            return Some(
-                self.stream.reached().map_or_else(Progress::Closed, |()| Progress::Reached),
-            );
+            if let Err(error) = self.stream.reached() {
+                return Some(Progress::Closed(error));
+            }
+            self.ends.local = self.stream.local_endpoint();
+            return Some(Progress::Reached);
         }
         if self.carrier.as_ref().is_some_and(|carrier| !carrier.is_upgraded()) {
             return None;

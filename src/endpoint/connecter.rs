@@ -1,5 +1,6 @@
 //! A peer we connect to, again and again.
 
+use crate::connection::Ends;
 use crate::error::Result;
 use crate::options::SocketOptions;
 use crate::sync::mutex::Mutex;
@@ -54,8 +55,8 @@ impl Connecter {
     }
 
     /// What monitor events call it: the endpoint, or the proxy on the way there, as in libzmq.
-    pub(super) fn name(&self) -> String {
-        self.route.first().to_string()
+    pub fn ends(&self) -> Ends {
+        Ends::connecting(self.route.first().to_string())
     }
 
     /// Milliseconds until the next attempt.

@@ -109,8 +109,8 @@ impl Endpoints {
                 Err(error) => (failed, why) = (stream.as_fd().as_raw_fd(), error),
             }
         }
-        let name = connecter.name();
-        self.report(Event::Closed(failed), &name);
+        let ends = connecter.ends();
+        self.report(Event::Closed(failed), &ends);
         self.no_connection(number, why);
     }
 
@@ -118,9 +118,9 @@ impl Endpoints {
     fn begin_attempt(&mut self, number: u32, stream: Stream, connected: bool) {
         let serial = self.next_serial();
         let Some(connecter) = self.connecter(number) else { return };
-        let name = connecter.name();
+        let ends = connecter.ends();
         let dialogues = connecter.route.dialogues(&connecter.options);
-        let mut attempt = Attempt::connecting(number, serial, stream, dialogues, name.clone());
+        let mut attempt = Attempt::connecting(number, serial, stream, dialogues, ends.clone());
         if connected {
             attempt.stage = Stage::OnTheWay;
         }
@@ -132,7 +132,7 @@ impl Endpoints {
         if connected {
             return self.drive(at);
         }
-        self.report(Event::ConnectDelayed, &name);
+        self.report(Event::ConnectDelayed, &ends);
         if self.watch_attempt(at, epoll::OUT).is_err() {
             self.connecting_failed(at, Error::NoMemory);
         }
@@ -147,8 +147,8 @@ impl Endpoints {
         if connecter.candidates.len() > 0 {
             self.connect_next(number);
         } else {
-            let name = connecter.name();
-            self.report(Event::Closed(fd), &name);
+            let ends = connecter.ends();
+            self.report(Event::Closed(fd), &ends);
             self.no_connection(number, why);
         }
     }
@@ -183,8 +183,8 @@ impl Endpoints {
         let Some(endpoint) = self.get_mut(number) else { return };
         let serial = endpoint.serial;
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
-        let (name, wait) = (connecter.name(), connecter.next_interval());
-        self.report(Event::ConnectRetried(wait), &name);
+        let (ends, wait) = (connecter.ends(), connecter.next_interval());
+        self.report(Event::ConnectRetried(wait), &ends);
         let at = clock::now() + Duration::from_millis(wait as u64);
         self.set_timer(at, Timer::Reconnect, number, serial);
     }
@@ -212,10 +212,10 @@ impl Endpoints {
     pub fn forget(&mut self, number: u32) {
         if let Some(at) = self.connecter(number).and_then(|connecter| connecter.attempt) {
             let stopped = self.attempts.get(at).filter(|a| a.stage != Stage::Greeting);
-            let stopped = stopped.map(|attempt| (attempt.fd(), attempt.name.clone()));
+            let stopped = stopped.map(|attempt| (attempt.fd(), attempt.ends.clone()));
             self.drop_attempt(at);
-            if let Some((fd, name)) = stopped {
-                self.report(Event::Closed(fd), &name);
+            if let Some((fd, ends)) = stopped {
+                self.report(Event::Closed(fd), &ends);
             }
         }
         self.remove(number);

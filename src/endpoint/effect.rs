@@ -1,14 +1,14 @@
 //! What the endpoints ask their socket to do.
 
 use super::event::Event;
-use crate::connection::Connection;
+use crate::connection::{Connection, Ends};
 use crate::wire::ZapRequest;
 use std::os::fd::RawFd;
 
 /// One thing to do. Whatever comes of it goes back in by a call.
 pub enum Effect {
-    /// Tell the monitor, of the endpoint by this name.
-    Report(Event, String),
+    /// Tell the monitor, of the endpoint or connection with these ends.
+    Report(Event, Ends),
     /// A dialogue with a peer is about to begin over a descriptor, and what the peer may say soon must find its place,
     /// which is to be taken now: [`Endpoints::greet`](super::Endpoints::greet) says whether there is one.
     Prepare(u32, RawFd),

@@ -6,6 +6,7 @@ use super::connecter::Connecter;
 use super::effect::Effect;
 use super::event::Event;
 use super::token::{Ready, Timer};
+use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::reactor::{IoThread, Key};
@@ -76,6 +77,11 @@ pub enum FarEnd {
 }
 
 impl Endpoint {
+    /// As `ZMQ_LAST_ENDPOINT` names it.
+    pub fn name(&self) -> &str {
+        &self.resolved
+    }
+
     /// Whether it is unbound or disconnected, and only lives until its pipes have sent what is left.
     pub fn is_closing(&self) -> bool {
         self.closing
@@ -139,8 +145,8 @@ impl Endpoints {
         self.effects.push_back(effect);
     }
 
-    pub(super) fn report(&mut self, event: Event, name: &str) {
-        self.effects.push_back(Effect::Report(event, name.to_owned()));
+    pub(super) fn report(&mut self, event: Event, ends: &Ends) {
+        self.effects.push_back(Effect::Report(event, ends.clone()));
     }
 
     /// A number no other endpoint, attempt or connection of this socket has, for timers.

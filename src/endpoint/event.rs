@@ -35,9 +35,14 @@ pub enum Event {
     HandshakeFailedProtocol(u32),
     /// The ZAP handler said no with this status.
     HandshakeFailedAuth(u16),
+    /// So many messages wait in a pipe to be sent, and so many to be received.
+    PipesStats(u64, u64),
 }
 
 impl Event {
+    /// The number of [`Event::PipesStats`].
+    pub const PIPES_STATS: u64 = 0x1_0000;
+
     /// Why a peer was refused, if monitors hear of that.
     pub fn of_failure(error: &HandshakeError) -> Option<Event> {
         match error.monitor_event() {
@@ -49,7 +54,7 @@ impl Event {
     }
 
     /// Its number in `zmq.h`.
-    pub fn number(self) -> u16 {
+    pub fn number(self) -> u64 {
         match self {
             Event::Connected(_) => 0x0001,
             Event::ConnectDelayed => 0x0002,
@@ -65,24 +70,34 @@ impl Event {
             Event::HandshakeSucceeded => 0x1000,
             Event::HandshakeFailedProtocol(_) => 0x2000,
             Event::HandshakeFailedAuth(_) => 0x4000,
+            Event::PipesStats(..) => Event::PIPES_STATS,
         }
     }
 
-    /// Its value as the manual page has it, 32 bits wide.
-    pub fn value(self) -> u32 {
+    /// Its value as the manual page has it, of which version 1 has 32 bits. Of two, the first.
+    pub fn value(self) -> u64 {
         match self {
             Event::Connected(fd)
             | Event::Listening(fd)
             | Event::Accepted(fd)
             | Event::Closed(fd)
-            | Event::Disconnected(fd) => fd as u32,
-            Event::ConnectDelayed => libc::EINPROGRESS as u32,
-            Event::ConnectRetried(milliseconds) => milliseconds as u32,
-            Event::BindFailed(error) | Event::AcceptFailed(error) => error.errno() as u32,
-            Event::HandshakeFailedNoDetail(errno) => errno as u32,
-            Event::HandshakeFailedProtocol(code) => code,
-            Event::HandshakeFailedAuth(status) => u32::from(status),
+            | Event::Disconnected(fd) => fd as u64,
+            Event::ConnectDelayed => libc::EINPROGRESS as u64,
+            Event::ConnectRetried(milliseconds) => milliseconds as u64,
+            Event::BindFailed(error) | Event::AcceptFailed(error) => error.errno() as u64,
+            Event::HandshakeFailedNoDetail(errno) => errno as u64,
+            Event::HandshakeFailedProtocol(code) => u64::from(code),
+            Event::HandshakeFailedAuth(status) => u64::from(status),
+            Event::PipesStats(sending, _) => sending,
             Event::MonitorStopped | Event::HandshakeSucceeded => 0,
+        }
+    }
+
+    /// The other one of two values.
+    pub fn second_value(self) -> Option<u64> {
+        match self {
+            Event::PipesStats(_, receiving) => Some(receiving),
+            _ => None,
         }
     }
 }

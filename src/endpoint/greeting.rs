@@ -73,12 +73,12 @@ impl Endpoints {
                 }
             }
             Progress::Reached => {
-                let (fd, name) = (attempt.fd(), attempt.name.clone());
+                let (fd, ends) = (attempt.fd(), attempt.ends.clone());
                 let endpoint = attempt.endpoint;
                 if let Some(connecter) = self.connecter(endpoint) {
                     connecter.candidates = Vec::new().into_iter();
                 }
-                self.report(Event::Connected(fd), &name);
+                self.report(Event::Connected(fd), &ends);
                 self.reached(at);
             }
             Progress::WaitingForZap => self.ask_zap(at),
@@ -118,13 +118,13 @@ impl Endpoints {
         let Some(attempt) = self.attempts.get_mut(at) else { return };
         attempt.has_place = has_place;
         let (endpoint, serial) = (attempt.endpoint, attempt.serial);
-        let (fd, name) = (attempt.fd(), attempt.name.clone());
+        let (fd, ends) = (attempt.fd(), attempt.ends.clone());
         if attempt.deadline.take().is_some() {
             self.clear_timer(Timer::Attempt, at, serial);
         }
         if !has_place || self.watch_attempt(at, epoll::IN).is_err() {
             self.drop_attempt(at);
-            self.report(Event::Disconnected(fd), &name);
+            self.report(Event::Disconnected(fd), &ends);
             self.retry_later(endpoint);
             return;
         }
@@ -201,12 +201,12 @@ impl Endpoints {
     /// The peer was refused, or refuses us.
     fn greeting_failed(&mut self, at: u32, error: &HandshakeError) {
         let Some(attempt) = self.attempts.get(at) else { return };
-        let (name, endpoint, fd) = (attempt.name.clone(), attempt.endpoint, attempt.fd());
+        let (ends, endpoint, fd) = (attempt.ends.clone(), attempt.endpoint, attempt.fd());
         if let Some(event) = Event::of_failure(error) {
-            self.report(event, &name);
+            self.report(event, &ends);
         }
         self.drop_attempt(at);
-        self.report(Event::Disconnected(fd), &name);
+        self.report(Event::Disconnected(fd), &ends);
         if self.connecter(endpoint).is_none() {
             return;
         }
@@ -224,10 +224,10 @@ impl Endpoints {
     /// A connection ended before its handshake.
     fn greeting_closed(&mut self, at: u32, error: Error) {
         let Some(attempt) = self.attempts.get(at) else { return };
-        let (name, endpoint, fd) = (attempt.name.clone(), attempt.endpoint, attempt.fd());
-        self.report(Event::HandshakeFailedNoDetail(error.errno()), &name);
+        let (ends, endpoint, fd) = (attempt.ends.clone(), attempt.endpoint, attempt.fd());
+        self.report(Event::HandshakeFailedNoDetail(error.errno()), &ends);
         self.drop_attempt(at);
-        self.report(Event::Disconnected(fd), &name);
+        self.report(Event::Disconnected(fd), &ends);
         if self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
             self.effect(Effect::Refused(endpoint));
         } else {
@@ -272,7 +272,7 @@ impl Endpoints {
     /// A handshake succeeded.
     fn established(&mut self, at: u32, established: Established, mut rest: Zeroizing<Vec<u8>>) {
         let Some(attempt) = self.take_attempt(at) else { return };
-        let (endpoint, ours, name) = (attempt.endpoint, attempt.ours, attempt.name.clone());
+        let (endpoint, ours, ends) = (attempt.endpoint, attempt.ours, attempt.ends.clone());
         let mut metadata = Metadata::default();
         // First what we know ourselves: nothing a peer announces takes its place.
         metadata.add(b"__fd", attempt.fd().to_string().as_bytes());
@@ -291,7 +291,7 @@ impl Endpoints {
         let subscribe_all = established.subscribe_all;
         let (fd, websocket) = attempt.into_parts();
         let rest = std::mem::take(&mut *rest);
-        let mut connection = Connection::new(fd, established, limit, rest, metadata, name.clone());
+        let mut connection = Connection::new(fd, established, limit, rest, metadata, ends.clone());
         if let Some(websocket) = websocket {
             connection.carry(websocket);
         }
@@ -299,7 +299,7 @@ impl Endpoints {
         if subscribe_all && let Ok(all) = Msg::copy_from(&[1]) {
             connection.rx.inject(all);
         }
-        self.report(Event::HandshakeSucceeded, &name);
+        self.report(Event::HandshakeSucceeded, &ends);
         if ours && let Some(connecter) = self.connecter(endpoint) {
             connecter.reset_interval();
         }
@@ -309,7 +309,7 @@ impl Endpoints {
     /// There is a connection that carries bytes as they are.
     fn established_raw(&mut self, at: u32, mut rest: Zeroizing<Vec<u8>>) {
         let Some(attempt) = self.take_attempt(at) else { return };
-        let (endpoint, name) = (attempt.endpoint, attempt.name.clone());
+        let (endpoint, ends) = (attempt.endpoint, attempt.ends.clone());
         let mut metadata = Metadata::default();
         metadata.add(b"Peer-Address", attempt.peer.as_bytes());
         metadata.add(b"__fd", attempt.fd().to_string().as_bytes());
@@ -317,11 +317,11 @@ impl Endpoints {
         let mut connection = if let Some(websocket) = websocket {
             let Some(options) = self.options(endpoint) else { return };
             let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
-            let mut connection = Connection::messages(fd, limit, metadata, name);
+            let mut connection = Connection::messages(fd, limit, metadata, ends);
             connection.carry(websocket);
             connection
         } else {
-            Connection::raw(fd, metadata, name)
+            Connection::raw(fd, metadata, ends)
         };
         if self.traffic(endpoint).notes {
             connection.rx.inject(Msg::new());

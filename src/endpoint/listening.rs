@@ -4,6 +4,7 @@ use super::attempt::Attempt;
 use super::endpoints::{Endpoints, Kind, Traffic};
 use super::event::Event;
 use super::token::{Ready, Timer};
+use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::{clock, epoll};
@@ -45,14 +46,14 @@ impl Endpoints {
         let listener = Listener::bind(address, options).map_err(|failed| {
             if let Some(fd) = failed.closed {
                 let named = address.names_what_fails().then(|| address.to_string());
-                self.report(Event::Closed(fd), &named.unwrap_or_default());
+                self.report(Event::Closed(fd), &Ends::bound(named.unwrap_or_default()));
             }
             self.report_failed_bind(given, failed.error);
             failed.error
         })?;
         let fd = listener.as_fd().as_raw_fd();
         let resolved = listener.endpoint().to_owned();
-        let name = listener.name().to_owned();
+        let ends = Ends::bound(listener.name().to_owned());
         let alias = match listener.is_adopted() {
             true => None,
             false => address.resolved_binding(options.ipv6),
@@ -68,14 +69,14 @@ impl Endpoints {
             self.add_name(number, alias);
         }
         self.last = resolved;
-        self.report(Event::Listening(fd), &name);
+        self.report(Event::Listening(fd), &ends);
         Ok(())
     }
 
     /// Tells the monitor in libzmq's words: the address without its transport.
     fn report_failed_bind(&mut self, given: &str, error: Error) {
         let address = given.split_once("://").map_or(given, |(_, address)| address);
-        self.report(Event::BindFailed(error), address);
+        self.report(Event::BindFailed(error), &Ends::bound(address.to_owned()));
     }
 
     /// Nobody listens there any more, and who is not in yet stays outside. The endpoint remains. False if it is
@@ -89,10 +90,11 @@ impl Endpoints {
         let Kind::Listener(listener) = std::mem::replace(&mut endpoint.kind, gone) else {
             return false;
         };
-        let (fd, name) = (listener.as_fd().as_raw_fd(), listener.name().to_owned());
+        let fd = listener.as_fd().as_raw_fd();
+        let ends = Ends::bound(listener.name().to_owned());
         self.unwatch(fd);
         drop(listener);
-        self.report(Event::Closed(fd), &name);
+        self.report(Event::Closed(fd), &ends);
         for attempt in self.attempts.numbers() {
             if self.attempts.get(attempt).is_some_and(|a| a.endpoint == number) {
                 self.drop_attempt(attempt);
@@ -106,7 +108,7 @@ impl Endpoints {
     pub fn accept(&mut self, number: u32) {
         let Some(endpoint) = self.get(number) else { return };
         let Kind::Listener(listener) = &endpoint.kind else { return };
-        let name = endpoint.resolved.clone();
+        let name = Ends::bound(endpoint.resolved.clone());
         let (fd, serial) = (listener.as_fd().as_raw_fd(), endpoint.serial);
         // A peer costs memory. Without any it waits in the kernel, and so do those behind it.
         let room = reserve::ready().map_err(AcceptError::Exhausted);
@@ -115,10 +117,11 @@ impl Endpoints {
             Ok(Some(stream)) => {
                 let accepted = stream.as_fd().as_raw_fd();
                 // Behind a wildcard each connection has the address it came to.
-                let local = stream.local_endpoint();
-                self.report(Event::Accepted(accepted), &local);
+                let mut ends = Ends::bound(stream.local_endpoint());
+                ends.remote = stream.remote_endpoint();
+                self.report(Event::Accepted(accepted), &ends);
                 let serial = self.next_serial();
-                let attempt = Attempt::accepted(number, serial, stream, local);
+                let attempt = Attempt::accepted(number, serial, stream, ends);
                 let attempt = self.attempts.insert(attempt);
                 self.reached(attempt);
             }

@@ -3,6 +3,7 @@
 use super::attempt::{Attempt, Progress, Stage};
 use super::token::{Ready, Timer};
 use super::*;
+use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::reactor::{IoThread, Key};
@@ -63,9 +64,9 @@ impl World {
     fn carry_out(&mut self) {
         while let Some(effect) = self.endpoints.next_effect() {
             match effect {
-                Effect::Report(event, name) => {
-                    self.said.push(event.number());
-                    self.name = name;
+                Effect::Report(event, ends) => {
+                    self.said.push(event.number() as u16);
+                    self.name = ends.name().to_owned();
                 }
                 Effect::Prepare(attempt, fd) => {
                     self.places.push(fd);
@@ -230,7 +231,7 @@ fn what_one_dialogue_leaves_is_for_the_next() {
     use crate::sys::net;
     let (stream, peer) = connected();
     let dialogues = vec![Sentence::boxed(b"one", 100), Sentence::boxed(b"two", 100)];
-    let mut attempt = Attempt::connecting(0, 1, stream, dialogues, String::new());
+    let mut attempt = Attempt::connecting(0, 1, stream, dialogues, Ends::default());
     assert!(matches!(attempt.drive(), Progress::Waiting(false)));
     assert_eq!(attempt.stage, Stage::OnTheWay);
     net::send(peer.as_fd(), b"a.b").expect("sent");
@@ -255,7 +256,7 @@ fn who_neither_ends_nor_takes_anything_is_not_asked_for_ever() {
     use crate::sys::net;
     let (stream, peer) = connected();
     let dialogues = vec![Sentence::boxed(b"", 0)];
-    let mut attempt = Attempt::connecting(0, 1, stream, dialogues, String::new());
+    let mut attempt = Attempt::connecting(0, 1, stream, dialogues, Ends::default());
     net::send(peer.as_fd(), b"a").expect("sent");
     wait(attempt.fd(), libc::POLLIN);
     assert!(matches!(attempt.drive(), Progress::Closed(Error::Protocol)));
@@ -268,7 +269,7 @@ fn why_a_peer_refuses_us_is_heard_although_it_hears_nothing_any_more() {
     for (said, heard) in [(&b"\x04\x07\x05ERROR\x00"[..], true), (b"", false)] {
         let (stream, peer) = connected();
         let options = SocketOptions::default();
-        let mut attempt = Attempt::connecting(0, 1, stream, Vec::new(), String::new());
+        let mut attempt = Attempt::connecting(0, 1, stream, Vec::new(), Ends::default());
         assert!(matches!(attempt.drive(), Progress::Reached));
         let mut greeting = [0; 64];
         greeting[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL");

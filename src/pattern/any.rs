@@ -162,6 +162,10 @@ impl Pattern for AnyPattern {
         each!(self, pattern => pattern.disconnect_peer(pipes, number))
     }
 
+    fn has_room_for<P: PipeSet>(&mut self, pipes: &mut P, peer: &[u8]) -> Result<bool> {
+        each!(self, pattern => pattern.has_room_for(pipes, peer))
+    }
+
     #[inline]
     fn drops(&self) -> bool {
         each!(self, pattern => pattern.drops())

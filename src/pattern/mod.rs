@@ -331,6 +331,15 @@ pub trait Pattern {
         Err(Error::NotSupported)
     }
 
+    /// Whether a message to the peer of this name would find room.
+    ///
+    /// # Errors
+    /// [`Error::HostUnreachable`] if there is none, [`Error::NotSupported`] where messages are not addressed so.
+    fn has_room_for<P: PipeSet>(&mut self, pipes: &mut P, peer: &[u8]) -> Result<bool> {
+        let _ = (pipes, peer);
+        Err(Error::NotSupported)
+    }
+
     /// Whether a message that finds no room is dropped rather than refused.
     #[inline]
     fn drops(&self) -> bool {

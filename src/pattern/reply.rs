@@ -220,6 +220,11 @@ impl Pattern for Rep {
         self.queue.reading()
     }
 
+    /// To libzmq's REP, a kind of ROUTER, messages are addressed, too; ours has no names for its peers.
+    fn has_room_for<P: PipeSet>(&mut self, _pipes: &mut P, _peer: &[u8]) -> Result<bool> {
+        Err(Error::HostUnreachable)
+    }
+
     #[inline]
     fn drops(&self) -> bool {
         true

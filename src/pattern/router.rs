@@ -346,6 +346,13 @@ impl Pattern for Router {
         !self.routing.contains(id)
     }
 
+    fn has_room_for<P: PipeSet>(&mut self, pipes: &mut P, peer: &[u8]) -> Result<bool> {
+        match self.routing.find(peer) {
+            Some(pipe) if !pipes.is_gone(pipe) => Ok(pipes.check_write(pipe)),
+            _ => Err(Error::HostUnreachable),
+        }
+    }
+
     #[inline]
     fn drops(&self) -> bool {
         !self.mandatory

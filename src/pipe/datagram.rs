@@ -131,6 +131,16 @@ impl DatagramEnd {
         (self.send_limit, self.receive_limit) = (send_limit, receive_limit);
     }
 
+    /// Whether a `connect` made it.
+    pub fn connects(&self) -> bool {
+        self.to.is_some()
+    }
+
+    /// How many are to be sent, and to be received.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        (self.out.sizes.len(), self.inbox.len() / 2)
+    }
+
     /// Whether all is sent, whatever its group.
     pub(super) fn hears_all(&self) -> bool {
         self.kind == Datagrams::Sent

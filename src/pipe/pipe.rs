@@ -164,6 +164,19 @@ impl Pipe {
         }
     }
 
+    /// How many messages wait to be sent, and to be received. Where the peer is a socket of this process the
+    /// former may count some that it has just taken.
+    pub fn queued(&mut self) -> (usize, usize) {
+        let (sending, receiving) = match &self.kind {
+            Kind::Wire(wire) => (wire.unsent(), wire.unread()),
+            Kind::Inproc(end) => (end.writer.under_way(), end.reader.unread()),
+            Kind::Datagram(end) => end.queued(),
+        };
+        // A message in parts counts until its last one is taken out.
+        let ahead = self.next.as_ref().is_some_and(|frame| !frame.more());
+        (sending, receiving + usize::from(ahead))
+    }
+
     /// The connection, if there is one now.
     pub fn connection(&mut self) -> Option<&mut Connection> {
         self.wire()?.connection.as_mut()

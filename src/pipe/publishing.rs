@@ -147,7 +147,7 @@ impl PipeTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Connection;
+    use crate::connection::{Connection, Ends};
     use crate::msg::{Metadata, Msg};
     use crate::pattern::PipeSet;
     use crate::pipe::Wire;
@@ -168,9 +168,9 @@ mod tests {
             transform: None,
             subscribe_all: false,
         };
-        let (metadata, address) = (Metadata::default(), String::new());
+        let (metadata, ends) = (Metadata::default(), Ends::default());
         let connection =
-            Connection::new(ours.into(), established, u64::MAX, Vec::new(), metadata, address);
+            Connection::new(ours.into(), established, u64::MAX, Vec::new(), metadata, ends);
         let id = pipes.add_wire(Wire::new(limit, 0, false), 0);
         pipes.connect(id, connection);
         (id, theirs)

@@ -66,6 +66,12 @@ impl Wire {
         self.waiting.messages() + self.connection.as_ref().map_or(0, |c| c.tx.messages())
     }
 
+    /// Whole messages that came and are still here.
+    pub(super) fn unread(&self) -> usize {
+        let kept = self.backlog.iter().filter(|part| !part.more()).count();
+        kept + self.connection.as_ref().map_or(0, |c| c.rx.gathered())
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.waiting.is_empty() && self.connection.as_ref().is_none_or(|c| c.tx.bytes() == 0)
     }

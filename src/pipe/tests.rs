@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use super::Wire;
-use crate::connection::Connection;
 use crate::connection::rx::BufferPool;
+use crate::connection::{Connection, Ends};
 use crate::msg::{Metadata, Msg};
 use crate::util::budget::Budget;
 use crate::util::buffer::Buffer;
@@ -186,7 +186,7 @@ impl Conversation {
         fd.set_nonblocking(true).unwrap();
         let metadata = Metadata::default();
         let longest = LONGEST as u64;
-        Connection::new(fd.into(), established, longest, Vec::new(), metadata, String::new())
+        Connection::new(fd.into(), established, longest, Vec::new(), metadata, Ends::default())
     }
 }
 

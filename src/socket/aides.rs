@@ -12,7 +12,8 @@ pub(super) struct Aides {
 /// Where the events of a socket go.
 pub(super) struct Monitor {
     pub(super) index: u32,
-    pub(super) wanted: u16,
+    pub(super) wanted: u64,
+    pub(super) version: i32,
 }
 
 /// A question put to the ZAP handler about an attempt at a connection.

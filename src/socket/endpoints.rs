@@ -79,7 +79,7 @@ impl Core {
     pub(super) fn carry_out(&mut self) {
         while let Some(effect) = self.endpoints.next_effect() {
             match effect {
-                Effect::Report(event, name) => self.report(event, &name),
+                Effect::Report(event, ends) => self.report(event, &ends),
                 Effect::Prepare(attempt, fd) => {
                     let place = self.set().and_then(|_| self.pipes.reserve(fd));
                     self.endpoints.greet(attempt, place.is_ok());
@@ -284,7 +284,7 @@ impl Core {
         if self.pipes.make_place().is_err() {
             // No memory; the peer may try again later.
             self.pipes.release(connection.fd());
-            self.report(Event::Disconnected(connection.fd()), &connection.address);
+            self.report(Event::Disconnected(connection.fd()), &connection.ends);
             self.retry_later(endpoint);
             return;
         }

@@ -86,23 +86,23 @@ impl Core {
         let endpoint = pipe.endpoint;
         let lingering = pipe.is_lingering();
         let Some(connection) = pipe.connection() else { return };
-        let (fd, address) = (connection.fd(), connection.address.clone());
+        let (fd, ends) = (connection.fd(), connection.ends.clone());
         let ended = connection.rx.ended();
         let failure = connection.rx.failure();
         let traffic = self.endpoints.traffic(endpoint);
         if let Some(failure) = failure {
             if let Some(event) = Event::of_failure(&failure) {
-                self.report(event, &address);
+                self.report(event, &ends);
             }
         } else if traffic.raw {
             // To libzmq's monitors a connection without handshake never gets beyond it.
             let errno = if ended { libc::EPIPE } else { error.errno() };
-            self.report(Event::HandshakeFailedNoDetail(errno), &address);
+            self.report(Event::HandshakeFailedNoDetail(errno), &ends);
         }
         self.clear_heartbeat_timer(id);
         self.clear_silence_timer(id);
         self.pipes.drop_connection(id);
-        self.report(Event::Disconnected(fd), &address);
+        self.report(Event::Disconnected(fd), &ends);
         if traffic.notes
             && let Some(wire) = self.pipes.get(id).and_then(|p| p.wire())
         {

@@ -1,4 +1,4 @@
-//! Groups (RFC 48), and peers that have numbers (RFC 41, RFC 51).
+//! Groups (RFC 48), peers that have numbers (RFC 41, RFC 51), and what is known of those that have names.
 
 use super::Socket;
 use super::core::Core;
@@ -50,6 +50,21 @@ impl Socket {
     /// [`Error::HostUnreachable`] if there is none, [`Error::NotSupported`] of a type whose peers have none.
     pub fn disconnect_peer(&'static self, number: u32) -> Result<()> {
         self.change(|core| core.pattern.disconnect_peer(&mut core.pipes, number))
+    }
+
+    /// Whether a message to the peer of this name could be sent without waiting.
+    ///
+    /// # Errors
+    /// [`Error::HostUnreachable`] if there is none, [`Error::NotSupported`] of a type whose messages are not
+    /// addressed by name.
+    pub fn has_room_for(&'static self, peer: &[u8]) -> Result<bool> {
+        self.change(|core| {
+            // A sender that does not wait shall find the same.
+            core.pipes.sends_at_once = true;
+            let result = core.pattern.has_room_for(&mut core.pipes, peer);
+            core.pipes.sends_at_once = false;
+            result
+        })
     }
 
     fn change<R>(&'static self, call: impl FnOnce(&mut Core) -> Result<R>) -> Result<R> {

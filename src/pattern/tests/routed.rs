@@ -53,12 +53,15 @@ fn router_mandatory() {
     assert!(!router.has_out(&mut mock));
     mock.accept_named(&mut router, 0, b"A");
     assert!(router.has_out(&mut mock));
+    assert_eq!(router.has_room_for(&mut mock, b"A"), Ok(true));
+    assert_eq!(router.has_room_for(&mut mock, b"B"), Err(Error::HostUnreachable));
     assert_eq!(send(&mut router, &mut mock, &[b"B", b"x"]), Err(Error::HostUnreachable));
     // An id alone is not looked up at all (libzmq 4.3.4).
     send(&mut router, &mut mock, &[b"B"]).unwrap();
     mock.pipe(0).hwm = 1;
     send(&mut router, &mut mock, &[b"A", b"1", b"2"]).unwrap();
     assert!(!router.has_out(&mut mock));
+    assert_eq!(router.has_room_for(&mut mock, b"A"), Ok(false));
     assert_eq!(send(&mut router, &mut mock, &[b"A", b"x"]), Err(Error::Again));
     mock.drain(&mut router, 0);
     send(&mut router, &mut mock, &[b"A", b"x"]).unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use super::*;
+use crate::connection::Ends;
 use crate::msg::{Arena, Metadata};
 use crate::pipe::parts::Parts;
 use crate::util::buffer::Buffer;
@@ -74,8 +75,8 @@ fn connection(fd: UnixStream, way: Way) -> Connection {
         subscribe_all: false,
     };
     fd.set_nonblocking(true).unwrap();
-    let (metadata, address) = (Metadata::default(), String::new());
-    Connection::new(fd.into(), established, u64::MAX, Vec::new(), metadata, address)
+    let (metadata, ends) = (Metadata::default(), Ends::default());
+    Connection::new(fd.into(), established, u64::MAX, Vec::new(), metadata, ends)
 }
 
 /// A pipe, its peer of the moment, and what all peers have received.

@@ -1,6 +1,6 @@
 //! The reader's side of a queue.
 
-use super::block::{Block, Head, MSG_WORDS};
+use super::block::{Block, Head, MSG_WORDS, Walk};
 use super::{AWAKE, Consumer, Reader, SPARES, Shared};
 use crate::msg::{Msg, Sink};
 use crate::pattern::Part;
@@ -180,6 +180,26 @@ impl Reader {
         // SAFETY: the only Reader.
         let consumer = unsafe { &mut *shared.consumer.0.get() };
         consumer.acknowledged != consumer.messages && shared.acknowledge(consumer)
+    }
+
+    /// Messages that can be read.
+    pub fn unread(&self) -> usize {
+        let shared = &*self.0;
+        if let Some(latest) = &shared.latest {
+            return usize::from(latest.lock().is_some());
+        }
+        let published = shared.published.0.load(Ordering::Acquire);
+        // SAFETY: the only Reader.
+        let Walk { block, index, position } = unsafe { &(*shared.consumer.0.get()).at };
+        let mut at = Walk { block: *block, index: *index, position: *position };
+        let mut count = 0;
+        while at.position != published {
+            // SAFETY: published, so it is there, and nobody leaves its block before us.
+            let (head, _) = unsafe { at.record(|_| {}) };
+            at.pass(head);
+            count += usize::from(!head.more());
+        }
+        count
     }
 
     /// Says that nothing more will be read.

@@ -47,6 +47,35 @@ fn high_water_mark_resumes_at_half() {
 }
 
 #[test]
+fn both_ends_count_whole_messages_across_blocks() {
+    let (mut writer, mut reader) = queue(4000, false);
+    assert_eq!((writer.under_way(), reader.unread()), (0, 0));
+    for n in 0..1000 {
+        let mut first = msg(n);
+        first.set_more(true);
+        writer.push(&mut first).unwrap();
+        writer.push(&mut Msg::copy_from(&[n as u8; 300]).unwrap()).unwrap();
+    }
+    assert_eq!(reader.unread(), 0, "not published");
+    writer.publish();
+    assert_eq!((writer.under_way(), reader.unread()), (1000, 1000));
+    reader.pop().unwrap();
+    assert_eq!(reader.unread(), 1000, "the last part of the first one is here");
+    for left in (0..1000).rev() {
+        reader.pop().unwrap();
+        assert_eq!(reader.unread(), left);
+        let _ = reader.pop();
+    }
+    reader.acknowledge();
+    assert_eq!((writer.under_way(), reader.unread()), (0, 0));
+    let (mut writer, reader) = queue(0, true);
+    writer.push(&mut msg(1)).unwrap();
+    writer.push(&mut msg(2)).unwrap();
+    writer.publish();
+    assert_eq!((writer.under_way(), reader.unread()), (1, 1), "the newest");
+}
+
+#[test]
 fn unpublished_and_unread_frames_are_freed() {
     let (mut writer, mut reader) = queue(0, false);
     for n in 0..200 {

@@ -241,6 +241,17 @@ impl Writer {
         self.0.published.0.load(Ordering::Relaxed) != 0
     }
 
+    /// Messages written that the reader has not said it has read.
+    pub fn under_way(&self) -> usize {
+        if let Some(latest) = &self.0.latest {
+            return usize::from(latest.lock().is_some());
+        }
+        let acknowledged = self.0.acknowledged.0.load(Ordering::Acquire);
+        // SAFETY: the only Writer.
+        let written = unsafe { (*self.0.producer.0.get()).messages };
+        written.saturating_sub(acknowledged) as usize
+    }
+
     /// Says that nothing more will be written.
     pub fn close(&mut self) {
         self.0.writer_gone.store(true, Ordering::Release);

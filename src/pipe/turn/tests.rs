@@ -2,7 +2,7 @@
 
 use super::super::{NO_ENDPOINT, Wire};
 use super::*;
-use crate::connection::Connection;
+use crate::connection::{Connection, Ends};
 use crate::msg::{Metadata, Msg};
 use crate::pattern::PipeSet;
 use crate::wire::frame::{Flags, append_frame};
@@ -29,7 +29,7 @@ fn pipe_with(table: &mut PipeTable, bytes: &[u8]) -> (PipeId, UnixStream) {
     };
     let metadata = Metadata::default();
     let connection =
-        Connection::new(own.into(), established, u64::MAX, Vec::new(), metadata, String::new());
+        Connection::new(own.into(), established, u64::MAX, Vec::new(), metadata, Ends::default());
     let id = table.add_wire(Wire::new(0, 0, false), NO_ENDPOINT);
     table.connect(id, connection);
     (id, peer)
