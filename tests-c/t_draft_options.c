@@ -256,6 +256,49 @@ GROUP (priority_and_busy_poll)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Events up to this one. */
+static void until (void *mon, int want)
+{
+    char address[EP_SIZE];
+    uint32_t value;
+    int event;
+    do {
+        event = next_event (mon, &value, address);
+        CHECK (event == want || event == ZMQ_EVENT_CONNECT_DELAYED);
+    } while (event != want);
+}
+
+/* Who disconnects from where nobody is wants no more attempts than the next one. */
+static void stop_after_disconnect (const char *transport, int pending)
+{
+    void *ctx = ctx_new (), *nobody = sock (ctx, ZMQ_PULL), *s = sock (ctx, ZMQ_PUSH), *mon;
+    char ep[EP_SIZE];
+    bind_any (nobody, "tcp", ep);
+    OK (zmq_unbind (nobody, ep));
+    if (strcmp (transport, "tcp"))
+        snprintf (ep, sizeof ep, "ipc://@nobody-%d", (int) getpid ());
+    mon = monitor (ctx, s);
+    set_int (s, ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT);
+    set_int (s, ZMQ_RECONNECT_IVL, 40);
+    OK (zmq_connect (s, ep));
+    until (mon, ZMQ_EVENT_CLOSED);
+    until (mon, ZMQ_EVENT_CONNECT_RETRIED);
+    if (pending)
+        SEND (s, "pending", 0);
+    OK (zmq_disconnect (s, ep));
+    until (mon, ZMQ_EVENT_CLOSED);
+    IS (readable (mon, 150), 0);
+    set_int (s, ZMQ_LINGER, 0);
+    OK (zmq_close (s));
+    OK (zmq_close (mon));
+    OK (zmq_close (nobody));
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (stop_after_disconnect_tcp) { stop_after_disconnect ("tcp", 0); }
+GROUP (stop_after_disconnect_ipc) { stop_after_disconnect ("ipc", 0); }
+GROUP (stop_after_disconnect_pending) { stop_after_disconnect ("ipc", 1); }
+
 /* With batches of any size everything arrives, in order. */
 GROUP (batches)
 {
@@ -286,4 +329,5 @@ GROUP (batches)
 }
 
 MAIN (ENTRY (values), ENTRY (texts), ENTRY (greetings_tcp), ENTRY (greetings_ipc), ENTRY (greetings_inproc),
-      ENTRY (hello_comes_first), ENTRY (no_farewell), ENTRY (priority_and_busy_poll), ENTRY (batches))
+      ENTRY (hello_comes_first), ENTRY (no_farewell), ENTRY (priority_and_busy_poll), ENTRY (batches),
+      ENTRY (stop_after_disconnect_tcp), ENTRY (stop_after_disconnect_ipc), ENTRY (stop_after_disconnect_pending))

@@ -28,6 +28,11 @@ pub struct Connecter {
     pub(super) attempt: Option<u32>,
     /// The peer will have nothing to do with us: there is no further attempt.
     pub(super) refused: bool,
+    /// Between two attempts.
+    pub(super) waits: bool,
+    /// The application has disconnected, and wants no attempt after the next one that fails, or loses its
+    /// connection (ZMQ_RECONNECT_STOP).
+    pub(super) stops: bool,
 }
 
 impl Connecter {
@@ -41,12 +46,14 @@ impl Connecter {
             candidates: Vec::new().into_iter(),
             attempt: None,
             refused: false,
+            waits: false,
+            stops: false,
         }
     }
 
     /// Whether ZMQ_RECONNECT_IVL wants that. The manual says -1 if not; libzmq takes 0 for the same.
     pub(super) fn reconnects(&self) -> bool {
-        self.options.reconnect_ivl > 0
+        self.options.reconnect_ivl > 0 && !self.stops
     }
 
     /// Whether it is one without a pipe: a pipe is made with the next connection, or never.

@@ -8,7 +8,9 @@ use super::event::Event;
 use super::token::Timer;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
-use crate::options::numbers::value::RECONNECT_STOP_CONN_REFUSED;
+use crate::options::numbers::value::{
+    RECONNECT_STOP_AFTER_DISCONNECT, RECONNECT_STOP_CONN_REFUSED,
+};
 use crate::sys::{clock, epoll, helpers};
 use crate::transport::{Route, Stream, Way};
 use crate::util::reserve;
@@ -35,6 +37,7 @@ impl Endpoints {
     /// Starts a round of attempts to connect.
     pub fn begin_connect(&mut self, number: u32) {
         let Some(connecter) = self.connecter(number) else { return };
+        connecter.waits = false;
         if connecter.route.first().needs_dns() {
             if let Err(error) = self.look_up(number) {
                 self.no_connection(number, error);
@@ -167,7 +170,10 @@ impl Endpoints {
     /// same, and what is sent waits, as in libzmq; unless nobody listens there and the application
     /// wants it to end then (ZMQ_RECONNECT_STOP).
     fn no_connection(&mut self, number: u32, why: Error) {
-        if why == Error::ConnectionRefused && self.stops_if(number, RECONNECT_STOP_CONN_REFUSED) {
+        let refused = why == Error::ConnectionRefused;
+        if refused && self.stops_if(number, RECONNECT_STOP_CONN_REFUSED)
+            || self.connecter(number).is_some_and(|c| c.stops)
+        {
             self.effect(Effect::GaveUp(number));
         } else if self.connecter(number).is_some_and(|c| c.reconnects()) {
             self.schedule_attempt(number);
@@ -183,6 +189,7 @@ impl Endpoints {
         let Some(endpoint) = self.get_mut(number) else { return };
         let serial = endpoint.serial;
         let Kind::Connecter(connecter) = &mut endpoint.kind else { return };
+        connecter.waits = true;
         let (ends, wait) = (connecter.ends(), connecter.next_interval());
         self.report(Event::ConnectRetried(wait), &ends);
         let at = clock::now() + Duration::from_millis(wait as u64);
@@ -208,8 +215,25 @@ impl Endpoints {
         self.connecter(number).is_some_and(|connecter| connecter.refused)
     }
 
+    /// The application has disconnected the endpoint, which lives on as long as something is to be sent. What
+    /// does not connect then never will, if the application wants that.
+    pub fn disconnect(&mut self, number: u32) {
+        let stops = self.stops_if(number, RECONNECT_STOP_AFTER_DISCONNECT);
+        if let Some(connecter) = self.connecter(number) {
+            connecter.stops = stops;
+        }
+    }
+
     /// An endpoint goes, and what was begun for it.
     pub fn forget(&mut self, number: u32) {
+        if let Some(connecter) = self.connecter(number)
+            && connecter.stops
+            && connecter.waits
+        {
+            // Who wants no further attempt waits to hear that there is none.
+            let ends = connecter.ends();
+            self.report(Event::Closed(-1), &ends);
+        }
         if let Some(at) = self.connecter(number).and_then(|connecter| connecter.attempt) {
             let stopped = self.attempts.get(at).filter(|a| a.stage != Stage::Greeting);
             let stopped = stopped.map(|attempt| (attempt.fd(), attempt.ends.clone()));

@@ -118,6 +118,7 @@ pub mod value {
         CURVE = 2;
         RECONNECT_STOP_CONN_REFUSED = 1;
         RECONNECT_STOP_HANDSHAKE_FAILED = 2;
+        RECONNECT_STOP_AFTER_DISCONNECT = 4;
         NOTIFY_CONNECT = 1;
         NOTIFY_DISCONNECT = 2;
     }

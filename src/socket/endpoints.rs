@@ -192,6 +192,9 @@ impl Core {
         // What we hold back to collect more is sent as far as the application can tell.
         self.flush_held();
         self.endpoints.begin_closing(number);
+        if !self.closing {
+            self.endpoints.disconnect(number);
+        }
         for id in self.pipes.of_endpoint(number) {
             if listens && !self.closing {
                 self.close_pipe_when_read(id);
