@@ -93,7 +93,7 @@ impl Answers {
 /// The answer to a PING with this context.
 ///
 /// # Errors
-/// [`Error::NoMemory`](crate::error::Error::NoMemory).
+/// [`Error::NoMemory`].
 pub(super) fn pong(context: &[u8]) -> Result<Vec<u8>> {
     let mut pong = memory::with_room(8 + context.len())?;
     command::append_pong(&mut pong, context);

@@ -107,7 +107,7 @@ pub trait PipeSet {
     /// A pipe whose reader is gone swallows the frame. `msg` is empty afterwards.
     ///
     /// # Errors
-    /// [`Error::NoMemory`](crate::error::Error::NoMemory); nothing has happened then, and `msg` is
+    /// [`Error::NoMemory`]; nothing has happened then, and `msg` is
     /// unchanged.
     fn write(&mut self, id: PipeId, msg: &mut Msg) -> Result<()>;
     /// Gives the next frame straight to `to`, if it stands ready in a receive buffer together with

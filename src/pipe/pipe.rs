@@ -30,9 +30,9 @@ pub enum PipeEvent {
     Pinged(PipeId),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
-    /// Pipes were left for another turn, see [`PipeTable::resume`].
+    /// Pipes were left for another turn, see `PipeTable::resume`.
     Unread,
-    /// Connections wait for memory to read on with: [`PipeTable::feed`] is due in a while.
+    /// Connections wait for memory to read on with: `PipeTable::feed` is due in a while.
     Starved,
 }
 
