@@ -8,7 +8,7 @@
 # (foreign), WebSocket peers of another library (zws), and pyzmq's tests. A program that defines ZMQ_BUILD_DRAFT_API runs with ours only, unless the other libzmq was built
 # with the draft API, too. Last line: `N passed, N failed`; exit code 0 if none failed.
 # TESTS_C_ONLY="unit interop meddle differential demo foreign zws pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
-# TESTS_C_JOBS (4) of them run at the same time.
+# TESTS_C_JOBS (3) of them run at the same time.
 # TESTS_C_ONLY=ours runs the programs of `unit` with ours only, and TESTS_C_OURS=DIR names another libzmq.so.5 of ours for it.
 START=$SECONDS
 PREFIX=$(cd "${1:?usage: run.sh PREFIX [SYSTEM_LIBDIR]}" && pwd) || exit 2
@@ -71,7 +71,7 @@ run_programs() { # LIBDIR NAME [GROUPS THAT ARE KNOWN TO FAIL]
     export LD_LIBRARY_PATH_OF_TEST=$1 SIDE=$2 TESTS_C_MARK=1 TESTS_C_KNOWN=${3:-}
     { [ "$SIDE" = ours ] && printf '%s\n' $programs || able "$1"; } | in_order >"$WORK/able"
     # Most of them wait most of the time: more than there are processors.
-    xargs <"$WORK/able" -P"${TESTS_C_JOBS:-4}" -I{} bash -c \
+    xargs <"$WORK/able" -P"${TESTS_C_JOBS:-3}" -I{} bash -c \
         'LD_LIBRARY_PATH=$LD_LIBRARY_PATH_OF_TEST timeout -k 2 ${TESTS_C_PATIENCE:-400} "$WORK/bin/{}" >"$WORK/results/{}.$SIDE" 2>"$WORK/results/{}.$SIDE.err" </dev/null || true'
     cat "$WORK"/results/*."$SIDE" | sort >"$WORK/$SIDE"
 }
