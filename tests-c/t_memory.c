@@ -211,7 +211,7 @@ static void queue_until_no_memory (const char *transport, size_t size)
     SEND (push, "hello", 0);
     if (!late)
         RECV (pull, "hello");
-    limit_memory (24 << 20);
+    limit_memory (48 << 20);
     for (;;) {
         memcpy (body, &sent, sizeof sent);
         if (zmq_send (push, body, size, ZMQ_DONTWAIT) == -1)
