@@ -210,6 +210,9 @@ GROUP (poller_descriptor)
     OK (zmq_poller_add (p, server, NULL, ZMQ_POLLIN));
     OK (zmq_poller_fd (p, &fd));
     CHECK (fd >= 0);
+    /* What cannot be watched is refused, and is not half there. */
+    FAILS (zmq_poller_add_fd (p, 999, NULL, ZMQ_POLLIN), EBADF);
+    IS (zmq_poller_size (p), 2);
     bind_any (server, "tcp", ep);
     OK (zmq_connect (client, ep));
     for (int round = 0; round < 50; round++) {

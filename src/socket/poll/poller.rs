@@ -233,8 +233,11 @@ impl Poller {
             while let Some(at) = list.entries.iter().position(|e| e.subject.shares_place(subject)) {
                 list.take(at)?;
             }
-            memory::push(list.change()?, entry)?;
-            list.descriptor.as_ref().map_or(Ok(()), |set| watch(set, &entry))
+            // Refused as a whole: what can fail comes before what cannot.
+            memory::reserve_one(list.change()?)?;
+            list.descriptor.as_ref().map_or(Ok(()), |set| watch(set, &entry))?;
+            list.change()?.push(entry);
+            Ok(())
         })
     }
 
