@@ -1,20 +1,6 @@
 /* Options of contexts and properties of messages: defaults, ranges, numbers without a meaning. zmq_ctx_set(3), zmq_msg_get(3). */
-#include "common.h"
+#include "expect.h"
 #include <limits.h>
-
-static int wrong;
-
-/* Notes what is wrong and goes on, so that one run shows all of it. */
-#define EXPECT(cond, ...)                                                                                              \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            int errno_ = errno;                                                                                        \
-            wrong++;                                                                                                   \
-            fprintf (stderr, "    line %d: ", __LINE__);                                                               \
-            fprintf (stderr, __VA_ARGS__);                                                                             \
-            fprintf (stderr, " (errno %d)\n", errno_);                                                                 \
-        }                                                                                                              \
-    } while (0)
 
 /* `def` -1: cannot be read. Flags are read back as 0 or 1. */
 static const struct { int option; int def, low, flag; } context_options[] = {

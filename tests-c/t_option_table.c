@@ -2,7 +2,7 @@
  * The table of options: for each option and each of the twelve socket types its default, its range, the sizes it takes
  * and gives, who has it, and what is read back. zmq_setsockopt(3), zmq_getsockopt(3).
  */
-#include "common.h"
+#include "expect.h"
 #include <limits.h>
 
 #define TYPES 12
@@ -15,20 +15,6 @@
 
 static const char *const type_names[TYPES] = {"PAIR",   "PUB",  "SUB",  "REQ",  "REP",  "DEALER",
                                               "ROUTER", "PULL", "PUSH", "XPUB", "XSUB", "STREAM"};
-
-static int wrong;
-
-/* Notes what is wrong and goes on, so that one run shows all of it. */
-#define EXPECT(cond, ...)                                                                                              \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            int errno_ = errno;                                                                                        \
-            wrong++;                                                                                                   \
-            fprintf (stderr, "    line %d: ", __LINE__);                                                               \
-            fprintf (stderr, __VA_ARGS__);                                                                             \
-            fprintf (stderr, " (errno %d)\n", errno_);                                                                 \
-        }                                                                                                              \
-    } while (0)
 
 static int refused (void *s, int option, const void *value, size_t size)
 {
