@@ -9,6 +9,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+BINDIR ?= $(PREFIX)/bin
 CMAKEDIR := $(LIBDIR)/cmake/ZeroMQ
 CARGO ?= cargo
 INSTALL ?= install
@@ -41,6 +42,10 @@ INSTALLED := \
 	$(PKGCONFIGDIR)/libzmq.pc \
 	$(CMAKEDIR)/ZeroMQConfig.cmake $(CMAKEDIR)/ZeroMQConfigVersion.cmake
 
+# A package with a lock-file and a target directory of its own, so that what it uses is no part of the library's.
+TOOLS := zmqcat zmq-keygen
+TOOLS_CARGO = $(CARGO) $(1) --manifest-path tools/zmq-tools/Cargo.toml --locked --target-dir $(BUILD)/tools
+
 # `make bench` installs here, so that it and `make test` may run at the same time.
 BENCH_OUT := $(abspath $(BUILD))/bench
 BENCH_STAGE := $(BENCH_OUT)/prefix
@@ -61,7 +66,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install uninstall header demo test stage test-packages test-rust test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations soak \
+.PHONY: all help build install tools install-tools uninstall header demo test stage test-packages test-rust test-tools test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations soak \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -97,10 +102,20 @@ install: $(PACKED)/$(SHARED_FILE) ## to PREFIX (/usr/local), below DESTDIR if th
 	done
 	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc' '$(DESTDIR)$(CMAKEDIR)'/*.cmake
 
+# They load libzmq.so.5 when they start: first from LIBDIR, where it lies seen from BINDIR, whatever PREFIX becomes.
+tools: ## release build of zmqcat and zmq-keygen
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" \
+		ZMQ_TOOLS_RPATH="\$$ORIGIN/$$(realpath -m --relative-to='$(BINDIR)' '$(LIBDIR)')" \
+		$(call TOOLS_CARGO,build) --release --bins
+
+install-tools: tools ## zmqcat and zmq-keygen to BINDIR (PREFIX/bin)
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 755 $(addprefix $(BUILD)/tools/release/,$(TOOLS)) '$(DESTDIR)$(BINDIR)'
+
 # The directories may hold files of others; those that are empty go too.
-uninstall: ## removes what install put there
-	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED))
-	@for dir in '$(DEBUGDIR)' '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
+uninstall: ## removes what install and install-tools put there
+	rm -f $(patsubst %,'$(DESTDIR)%',$(INSTALLED) $(addprefix $(BINDIR)/,$(TOOLS)))
+	@for dir in '$(BINDIR)' '$(DEBUGDIR)' '$(CMAKEDIR)' '$(LIBDIR)/cmake' '$(PKGCONFIGDIR)' '$(LIBDIR)' '$(INCLUDEDIR)'; do \
 		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || true; \
 	done
 
@@ -110,7 +125,7 @@ header: ## include/zmq.h from the Rust sources
 demo: stage ## shows the library at work
 	tests-c/demo.sh $(STAGE)
 
-test: test-packages test-rust loom sim test-install test-c test-checked test-sanitized test-instructions ## everything there is to check
+test: test-packages test-rust test-tools loom sim test-install test-c test-checked test-sanitized test-instructions ## everything there is to check
 
 test-packages: ## installs the Debian packages that are compared with, if they are missing
 	tools/setup-test-packages.sh
@@ -118,6 +133,9 @@ test-packages: ## installs the Debian packages that are compared with, if they a
 test-rust: ## of that, the tests of cargo
 	$(CARGO) test --no-fail-fast
 	RUSTFLAGS="$$RUSTFLAGS --cfg fuzzing" $(CARGO) check --lib --target-dir $(BUILD)/fuzz-check
+
+test-tools: stage ## of that, zmqcat and zmq-keygen, with this library and with the system's
+	ZMQ_TOOLS_LIBDIR=$(STAGE)/lib $(call TOOLS_CARGO,test) --no-fail-fast
 
 # In a directory of its own: the flag is another one for every crate.
 loom: ## of that, the models of what threads share (two minutes)

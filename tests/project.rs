@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{root, stdout};
+use common::{crates, root, stdout};
 use std::process::Command;
 
 fn text(name: &str) -> String {
@@ -52,86 +52,29 @@ fn every_example_is_listed_and_run() {
     assert!(programs > 10);
 }
 
-/// The texts in quotes of what stands between `[` and `]` behind `name =` in deny.toml.
-fn denied(name: &str) -> Vec<String> {
-    let text = text("deny.toml");
-    let list = text.split_once(&format!("\n{name} = [")).unwrap().1;
-    // The list ends in the line that has the last bracket of its own.
-    let (mut depth, mut end) = (1, 0);
-    for (at, c) in list.char_indices() {
-        depth += i32::from(c == '[') - i32::from(c == ']');
-        if depth == 0 {
-            end = at;
-            break;
-        }
-    }
-    list[..end].split('"').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// Whether a licence in SPDX's words, or in those of older crates, is one of these. What is nested deeper than an AND of
-/// ORs is refused: a person has to look.
-fn is_allowed(licence: &str, allowed: &[String]) -> bool {
-    licence.split(" AND ").all(|part| {
-        let part = part.trim_start_matches('(').trim_end_matches(')').replace('/', " OR ");
-        part.split(" OR ").any(|choice| allowed.iter().any(|name| name == choice))
-    })
-}
-
-/// Each crate that the library, its build or its tests use on this machine, with its licence.
-fn licences() -> Vec<(String, String)> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let tree = ["tree", "--offline", "--locked", "-e", "normal,build,dev", "--prefix", "none"];
-    let mut command = Command::new(cargo);
-    let list = stdout(command.args(tree).args(["-f", "{p}|{l}|"]).current_dir(root()));
-    let crates = list.lines().filter_map(|line| {
-        let (name, rest) = line.split_once(' ')?;
-        Some((name.to_owned(), rest.split('|').nth(1)?.to_owned()))
-    });
-    crates.collect()
-}
-
 #[test]
 fn licences_are_those_of_deny_toml() {
-    let (allowed, exceptions) = (denied("allow"), denied("exceptions"));
-    let found = licences();
+    let allowed = crates::denied(root(), "allow");
+    let exceptions = crates::denied(root(), "exceptions");
+    let found = crates::licences(root());
     assert!(found.len() > 20);
-    for (name, licence) in &found {
-        let except = exceptions.chunks(2).any(|pair| pair[0] == *name && pair[1] == *licence);
-        assert!(
-            except || is_allowed(licence, &allowed),
-            "{name} is under {licence}: see deny.toml"
-        );
-    }
-    let idle: Vec<_> =
-        exceptions.chunks(2).filter(|e| !found.iter().any(|(name, _)| *name == e[0])).collect();
+    assert_eq!(crates::not_allowed(&found, &allowed, &exceptions), [""; 0], "see deny.toml");
+    let locks = ["Cargo.lock", "tools/zmq-tools/Cargo.lock"].map(text).concat();
+    let idle = |name: &&String| !locks.contains(&format!("name = \"{name}\"\n"));
+    let idle: Vec<_> = exceptions.iter().step_by(2).filter(idle).collect();
     assert!(idle.is_empty(), "not used any more: {idle:?}");
     let allowed = ["MIT".to_owned(), "Unicode-3.0".to_owned()];
-    assert!(is_allowed("Unlicense/MIT", &allowed));
-    assert!(is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0", &allowed));
-    assert!(!is_allowed("MIT AND GPL-3.0-only", &allowed));
-    assert!(!is_allowed("", &allowed));
+    assert!(crates::is_allowed("Unlicense/MIT", &allowed));
+    assert!(crates::is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0", &allowed));
+    assert!(!crates::is_allowed("MIT AND GPL-3.0-only", &allowed));
+    assert!(!crates::is_allowed("", &allowed));
 }
 
 #[test]
 fn crates_are_there_once_and_from_the_registry() {
-    let lock = text("Cargo.lock");
-    let value = |package: &str, key: &str| {
-        let line = package.lines().find_map(|line| line.strip_prefix(key));
-        line.map(|rest| rest.trim_matches(['=', ' ', '"']).to_owned())
-    };
-    let mut names = Vec::new();
-    for package in lock.split("[[package]]").skip(1) {
-        names.push(value(package, "name ").unwrap());
-        let source = value(package, "source ");
-        let ours = source.is_none() && names.ends_with(&["zmq-oxide".to_owned()]);
-        let registry = "registry+https://github.com/rust-lang/crates.io-index";
-        assert!(ours || source.as_deref() == Some(registry), "{names:?} comes from {source:?}");
-    }
-    names.sort_unstable();
-    let mut twice: Vec<String> =
-        names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()).collect();
-    twice.dedup();
-    let known: Vec<String> = denied("skip").chunks(2).map(|entry| entry[0].clone()).collect();
+    let known: Vec<String> =
+        crates::denied(root(), "skip").chunks(2).map(|entry| entry[0].clone()).collect();
+    let twice = crates::twice(&root().join("Cargo.lock"), "zmq-oxide");
     assert_eq!(twice, known, "crates in several versions, and those that deny.toml knows of");
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod crates;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,0 +1,7 @@
+//! Programs that use libzmq, and that look into programs which do: zmqcat, zmq-keygen and zmqtop. None is linked to the
+//! library: the first two load whichever `libzmq.so.5` the dynamic linker finds, so that they speak with any, and the third
+//! reads what processes show.
+
+pub mod cat;
+pub mod keys;
+pub mod zmq;
