@@ -8,6 +8,13 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(draft_api)");
     println!("cargo:rustc-cfg=draft_api");
 
+    // The feature `wss` where TLS can be built, see Cargo.toml.
+    println!("cargo:rustc-check-cfg=cfg(tls)");
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if is_set("CARGO_FEATURE_WSS") && !is_set("CARGO_CFG_LOOM") && !is_set("CARGO_CFG_SIM") {
+        println!("cargo:rustc-cfg=tls");
+    }
+
     // Programs linked against libzmq ask for this name.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libzmq.so.5");
     // I/O threads and thread-local destructors run code of this library. A program that loads it

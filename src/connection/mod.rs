@@ -22,6 +22,7 @@ use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
 use crate::sys::prefetch::prefetch;
+use crate::transport::Link;
 use crate::wire::command::{self, Command};
 use crate::wire::frame::Flags;
 use crate::wire::websocket::Opcode;
@@ -58,6 +59,8 @@ pub struct WebSocket {
     pub decoder: Decoder,
     /// What is in the messages.
     pub content: Content,
+    /// What they are written to and read from.
+    pub link: Link,
 }
 
 /// What an established connection carries besides bytes.

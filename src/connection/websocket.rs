@@ -15,9 +15,9 @@ const GOING_AWAY: &[u8] = &1001_u16.to_be_bytes();
 impl Connection {
     /// From now on messages of WebSocket carry what is said.
     pub fn carry(&mut self, websocket: WebSocket) {
-        let WebSocket { encoder, decoder, content } = websocket;
-        self.tx.carry(encoder, content);
-        self.rx.carry(decoder);
+        let WebSocket { encoder, decoder, content, link } = websocket;
+        self.tx.carry(encoder, content, link.clone());
+        self.rx.carry(decoder, link);
         (self.websocket, self.open_websocket) = (true, true);
         self.heartbeats = content == Content::Zws;
     }
@@ -49,8 +49,8 @@ impl Connection {
         }
         let mut body = Vec::with_capacity(4);
         zws::control_command(Opcode::Close, status, &mut body);
-        if self.tx.push_command_of(&body).is_ok() {
-            let _ = self.flush();
+        if self.tx.push_command_of(&body).is_ok() && self.flush() == Ok(true) {
+            self.tx.close_link(self.fd.as_fd());
         }
     }
 

@@ -8,8 +8,7 @@ use crate::connection::{Ends, WebSocket};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
-use crate::sys::net;
-use crate::transport::{Dialogue, Stream};
+use crate::transport::{Agreement, Dialogue, Link, Stream};
 use crate::wire::{Established, Handshake, HandshakeConfig, HandshakeError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -63,6 +62,8 @@ pub(super) struct Attempt {
     /// When this stage has taken too long.
     pub(super) deadline: Option<Instant>,
     stream: Stream,
+    /// What is between its descriptor and all that is said to the peer.
+    link: Link,
     /// What is said before ZMTP to whom the stage has to do with, the first one first.
     dialogues: VecDeque<Box<dyn Dialogue>>,
     /// What is said last; there is none if bytes are carried as they are.
@@ -97,6 +98,7 @@ impl Attempt {
             has_place: false,
             deadline: None,
             stream,
+            link: Link::default(),
             dialogues: dialogues.into(),
             handshake: None,
             carrier: None,
@@ -116,7 +118,7 @@ impl Attempt {
     /// that is spoken. The endpoint has this name.
     ///
     /// # Errors
-    /// There is nothing that could be said.
+    /// There is nothing that could be said, or no way to.
     pub(super) fn begin_greeting(
         &mut self,
         endpoint: &str,
@@ -125,6 +127,7 @@ impl Attempt {
     ) -> Result<()> {
         self.stage = Stage::Greeting;
         self.peer = self.stream.peer_address();
+        self.link = self.stream.link()?;
         self.dialogues = self.stream.greetings(self.ours, endpoint, options).into();
         if let Some(target) = self.stream.websocket(endpoint) {
             self.carrier = Some(Box::new(Carrier::new(self.ours, &target, config)?));
@@ -141,7 +144,8 @@ impl Attempt {
 
     /// Takes the descriptor for the established connection, and what stands before it.
     pub(super) fn into_parts(self) -> (OwnedFd, Option<WebSocket>) {
-        (self.stream.into_fd(), self.carrier.and_then(|carrier| carrier.into_websocket()))
+        let websocket = self.carrier.and_then(|carrier| carrier.into_websocket(self.link));
+        (self.stream.into_fd(), websocket)
     }
 
     /// The handshake, for the questions to the ZAP handler.
@@ -162,6 +166,11 @@ impl Attempt {
                 return Progress::Closed(error);
             }
             self.stage = Stage::OnTheWay;
+        }
+        match self.link.agree(self.stream.as_fd()) {
+            Ok(Agreement::Reached) => {}
+            Ok(how) => return Progress::Waiting(how == Agreement::Speaks),
+            Err(error) => return Progress::Closed(error),
         }
         loop {
             match self.send() {
@@ -314,16 +323,17 @@ impl Attempt {
         let wanted = self.dialogues.front().map_or(buffer.len(), |dialogue| dialogue.wanted());
         let room = wanted.min(buffer.len());
         let buffer = &mut buffer[..room];
-        match net::recv(self.stream.as_fd(), buffer) {
+        match self.link.recv(self.stream.as_fd(), buffer) {
             Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
             Ok(count) => {
-                self.drained = count < buffer.len();
+                self.drained = !self.link.has_more(count == buffer.len());
                 // Nothing is left of what was there.
                 self.rest = Zeroizing::new(buffer[..count].to_vec());
                 buffer[..count].zeroize();
                 None
             }
             Err(Error::Again) => Some(Progress::Waiting(false)),
+            Err(Error::Interrupted) => None,
             Err(error) => Some(Progress::Closed(error)),
         }
     }
@@ -338,7 +348,7 @@ impl Attempt {
             (None, None, None) => return Ok(true),
         };
         while !output.is_empty() {
-            match net::send(self.stream.as_fd(), output) {
+            match self.link.send(self.stream.as_fd(), output) {
                 Ok(sent) => {
                     output.drain(..sent);
                 }

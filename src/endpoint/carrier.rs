@@ -4,7 +4,7 @@
 use crate::connection::WebSocket;
 use crate::error::{Error, Result};
 use crate::sys::random;
-use crate::transport::HttpTarget;
+use crate::transport::{HttpTarget, Link};
 use crate::util::buffer::Buffer;
 use crate::wire::handshake::MAX_COMMAND;
 use crate::wire::upgrade::{Agreed, Offer, Upgrade};
@@ -56,7 +56,7 @@ impl Carrier {
         let content = if agreed == Agreed::Plain { Content::Plain } else { Content::Zws };
         let encoder = Encoder::new(content, self.ours.then(|| Masks::new(random::fill)));
         let decoder = Decoder::new(content, !self.ours, MAX_COMMAND as u64);
-        self.codec = Some(WebSocket { encoder, decoder, content });
+        self.codec = Some(WebSocket { encoder, decoder, content, link: Link::default() });
         let config = self.config.take();
         Some(config.map(|c| Handshake::without_greeting(c, agreed == Agreed::Mechanism)))
     }
@@ -115,8 +115,8 @@ impl Carrier {
         self.codec.as_ref().is_some_and(|codec| codec.decoder.has_failed())
     }
 
-    /// For the connection.
-    pub(super) fn into_websocket(self) -> Option<WebSocket> {
-        self.codec
+    /// For the connection, over this.
+    pub(super) fn into_websocket(self, link: Link) -> Option<WebSocket> {
+        self.codec.map(|codec| WebSocket { link, ..codec })
     }
 }

@@ -42,6 +42,15 @@ pub struct DraftOptions {
     pub priority: i32,
     /// SO_BUSY_POLL in microseconds, 0: what the system gives.
     pub busy_poll: i32,
+    /// The key of `wss_cert_pem`.
+    pub wss_key_pem: Zeroizing<Vec<u8>>,
+    /// Our certificate, and behind it those that vouch for it.
+    pub wss_cert_pem: Vec<u8>,
+    /// Who may vouch for servers.
+    pub wss_trust_pem: Vec<u8>,
+    /// Who servers have to be, empty: see `transport::tls`.
+    pub wss_hostname: Vec<u8>,
+    pub wss_trust_system: bool,
 }
 
 impl Default for DraftOptions {
@@ -54,6 +63,11 @@ impl Default for DraftOptions {
             out_batch_size: BATCH_SIZE,
             priority: 0,
             busy_poll: 0,
+            wss_key_pem: Zeroizing::default(),
+            wss_cert_pem: Vec::new(),
+            wss_trust_pem: Vec::new(),
+            wss_hostname: Vec::new(),
+            wss_trust_system: false,
         }
     }
 }

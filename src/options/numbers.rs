@@ -97,6 +97,11 @@ pub mod option {
         SOCKS_PASSWORD = 100;
         IN_BATCH_SIZE = 101;
         OUT_BATCH_SIZE = 102;
+        WSS_KEY_PEM = 103;
+        WSS_CERT_PEM = 104;
+        WSS_TRUST_PEM = 105;
+        WSS_HOSTNAME = 106;
+        WSS_TRUST_SYSTEM = 107;
         ONLY_FIRST_SUBSCRIBE = 108;
         RECONNECT_STOP = 109;
         HELLO_MSG = 110;

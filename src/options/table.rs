@@ -169,7 +169,7 @@ macro_rules! text {
     };
 }
 
-/// A message of any length, which cannot be read; an empty one is none.
+/// A text or a message of any length, which cannot be read; an empty one is none.
 macro_rules! notice {
     ($name:ident $field:ident) => {
         row!(
@@ -178,7 +178,7 @@ macro_rules! notice {
                 min: 0,
                 max: usize::MAX,
                 get: None,
-                set: |o, v| copy_of(v).map(|v| o.draft.$field = v),
+                set: |o, v| copy_of(v).map(|v| o.draft.$field = v.into()),
             },
         )
     };
@@ -324,6 +324,22 @@ pub const TABLE: &[OptionInfo] = &[
     text!(SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),
     draft!(IN_BATCH_SIZE in_batch_size 1),
     draft!(OUT_BATCH_SIZE out_batch_size 1),
+    notice!(WSS_KEY_PEM wss_key_pem),
+    notice!(WSS_CERT_PEM wss_cert_pem),
+    notice!(WSS_TRUST_PEM wss_trust_pem),
+    notice!(WSS_HOSTNAME wss_hostname),
+    row!(WSS_TRUST_SYSTEM, Shape::Bytes {
+        min: size_of::<i32>(),
+        max: size_of::<i32>(),
+        get: None,
+        set: |o, v| match id(v)? {
+            on @ (0 | 1) => {
+                o.draft.wss_trust_system = on == 1;
+                Ok(())
+            }
+            _ => Err(Error::Invalid),
+        },
+    }),
     row!(RECONNECT_STOP, Shape::Int {
         min: i32::MIN,
         max: i32::MAX,

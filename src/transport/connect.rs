@@ -1,6 +1,7 @@
 //! Making connections without waiting for them.
 
 use super::dialogue::Dialogue;
+use super::link::Terms;
 use super::socks::{Destination, Socks};
 use super::{Address, Stream, Way};
 use crate::error::Result;
@@ -12,21 +13,24 @@ pub struct Route {
     first: Address,
     /// What the proxy, if `first` is one, shall connect to.
     destination: Option<Destination>,
+    /// What is between the descriptor and what is said to the peer.
+    terms: Terms,
 }
 
 impl Route {
     /// `Invalid`: no proxy could be asked for this address, for want of a port or because the name
-    /// has more than 255 bytes.
+    /// has more than 255 bytes; or options of the transport make no sense.
     ///
     /// Nothing is found out about the proxy yet, not even whether that is an address at all.
     pub fn new(address: Address, options: &SocketOptions) -> Result<Route> {
+        let terms = (address.transport.terms)(true, &address.text, options)?;
         match address.transport.through_proxy {
             Some(ask) if !options.socks_proxy.is_empty() => {
                 let (text, destination) = ask(&address.text, options)?;
                 let first = Address { text, ..address };
-                Ok(Route { first, destination: Some(destination) })
+                Ok(Route { first, destination: Some(destination), terms })
             }
-            _ => Ok(Route { first: address, destination: None }),
+            _ => Ok(Route { first: address, destination: None, terms }),
         }
     }
 
@@ -42,7 +46,7 @@ impl Route {
     pub fn start(&self, to: &Way, options: &SocketOptions) -> Result<(Stream, Result<bool>)> {
         let transport = self.first.transport;
         let (fd, connected) = (transport.start)(to, options)?;
-        Ok((Stream::new(fd, transport, None, None), connected))
+        Ok((Stream::new(fd, transport, None, None).on(&self.terms), connected))
     }
 
     /// What has to be said on the way to the peer, the first one first. Then

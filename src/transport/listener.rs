@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::bound::{BindError, Bound};
+use super::link::Terms;
 use super::{Address, Stream, Transport, transport_of};
 use crate::error::Error;
 use crate::options::SocketOptions;
@@ -23,6 +24,8 @@ pub struct Listener {
     behind: String,
     /// Whether every connection that is accepted has `endpoint` as its local address.
     specific: bool,
+    /// What is between descriptors and what is said to peers.
+    terms: Terms,
 }
 
 /// Why nobody was let in although somebody waited.
@@ -55,25 +58,29 @@ impl Listener {
         address: &Address,
         options: &SocketOptions,
     ) -> std::result::Result<Listener, BindError> {
+        let terms = (address.transport.terms)(false, &address.text, options)?;
         if options.use_fd == -1 {
             let bound = (address.transport.listen)(&address.text, options)?;
             let mut listener = Listener::new(address.transport, bound, &address.text);
             // Where a name has a part that is none of the system's, the rest is told as the system has it.
             let asked = address.canonical().filter(|_| listener.behind.is_empty());
             listener.asked = asked.map(|_| address.to_string());
+            listener.terms = terms;
             return Ok(listener);
         }
         let bound = Bound::adopt(options.use_fd)?;
         let asked_for = (address.transport.endpoint)(&bound.at).map(|_| address.transport);
         let transport = asked_for.or_else(|| transport_of(&bound.at)).unwrap_or(address.transport);
-        Ok(Listener::new(transport, bound, &address.text))
+        let mut listener = Listener::new(transport, bound, &address.text);
+        listener.terms = (transport.terms)(false, &address.text, options)?;
+        Ok(listener)
     }
 
     fn new(transport: &'static Transport, bound: Bound, text: &str) -> Listener {
         let behind = (transport.behind)(text).to_owned();
         let endpoint = (transport.endpoint)(&bound.at).map(|at| at + &behind).unwrap_or_default();
         let specific = (transport.is_specific)(&bound.at);
-        Listener { bound, transport, endpoint, asked: None, behind, specific }
+        Listener { bound, transport, endpoint, asked: None, behind, specific, terms: Terms::Plain }
     }
 
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards.
@@ -106,7 +113,7 @@ impl Listener {
             return Err(AcceptError::Refused);
         }
         let local = if self.specific { Some(self.endpoint.clone()) } else { self.named(&fd) };
-        Ok(Some(Stream::new(fd, self.transport, Some(peer), local)))
+        Ok(Some(Stream::new(fd, self.transport, Some(peer), local).on(&self.terms)))
     }
 
     /// Our end of a connection, where the system does not know all of its name.

@@ -2,9 +2,10 @@
 //!
 //! Each has a file and a row of [`TABLE`]: whoever wants to know something about one asks its row.
 //! Nothing here knows ZMTP. A [`Listener`] hands out [`Stream`]s, a [`Route`] leads to one;
-//! after that a stream is a descriptor for [`crate::sys::net::recv`] and its kin. The only call
+//! after that a stream is a descriptor for [`crate::sys::net::recv`] and its kin, or for a [`Link`] where TLS is between. The only call
 //! that may block is [`Address::resolve`], and only if [`Address::needs_dns`].
 
+mod agreement;
 mod bound;
 mod connect;
 mod dialogue;
@@ -12,6 +13,7 @@ mod dialogue;
 pub(crate) mod fuzz;
 mod inproc;
 mod ipc;
+mod link;
 mod listener;
 mod missing;
 mod row;
@@ -22,16 +24,22 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod tipc;
+#[cfg(tls)]
+mod tls;
 mod tune;
 mod udp;
 mod vsock;
 mod ws;
+#[cfg(tls)]
+mod wss;
 
 use std::fmt;
 
+pub use agreement::Agreement;
 pub use bound::BindError;
 pub use connect::Route;
 pub use dialogue::Dialogue;
+pub use link::Link;
 pub use listener::{AcceptError, Listener};
 pub use row::{AddressError, DatagramSocket, HttpTarget, Transport, Way};
 pub use stream::Stream;
@@ -45,6 +53,8 @@ use crate::types::{Datagrams, SocketType};
 static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
     &ws::TRANSPORT,
+    #[cfg(tls)]
+    &wss::TRANSPORT,
     &ipc::TRANSPORT,
     &vsock::TRANSPORT,
     &tipc::TRANSPORT,

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::bound::BindResult;
 use super::dialogue::Dialogue;
+use super::link::Terms;
 use super::socks::Destination;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
@@ -114,6 +115,9 @@ pub struct Transport {
     /// What is said to the peer before ZMTP, the first one first, at our end of a connection of the endpoint with this name;
     /// `ours`: we have connected.
     pub(super) greet: fn(ours: bool, endpoint: &str, &SocketOptions) -> Vec<Box<dyn Dialogue>>,
+    /// What is between the descriptor and all that is said to the peer, at our end of a connection of this address; `ours`:
+    /// we connect. Fails if the options say what makes no sense.
+    pub(super) terms: fn(ours: bool, &str, &SocketOptions) -> Result<Terms>,
     /// What a peer at this address is asked for that speaks WebSocket behind all that, if messages of
     /// WebSocket carry what is said.
     pub(super) websocket: Option<fn(&str) -> HttpTarget>,
@@ -153,6 +157,7 @@ impl Transport {
         start,
         inspect: |_, _| Ok(()),
         greet: |_, _, _| Vec::new(),
+        terms: |_, _, _| Ok(Terms::Plain),
         websocket: None,
         made: |_| Ok(()),
         open_datagrams: None,

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Transport;
 use super::dialogue::Dialogue;
+use super::link::{Link, Terms};
 use super::row::HttpTarget;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
@@ -24,6 +25,8 @@ pub struct Stream {
     peer: Option<SockAddr>,
     /// Our end as an endpoint, if that is known.
     local: Option<String>,
+    /// What is between the descriptor and what is said to the peer.
+    terms: Terms,
 }
 
 impl Stream {
@@ -34,7 +37,20 @@ impl Stream {
         peer: Option<SockAddr>,
         local: Option<String>,
     ) -> Stream {
-        Stream { fd, transport, peer, local }
+        Stream { fd, transport, peer, local, terms: Terms::Plain }
+    }
+
+    /// The same with this between the descriptor and what is said to the peer.
+    pub(super) fn on(self, terms: &Terms) -> Stream {
+        Stream { terms: terms.clone(), ..self }
+    }
+
+    /// What is between the descriptor and all that is said to the peer from now on.
+    ///
+    /// # Errors
+    /// There is no memory, or no random numbers.
+    pub fn link(&self) -> Result<Link> {
+        self.terms.begin()
     }
 
     /// How a connect ended, now that the descriptor is writable.

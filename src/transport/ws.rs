@@ -7,7 +7,10 @@ use super::tcp::{self, TcpAddress};
 use crate::error::Error;
 
 /// The row of the table.
-pub(super) static TRANSPORT: Transport = Transport {
+pub(super) static TRANSPORT: Transport = ROW;
+
+/// The same for those over it.
+pub(super) const ROW: Transport = Transport {
     scheme: "ws",
     canonical: |text| (!text.contains('/')).then(|| format!("{text}/")),
     optional: true,
@@ -27,7 +30,7 @@ pub(super) static TRANSPORT: Transport = Transport {
 };
 
 /// What is TCP's, and the path.
-fn split(text: &str) -> (&str, &str) {
+pub(super) fn split(text: &str) -> (&str, &str) {
     text.find('/').map_or((text, "/"), |at| text.split_at(at))
 }
 
@@ -35,10 +38,14 @@ fn tcp(text: &str) -> TcpAddress<'_> {
     TcpAddress::new(split(text).0)
 }
 
-/// A port need not be named if it is HTTP's own (RFC 6455, section 4.1).
 fn target(text: &str) -> HttpTarget {
+    target_at(text, ":80")
+}
+
+/// A port need not be named if it is HTTP's own (RFC 6455, section 4.1).
+pub(super) fn target_at(text: &str, usual: &str) -> HttpTarget {
     let (host, path) = split(text);
     let host = host.rsplit_once(';').map_or(host, |(_, target)| target);
-    let host = host.strip_suffix(":80").unwrap_or(host);
+    let host = host.strip_suffix(usual).unwrap_or(host);
     HttpTarget { host: host.to_owned(), path: path.to_owned() }
 }

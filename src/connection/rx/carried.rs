@@ -4,7 +4,7 @@
 use crate::connection::buffers::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::RxBuffer;
-use crate::sys::net;
+use crate::transport::Link;
 use crate::wire::zws::Decoder;
 use std::os::fd::BorrowedFd;
 
@@ -14,6 +14,8 @@ const READS: usize = 4;
 /// What stands between the kernel and the frames.
 pub(super) struct Carried {
     decoder: Decoder,
+    /// What messages are read from.
+    link: Link,
     /// Octets of the peer that have not been used, from `at` on.
     octets: Option<RxBuffer>,
     at: usize,
@@ -26,8 +28,8 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    pub(super) fn new(decoder: Decoder) -> Carried {
-        Carried { decoder, octets: None, at: 0, then: None, more: true, silent: 0 }
+    pub(super) fn new(decoder: Decoder, link: Link) -> Carried {
+        Carried { decoder, link, octets: None, at: 0, then: None, more: true, silent: 0 }
     }
 
     /// Whether something could come without the kernel saying that there is more.
@@ -113,20 +115,28 @@ impl Carried {
         let mut buffer = pool.take()?;
         let (to, room) = buffer.spare();
         // SAFETY: valid until the buffer is used again.
-        let result = unsafe { net::recv_raw(fd, to, room) };
+        let result = unsafe { self.link.recv_raw(fd, to, room) };
         match result {
             Ok(0) => self.then = Some(Ok(())),
             Ok(count) => {
                 // SAFETY: the kernel wrote as many bytes there.
                 unsafe { buffer.advance(count) };
                 // A read that was not filled has emptied the kernel's queue.
-                self.more = count == room;
+                self.more = self.link.has_more(count == room);
                 self.octets = Some(buffer);
                 self.at = 0;
                 return Ok(());
             }
             Err(Error::Again) => {}
-            Err(Error::Interrupted) => self.more = true,
+            Err(Error::Interrupted) => {
+                // There was something, of which nothing has come.
+                self.more = true;
+                self.silent += room;
+            }
+            Err(Error::NoMemory) => {
+                pool.give(buffer);
+                return Err(Error::NoMemory);
+            }
             Err(error) => self.then = Some(Err(error)),
         }
         pool.give(buffer);

@@ -5,6 +5,7 @@ use super::carried::Carried;
 use crate::connection::buffers::BufferPool;
 use crate::error::{Error, Result};
 use crate::sys::net;
+use crate::transport::Link;
 use crate::wire::mechanism::Decoder as Cipher;
 use crate::wire::zws::{self, Decoder};
 use crate::wire::{Flags, HandshakeError};
@@ -13,12 +14,12 @@ use std::os::fd::BorrowedFd;
 
 impl Rx {
     /// From now on messages of WebSocket carry what comes.
-    pub fn carry(&mut self, mut decoder: Decoder) {
+    pub fn carry(&mut self, mut decoder: Decoder, link: Link) {
         decoder.limit(self.max_size);
         if let Some(inner) = self.decoder.take() {
             self.decoder = Some(Box::new(Past(inner)));
         }
-        self.carried = Some(Box::new(Carried::new(decoder)));
+        self.carried = Some(Box::new(Carried::new(decoder, link)));
     }
 
     /// Reads from the kernel, or what is made of that.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sys::random;
+use crate::transport::Link;
 use crate::wire::websocket::{self, MAX_HEADER};
 use crate::wire::zws::{Decoder, Encoder, Masks};
 
@@ -9,7 +10,12 @@ use crate::wire::zws::{Decoder, Encoder, Masks};
 pub(super) fn websocket(client: bool) -> WebSocket {
     let content = Content::Zws;
     let encoder = Encoder::new(content, client.then(|| Masks::new(random::fill)));
-    WebSocket { encoder, decoder: Decoder::new(content, !client, 0), content }
+    WebSocket {
+        encoder,
+        decoder: Decoder::new(content, !client, 0),
+        content,
+        link: Link::default(),
+    }
 }
 
 /// What a client has sent.

@@ -2,6 +2,7 @@
 //! kernel they are made messages, a batch at a time. What the kernel has taken of a batch counts as sent,
 //! whole frames at a time: what is left of it when the connection is lost goes to the next one.
 
+use crate::transport::Link;
 use crate::util::buffer::Buffer;
 use crate::wire::zws::{Content, Encoder};
 use std::collections::VecDeque;
@@ -9,6 +10,8 @@ use std::collections::VecDeque;
 /// What stands between the frames and the kernel.
 pub(super) struct Carried {
     pub(super) encoder: Encoder,
+    /// What messages are written to.
+    pub(super) link: Link,
     content: Content,
     /// Messages that the kernel has not taken, from `sent` on.
     pub(super) messages: Buffer,
@@ -19,9 +22,9 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    pub(super) fn new(encoder: Encoder, content: Content) -> Carried {
+    pub(super) fn new(encoder: Encoder, content: Content, link: Link) -> Carried {
         let (messages, marks) = (Buffer::new(), VecDeque::new());
-        Carried { encoder, content, messages, sent: 0, marks }
+        Carried { encoder, link, content, messages, sent: 0, marks }
     }
 
     pub(super) fn unsent(&self) -> &[u8] {
@@ -57,7 +60,7 @@ impl Carried {
     }
 
     pub(super) fn is_grown(&self) -> bool {
-        self.messages.capacity() > 0
+        self.messages.capacity() > 0 || self.link.is_grown()
     }
 
     /// Gives memory back.
@@ -66,5 +69,6 @@ impl Carried {
             self.messages = Buffer::new();
             self.marks = VecDeque::new();
         }
+        self.link.shrink();
     }
 }

@@ -5,16 +5,15 @@ use super::chunk::reserve_one;
 use super::{BATCH, TxQueue};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::sys::net;
+use crate::transport::Link;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 use crate::wire::zws::{Content, Encoder, GROWTH};
-use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 impl TxQueue {
     /// From now on messages of WebSocket carry what is sent.
-    pub fn carry(&mut self, encoder: Encoder, content: Content) {
-        self.carried = Some(Box::new(Carried::new(encoder, content)));
+    pub fn carry(&mut self, encoder: Encoder, content: Content, link: Link) {
+        self.carried = Some(Box::new(Carried::new(encoder, content, link)));
         self.unusual = true;
     }
 
@@ -44,7 +43,7 @@ impl TxQueue {
             }
             let octets = carried.unsent();
             let wanted = octets.len();
-            match net::send_vectored(fd, &[IoSlice::new(octets)]) {
+            match carried.link.send(fd, octets) {
                 Ok(sent) => {
                     self.advance(carried.advance(sent));
                     if sent < wanted {
@@ -54,6 +53,10 @@ impl TxQueue {
                 }
                 Err(Error::Again) => {
                     self.blocked = true;
+                    return Ok(false);
+                }
+                Err(Error::NoMemory) => {
+                    self.starve();
                     return Ok(false);
                 }
                 Err(Error::Interrupted) => {}
@@ -114,6 +117,13 @@ impl TxQueue {
     pub fn may_close(&self) -> bool {
         let between = self.carried.as_ref().is_some_and(|carried| carried.is_between_frames());
         between && self.bytes == 0 && self.lost.is_none()
+    }
+
+    /// Has the link say that nothing more comes, where it can.
+    pub fn close_link(&self, fd: BorrowedFd<'_>) {
+        if let Some(carried) = &self.carried {
+            carried.link.close(fd);
+        }
     }
 
     /// Appends such a command, or any other.

@@ -1,0 +1,93 @@
+/* Certificates and their keys, made by certificates.sh. */
+
+static const char authority_crt[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfjCCASWgAwIBAgIUKRQH4+az0d5n6VvkbdOAe0Y0D5wwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyOTIxMjA1NloYDzIxMjYxMTA1\n"
+    "MjEyMDU2WjAUMRIwEAYDVQQDDAlhdXRob3JpdHkwWTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwNCAAR8OcodkJw8QYQ6H7FYH1rhljwSLUQaTG5JFeHAydAvISsYeWmcuU6+\n"
+    "K3u9EjgeRYB51PeX8iJEHB+YVpmGfF8po1MwUTAdBgNVHQ4EFgQUcMSLvFIo+FhZ\n"
+    "VG2oBJh/fkn4+Q4wHwYDVR0jBBgwFoAUcMSLvFIo+FhZVG2oBJh/fkn4+Q4wDwYD\n"
+    "VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBKWMk/c/Ffz1ZI0xP0S+Qq\n"
+    "eHkFUdTlA7kmlBF8O+lrgwIgIZCxbEZBahVdeHPfXS5qf+D8f58VzBSlIiesl8aY\n"
+    "dhE=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char server_crt[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBmDCCAT+gAwIBAgIUGpkTidUdxK4Hpy7mi93BHTCbQegwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTIwMDEwMTAwMDAwMFoYDzIxMjUwMTAx\n"
+    "MDAwMDAwWjAWMRQwEgYDVQQDDAtzZXJ2ZXIudGVzdDBZMBMGByqGSM49AgEGCCqG\n"
+    "SM49AwEHA0IABCm7huBK7aSAnv0MoBFynmS2dCLn6r0j65TrAlI2sBp6bSxFGkk0\n"
+    "5DuGjRpvzAzK/p3p8Y3ykwBljYGW4tltG6ajazBpMAkGA1UdEwQCMAAwHAYDVR0R\n"
+    "BBUwE4ILc2VydmVyLnRlc3SHBH8AAAEwHQYDVR0OBBYEFAONZRoz5afWkGfXkMRy\n"
+    "vHlIaMm/MB8GA1UdIwQYMBaAFHDEi7xSKPhYWVRtqASYf35J+PkOMAoGCCqGSM49\n"
+    "BAMCA0cAMEQCIBoG0clde5Rm6eGcVOwv04Ztmyze85OgKmMk4KlNDFFGAiADhzRX\n"
+    "r+h+kJYCGMsQH/PhXLg0WvXonXi0rfGJ5FRcFQ==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char server_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgXr6xHATCXThV5cIv\n"
+    "+WQPhNjSPjk6T82ZegrBIsNTBDuhRANCAAQpu4bgSu2kgJ79DKARcp5ktnQi5+q9\n"
+    "I+uU6wJSNrAaem0sRRpJNOQ7ho0ab8wMyv6d6fGN8pMAZY2BluLZbRum\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char expired_crt[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBlzCCAT2gAwIBAgIUQ/JnQaMrS1654hIV0uXqNGdvwMwwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJYXV0aG9yaXR5MB4XDTIwMDEwMTAwMDAwMFoXDTIxMDEwMTAw\n"
+    "MDAwMFowFjEUMBIGA1UEAwwLc2VydmVyLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwNCAASWZQw9I5r7N4Pfc+yGKl215LJy6WOArMw5Dwc3dfA6HcDRqdrthZmr\n"
+    "gAzuA9rqLC4lBnwHh/7AGLBvEQSsK1FYo2swaTAJBgNVHRMEAjAAMBwGA1UdEQQV\n"
+    "MBOCC3NlcnZlci50ZXN0hwR/AAABMB0GA1UdDgQWBBT8xTWib5pnIS89ela9YNDv\n"
+    "JDx3vTAfBgNVHSMEGDAWgBRwxIu8Uij4WFlUbagEmH9+Sfj5DjAKBggqhkjOPQQD\n"
+    "AgNIADBFAiEA2vo0j0DuPBvs1XiUMmJ3TTCtc/uzBrscZ6M/aPwKsIcCIHuU3x+W\n"
+    "DtA+KmAnVlCnNgtIkDYQTKxm+E/NJ7StLCW/\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char expired_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQglZ0Me0fi95u9CcYd\n"
+    "+iOVup7e0wb/QOy1cZkNl+LG69ChRANCAASWZQw9I5r7N4Pfc+yGKl215LJy6WOA\n"
+    "rMw5Dwc3dfA6HcDRqdrthZmrgAzuA9rqLC4lBnwHh/7AGLBvEQSsK1FY\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char common_crt[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBejCCASGgAwIBAgIUOUhbdDiWFzhcMcZCH0Xmd8GAKvIwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTIwMDEwMTAwMDAwMFoYDzIxMjUwMTAx\n"
+    "MDAwMDAwWjAWMRQwEgYDVQQDDAtzZXJ2ZXIudGVzdDBZMBMGByqGSM49AgEGCCqG\n"
+    "SM49AwEHA0IABC6QQ0mtXyKL9URa4Fae8ber3WUj5XoLS/HPp+PlDJAhtnyd6zbJ\n"
+    "9/SVbf1wGW2LT8DMBVYLCqOl1pkvCx1YS+ujTTBLMAkGA1UdEwQCMAAwHQYDVR0O\n"
+    "BBYEFKrrCUL7Q5sGGZ24KH/jR/w47BHaMB8GA1UdIwQYMBaAFHDEi7xSKPhYWVRt\n"
+    "qASYf35J+PkOMAoGCCqGSM49BAMCA0cAMEQCIA2ys9mvsVdBI8iB6UDVK1pP38cN\n"
+    "N79H/L87JkeXXVdAAiBt1ElYhzZ9XIXFZIpq703PfKA7UALtU3//tGKA7CxYpw==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char common_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg8g6TVwvpPcBR+00Y\n"
+    "ZRuPGaRZ+QfmZ44Q0WUQtj4OZmGhRANCAAQukENJrV8ii/VEWuBWnvG3q91lI+V6\n"
+    "C0vxz6fj5QyQIbZ8nes2yff0lW39cBlti0/AzAVWCwqjpdaZLwsdWEvr\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char self_crt[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfzCCASWgAwIBAgIUBxx1TpfiSrSaObOY5QSQCM7mLSwwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJc2VsZi50ZXN0MCAXDTI2MTEyOTIxMjA1NloYDzIxMjYxMTA1\n"
+    "MjEyMDU2WjAUMRIwEAYDVQQDDAlzZWxmLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwNCAARpy1vPeOMB/3UiejkfF3RhEfCpTy/2+skPWQhuMpvLGsSxDdORJJgG\n"
+    "9d6SfjmsBBDWye2UAPbu9khM8JGkKsOEo1MwUTAdBgNVHQ4EFgQUMlfVE+AEDjJ5\n"
+    "RThfpXSmghY8aoAwHwYDVR0jBBgwFoAUMlfVE+AEDjJ5RThfpXSmghY8aoAwDwYD\n"
+    "VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiAd09D3M8lv2rN81ObCASSO\n"
+    "2cx43JkH3XozAw9juMVJdgIhAOzUxt3BVZK7GwpUgGiyDZCImcAHAoqajd9WmI/t\n"
+    "VKx0\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char self_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgPBOL6xY8+gN9qm7G\n"
+    "ZqXoJWsgH0TwqHjwwQK9jEt+XHKhRANCAARpy1vPeOMB/3UiejkfF3RhEfCpTy/2\n"
+    "+skPWQhuMpvLGsSxDdORJJgG9d6SfjmsBBDWye2UAPbu9khM8JGkKsOE\n"
+    "-----END PRIVATE KEY-----\n";
