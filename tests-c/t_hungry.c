@@ -264,6 +264,39 @@ GROUP (one_peer_more)
     an_end (ctx, &in, 1);
 }
 
+/*
+ * The rest of a message of very many parts, which stays when the endpoint goes it came from, is a list that is longer than any
+ * block of a reserve: 4 MiB.
+ */
+GROUP (rest_of_very_many_parts)
+{
+    enum { PARTS = 50000 };
+    static char bytes[PARTS * 3], in[64 + 2 + 255];
+    char ep[EP_SIZE], got[10];
+    for (int i = 0; i < PARTS; i++)
+        memcpy (bytes + i * 3, (char[]) {i < PARTS - 1, 1, (char) i}, 3);
+    make_report ();
+    void *ctx = a_context (), *pull = a_socket (ctx, ZMQ_PULL);
+    int listener = raw_listen (ep, 1), fd;
+    set (pull, ZMQ_RCVTIMEO, 5000);
+    OK (zmq_connect (pull, ep));
+    CHECK ((fd = accept (listener, NULL, NULL)) >= 0 && raw_write (fd, greeting, sizeof greeting));
+    CHECK (raw_read (fd, in, 66) && raw_read (fd, in, (uint8_t) in[65]));
+    CHECK (raw_write (fd, ready, sizeof ready - 1) && raw_write (fd, bytes, sizeof bytes));
+    IS (zmq_recv (pull, got, sizeof got, 0), 1);
+    no_memory ();
+    OK (zmq_disconnect (pull, ep));
+    CHECK (report->refused > 0);
+    for (int i = 1; i < PARTS; i++) {
+        IS (zmq_recv (pull, got, sizeof got, 0), 1);
+        IS (got[0], (char) i);
+    }
+    counting = 0;
+    close (fd);
+    close (listener);
+    an_end (ctx, &pull, 1);
+}
+
 /* Subscriptions of a peer that tells them as commands, with topics that are no part of a message; and a PING. */
 GROUP (commands)
 {
@@ -397,5 +430,6 @@ GROUP (encrypted_many) { encrypted_of (20000, 4, 0); }
 /* Whoever said it has gone meanwhile. */
 GROUP (encrypted_last_words) { encrypted_of (300, 300, 1); }
 
-MAIN (ENTRY (short_ones), ENTRY (a_body_that_grows), ENTRY (read_straight), ENTRY (behind_the_handshake), ENTRY (one_peer_more), ENTRY (commands), ENTRY (encrypted),
+MAIN (ENTRY (short_ones), ENTRY (a_body_that_grows), ENTRY (read_straight), ENTRY (behind_the_handshake), ENTRY (one_peer_more),
+      ENTRY (rest_of_very_many_parts), ENTRY (commands), ENTRY (encrypted),
       ENTRY (encrypted_long_ones), ENTRY (encrypted_many), ENTRY (encrypted_last_words))

@@ -128,6 +128,55 @@ GROUP (for_a_while)
     an_end (ctx, all, 3);
 }
 
+static void UNUSED nothing (int id, void *arg)
+{
+    (void) id;
+    (void) arg;
+}
+
+static void UNUSED at_once (void *arg)
+{
+    (void) arg;
+}
+
+/* Whatever else a program can make: of each some are still made, then there is no more, and no end. */
+GROUP (whatever_a_program_makes)
+{
+    enum { MOST = 20000 };
+    static void *timers[MOST], *counters[MOST], *watches[MOST], *threads[MOST];
+    int made[4] = {0}, refused[5] = {0};
+    make_report ();
+    void *one = zmq_timers_new ();
+    CHECK (one && zmq_timers_add (one, 1000, nothing, NULL) == 1);
+    no_memory ();
+    for (int i = 0; i < MOST; i++) {
+        void *made_now[] = {zmq_timers_new (), zmq_atomic_counter_new (), zmq_stopwatch_start (), i % 100 ? NULL : zmq_threadstart (at_once, NULL)},
+             **all[] = {timers, counters, watches, threads};
+        for (int k = 0; k < 4; k++) {
+            if (made_now[k])
+                all[k][made[k]++] = made_now[k];
+            else
+                refused[k] += k < 3 || i % 100 == 0;
+        }
+        if (zmq_timers_add (one, 1000, nothing, NULL) == -1)
+            refused[4] += errno == ENOMEM;
+    }
+    counting = 0;
+    fprintf (stderr, "    refused: %d sets of timers, %d counters, %d stopwatches, %d threads, %d timers\n", refused[0], refused[1], refused[2], refused[3],
+             refused[4]);
+    CHECK (refused[0] > MOST / 2 && refused[1] > MOST / 2 && refused[2] > MOST / 2 && refused[3] > MOST / 200 && refused[4] > MOST / 2);
+    while (made[0])
+        OK (zmq_timers_destroy (&timers[--made[0]]));
+    while (made[1])
+        zmq_atomic_counter_destroy (&counters[--made[1]]);
+    while (made[2])
+        zmq_stopwatch_stop (watches[--made[2]]);
+    while (made[3])
+        zmq_threadclose (threads[--made[3]]);
+    UNTIL (zmq_timers_add (one, 1000, nothing, NULL) > 1);
+    OK (zmq_timers_destroy (&one));
+}
+
 GROUP (push_pull) { sweep ("push_pull"); }
 GROUP (req_rep) { sweep ("req_rep"); }
 GROUP (inproc_pair) { sweep ("inproc"); }
@@ -137,5 +186,5 @@ GROUP (with_curve) { sweep ("curve"); }
 GROUP (with_a_monitor) { sweep ("monitored"); }
 GROUP (through_a_proxy) { sweep ("proxied"); }
 
-MAIN (ENTRY (for_a_while), ENTRY (push_pull), ENTRY (req_rep), ENTRY (inproc_pair), ENTRY (pub_sub), ENTRY (dealer_router), ENTRY (with_curve), ENTRY (with_a_monitor),
+MAIN (ENTRY (for_a_while), ENTRY (whatever_a_program_makes), ENTRY (push_pull), ENTRY (req_rep), ENTRY (inproc_pair), ENTRY (pub_sub), ENTRY (dealer_router), ENTRY (with_curve), ENTRY (with_a_monitor),
       ENTRY (through_a_proxy))

@@ -133,3 +133,13 @@ fn options_are_known_by_their_rows() {
     // Those that say what the socket is or does have their rows there.
     assert_eq!(outside, ["socket/options.rs"]);
 }
+
+/// A list that asks for room without saying that it may be refused gets what is kept for those that may not be.
+#[test]
+fn lists_ask_for_room_in_one_place() {
+    let files = files_that_name(&[".try_reserve".to_owned()]);
+    // Each of the others has its reason beside it, or cannot see `util`.
+    let known = ["pattern/trie/mod.rs", "pipe/mod.rs", "sys/helpers.rs", "sys/net/datagrams.rs"];
+    let outside: Vec<&String> = files.iter().filter(|file| !file.starts_with("util/")).collect();
+    assert_eq!(outside, known);
+}

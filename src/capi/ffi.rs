@@ -4,6 +4,7 @@ use super::types::zmq_msg_t;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::cancel;
+use crate::util::reserve;
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,6 +84,15 @@ pub(crate) fn guard<T: Failure>(body: impl FnOnce() -> Result<T>) -> T {
     }
     set_errno(error.errno());
     T::FAILED
+}
+
+/// What C is given a pointer to, until it gives it back.
+///
+/// # Errors
+/// [`Error::NoMemory`].
+pub(crate) fn given_to_c<T>(object: T) -> Result<*mut c_void> {
+    reserve::ready()?;
+    Ok(Box::into_raw(Box::new(object)).cast())
 }
 
 /// For an exported function that may wait, as the first thing it does: where the thread was cancelled

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::sync::PerProcess;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
-use crate::util::memory;
+use crate::util::{memory, reserve};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
@@ -42,7 +42,11 @@ impl<T> Slots<T> {
     }
 
     /// Gives an object a handle.
-    pub(super) fn add(&self, object: T) -> *mut c_void {
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub(super) fn add(&self, object: T) -> Result<*mut c_void> {
+        reserve::ready()?;
         let free = self.free.get().lock().pop();
         let slot: &'static Slot<T> = free.unwrap_or_else(|| {
             let object = PerProcess::here(Mutex::new(None));
@@ -50,7 +54,7 @@ impl<T> Slots<T> {
         });
         *slot.object().lock() = Some(Arc::new(object));
         slot.mark.store(self.live, Ordering::SeqCst);
-        ptr::from_ref(slot).cast_mut().cast()
+        Ok(ptr::from_ref(slot).cast_mut().cast())
     }
 
     /// The object of a handle; `EFAULT` if it has none.
@@ -109,13 +113,13 @@ mod tests {
 
     #[test]
     fn stale_handles_are_found_out_and_slots_used_again() {
-        let one = NUMBERS.add(1);
+        let one = NUMBERS.add(1).unwrap();
         // SAFETY: handles that were given out, and readable memory that is none.
         unsafe {
             let kept = NUMBERS.get(one).unwrap();
             assert!(NUMBERS.remove(one, &kept) && !NUMBERS.remove(one, &kept));
             assert_eq!((*kept, NUMBERS.get(one)), (1, Err(Error::Fault)));
-            let two = NUMBERS.add(2);
+            let two = NUMBERS.add(2).unwrap();
             assert_eq!((two, NUMBERS.get(two).map(|n| *n)), (one, Ok(2)));
             assert!(!NUMBERS.remove(two, &kept), "another object has the handle now");
             let mut space = [0u64; 4];

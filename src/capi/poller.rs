@@ -30,7 +30,7 @@ unsafe fn of(socket: *mut c_void) -> Result<Subject> {
 #[cfg(draft_api)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_poller_new() -> *mut c_void {
-    guard(|| Ok(POLLERS.add(Poller::default())))
+    guard(|| POLLERS.add(Poller::default()))
 }
 
 /// Ends a poller and sets the pointer to it to null. `EFAULT`.

@@ -1,6 +1,6 @@
 //! Timers: `zmq_timers_*`.
 
-use super::ffi::{guard, reference, reference_mut};
+use super::ffi::{given_to_c, guard, reference, reference_mut};
 use super::types::zmq_timer_fn_ptr;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -73,12 +73,11 @@ fn milliseconds(interval: usize) -> Duration {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_new() -> *mut c_void {
     guard(|| {
-        let handle = Handle {
+        given_to_c(Handle {
             tag: AtomicU32::new(LIVE),
             epoch: clock::now(),
             state: Mutex::new(State::default()),
-        };
-        Ok(Box::into_raw(Box::new(handle)).cast())
+        })
     })
 }
 

@@ -1,14 +1,14 @@
 //! Errors, version, capabilities, Z85, CURVE keys, counters, stopwatches and threads.
 
 use super::constants::{ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH};
-use super::ffi::{errno, guard, reference, reference_mut, slice, slice_mut, string};
+use super::ffi::{errno, given_to_c, guard, reference, reference_mut, slice, slice_mut, string};
 use super::types::zmq_thread_fn_ptr;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI32, Ordering};
 use crate::sys::cancel::Cancel;
 use crate::sys::poll::poll_with;
 use crate::sys::{application, clock, thread};
-use crate::util::{keys, strerror, z85};
+use crate::util::{keys, reserve, strerror, z85};
 use crate::{security, transport};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn zmq_curve_public(
 /// Makes a counter with the value zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
-    Box::into_raw(Box::new(AtomicI32::new(0))).cast()
+    guard(|| given_to_c(AtomicI32::new(0)))
 }
 
 /// Sets the value.
@@ -206,7 +206,7 @@ fn microseconds(start: &Instant) -> c_ulong {
 /// Starts a stopwatch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_stopwatch_start() -> *mut c_void {
-    Box::into_raw(Box::new(clock::now())).cast()
+    guard(|| given_to_c(clock::now()))
 }
 
 /// The microseconds since the stopwatch was started.
@@ -241,6 +241,7 @@ pub unsafe extern "C-unwind" fn zmq_sleep(seconds: c_int) {
 pub unsafe extern "C" fn zmq_threadstart(func: zmq_thread_fn_ptr, arg: *mut c_void) -> *mut c_void {
     guard(|| {
         let function = func.ok_or(Error::Fault)?;
+        reserve::ready()?;
         // SAFETY: C gives a function that a thread may call with this argument.
         let thread = unsafe { application::start(function, arg) }?;
         Ok(Box::into_raw(Box::new(thread)).cast())

@@ -14,11 +14,12 @@ mod waiting;
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::util::buffer::Buffer;
+use crate::util::memory::try_room;
 use crate::wire::frame::{self, Flags, Framing, MAX_HEADER};
 use crate::wire::mechanism::Encoder;
 use carried::Carried;
 pub use chunk::{BATCH, COPY_LIMIT};
-use chunk::{Chunk, GATHER_BYTES, WINDOW, reserve_one};
+use chunk::{Chunk, GATHER_BYTES, WINDOW};
 use std::collections::VecDeque;
 pub use waiting::{Waiting, WaitingMark};
 
@@ -198,7 +199,7 @@ impl TxQueue {
 
     #[cold]
     fn open_chunk(&mut self) -> Result<()> {
-        reserve_one(&mut self.chunks)?;
+        try_room(&mut self.chunks, 1)?;
         let bytes = self.spares.pop().unwrap_or_default();
         self.chunks.push_back(Chunk::new(bytes, !self.mid_message));
         self.detour |= self.bytes >= WINDOW;

@@ -8,7 +8,7 @@ use super::filter::AddressMask;
 use super::numbers::{option, value};
 use crate::error::{Error, Result};
 use crate::types::SocketType;
-use crate::util::memory::copy_of;
+use crate::util::memory::{copy_of, try_room};
 
 /// One row: an option of all socket types.
 #[derive(Debug, Clone, Copy)]
@@ -393,7 +393,7 @@ fn add_metadata(options: &mut Options, value: &[u8]) -> Result<()> {
     let properties = &mut options.metadata;
     if let Err(place) = properties.binary_search_by(|(other, _)| other.as_slice().cmp(name)) {
         let property = (copy_of(name)?, copy_of(value)?);
-        properties.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        try_room(properties, 1)?;
         properties.insert(place, property);
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::msg::Msg;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, MOST_DATAGRAMS, Slots, SockAddr};
 use crate::types::Datagrams;
+use crate::util::memory::try_room;
 use crate::wire::datagram;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -57,8 +58,8 @@ impl Outbox {
     /// `NoMemory`; nothing has happened then.
     fn push(&mut self, pieces: [&[u8]; 3], to: Option<SocketAddr>) -> Result<()> {
         let size = pieces.iter().map(|piece| piece.len()).sum();
-        self.bytes.try_reserve(size).map_err(|_| Error::NoMemory)?;
-        self.sizes.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        try_room(&mut self.bytes, size)?;
+        try_room(&mut self.sizes, 1)?;
         pieces.iter().for_each(|piece| self.bytes.extend_from_slice(piece));
         self.sizes.push_back((size, to));
         Ok(())
@@ -283,7 +284,7 @@ fn take_in(kind: Datagrams, inbox: &mut VecDeque<Msg>, bytes: &[u8], from: &Sock
         Datagrams::Sent => None,
     };
     if let Some((Ok(mut head), Ok(body))) = parts
-        && inbox.try_reserve(2).is_ok()
+        && try_room(inbox, 2).is_ok()
     {
         head.set_more(true);
         inbox.extend([head, body]);

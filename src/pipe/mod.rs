@@ -141,7 +141,8 @@ impl PipeTable {
     }
 
     /// Makes sure of a place for one pipe more. Of all that grows with the number of pipes it is the longest
-    /// list by far; what the others need is there in a shortage, too (`util::reserve`).
+    /// list by far; what the others need is there in a shortage, too (`util::reserve`), and so is what this
+    /// one needs for once: who has shaken hands is not sent away for that.
     ///
     /// # Errors
     /// [`Error::NoMemory`].

@@ -4,7 +4,7 @@
 //! will be, so that a message of small parts is copied into the batch in one piece.
 
 use super::remote::Wire;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::msg::{Arena, Msg};
 use crate::util::memory;
 use crate::wire::Framing;
@@ -49,12 +49,12 @@ impl Parts {
         let small = self.frames.len() + part.len() <= MOST_FRAMES;
         if small && self.messages.is_empty() && wire.takes_frames() {
             let room = MAX_HEADER + part.len();
-            self.frames.try_reserve(room).map_err(|_| Error::NoMemory)?;
+            memory::try_room(&mut self.frames, room)?;
             frame::append_frame(&mut self.frames, Flags::MORE, part.data());
             drop(part.take());
             return Ok(());
         }
-        self.messages.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        memory::try_room(&mut self.messages, 1)?;
         part.make_owned_in(arena)?;
         part.make_shareable()?;
         self.messages.push(part.take());
@@ -80,7 +80,7 @@ impl Parts {
     fn finish_as_messages(&mut self, last: &mut Msg, wire: &mut Wire) -> Result<()> {
         if !self.frames.is_empty() {
             let first = unframe(&self.frames)?;
-            self.messages.try_reserve(first.len()).map_err(|_| Error::NoMemory)?;
+            memory::try_room(&mut self.messages, first.len())?;
             self.messages.splice(..0, first);
             self.frames.clear();
         }

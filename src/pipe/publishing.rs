@@ -12,6 +12,7 @@ use super::PipeTable;
 use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::connection::tx::COPY_LIMIT;
 use crate::pattern::PipeId;
+use crate::util::memory::try_room;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 
 /// Messages that go out pipe by pipe after the pipes turned out not to be fit for a batch.
@@ -35,7 +36,7 @@ impl PipeTable {
         let batch = &mut self.batch;
         let mut header = [0; MAX_HEADER];
         let header_len = frame::encode_header(Framing::V2, bytes.len(), false, false, &mut header);
-        if batch.bytes.try_reserve(header_len + bytes.len()).is_err() {
+        if try_room(&mut batch.bytes, header_len + bytes.len()).is_err() {
             return false;
         }
         batch.bytes.extend_from_slice(&header[..header_len]);

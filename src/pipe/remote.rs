@@ -9,6 +9,7 @@ use crate::policy::mark::Mark;
 use crate::sys::clock::ticks;
 use crate::sys::prefetch::prefetch;
 use crate::util::budget::Budget;
+use crate::util::memory::try_room;
 use std::collections::VecDeque;
 
 /// Queues that outlive the connections under them.
@@ -166,7 +167,7 @@ impl Wire {
         let frames = connection.cut_all(pool);
         pool.budget = budget;
         // One more may follow that says that the peer is gone.
-        frames.is_some_and(|frames| self.backlog.try_reserve(frames + 1).is_ok())
+        frames.is_some_and(|frames| try_room(&mut self.backlog, frames + 1).is_ok())
     }
 
     /// Whole messages that came go to `backlog`, with the properties of who sent them. Nothing more is

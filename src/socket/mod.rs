@@ -37,6 +37,7 @@ use crate::sync::mutex::Mutex;
 use crate::sync::once::{PoisonError, RwLock, RwLockReadGuard};
 use crate::sync::{BiasedMutex, PerProcess, pause};
 use crate::types::SocketType;
+use crate::util::memory::try_room;
 use crate::util::reserve;
 pub use core::Core;
 use face::{DEAD, Face, LIVE};
@@ -159,10 +160,10 @@ impl All {
         if index >= MAX_INDEX as usize {
             return Err(Error::TooManyFiles);
         }
-        self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        try_room(&mut self.slots, 1)?;
         if self.room.is_empty() {
             let count = ROOM / size_of::<Socket>();
-            self.room.try_reserve(count).map_err(|_| Error::NoMemory)?;
+            try_room(&mut self.room, count)?;
             let layout = Layout::array::<Socket>(count).map_err(|_| Error::NoMemory)?;
             // malloc's, where tools that look for leaks look for what is in use.
             // SAFETY: not of no bytes.

@@ -3,6 +3,7 @@
 
 use super::reserve;
 use crate::error::{Error, Result};
+use std::collections::{TryReserveError, VecDeque};
 
 /// An empty list with room for so many.
 ///
@@ -30,7 +31,7 @@ pub fn copy_of<T: Copy>(items: &[T]) -> Result<Vec<T>> {
 /// [`Error::NoMemory`]; the list is unchanged then.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     reserve::ready()?;
-    list.try_reserve_exact(more).map_err(|_| Error::NoMemory)
+    reserve::ask(|| list.try_reserve_exact(more)).map_err(|_| Error::NoMemory)
 }
 
 /// Makes room for one more, and by steps that grow for those that follow.
@@ -42,7 +43,49 @@ pub fn reserve_one<T>(list: &mut Vec<T>) -> Result<()> {
         return Ok(());
     }
     reserve::ready()?;
-    list.try_reserve(1).map_err(|_| Error::NoMemory)
+    try_room(list, 1)
+}
+
+/// A list that can be asked for room.
+pub trait Growing {
+    /// How many more there is room for.
+    fn room(&self) -> usize;
+    /// Makes room for so many more, or says that it cannot.
+    fn try_grow(&mut self, more: usize) -> std::result::Result<(), TryReserveError>;
+}
+
+impl<T> Growing for Vec<T> {
+    #[inline]
+    fn room(&self) -> usize {
+        self.capacity() - self.len()
+    }
+
+    fn try_grow(&mut self, more: usize) -> std::result::Result<(), TryReserveError> {
+        self.try_reserve(more)
+    }
+}
+
+impl<T> Growing for VecDeque<T> {
+    #[inline]
+    fn room(&self) -> usize {
+        self.capacity() - self.len()
+    }
+
+    fn try_grow(&mut self, more: usize) -> std::result::Result<(), TryReserveError> {
+        self.try_reserve(more)
+    }
+}
+
+/// Makes room for so many more of what has begun: in a shortage, too, if it is little.
+///
+/// # Errors
+/// [`Error::NoMemory`]; the list is unchanged then.
+#[inline]
+pub fn try_room(list: &mut impl Growing, more: usize) -> Result<()> {
+    if list.room() >= more {
+        return Ok(());
+    }
+    reserve::ask(|| list.try_grow(more)).map_err(|_| Error::NoMemory)
 }
 
 /// Adds one.

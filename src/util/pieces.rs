@@ -3,6 +3,7 @@
 //! A piece goes back to the system when all of its blocks have come back. Blocks from malloc would
 //! stay between what was allocated after them.
 
+use super::memory::try_room;
 use std::ptr::NonNull;
 
 /// Neighbouring blocks from one mapping.
@@ -61,7 +62,7 @@ impl<const SIZE: usize, const COUNT: usize> Pieces<SIZE, COUNT> {
     /// Takes a mapping of [`Pieces::BYTES`] in. False, and it is still the caller's, without memory for
     /// that.
     pub fn add(&mut self, base: NonNull<u8>) -> bool {
-        if self.pieces.try_reserve(1).is_err() {
+        if try_room(&mut self.pieces, 1).is_err() {
             return false;
         }
         let at = self.pieces.partition_point(|piece| piece.base < base);

@@ -12,27 +12,24 @@
 //! Bodies of messages and receive buffers come from malloc itself (`sync::heap`), and lists whose length
 //! somebody else chooses (`util::memory`) ask first: neither touches the reserve.
 //!
-//! Blocks are of a few sizes, each with a bitmap; there is no lock that a forked child could find taken.
+//! Blocks are of a few sizes, each with a bitmap; there is no lock that a forked child could find taken. For lists
+//! that are longer than any block there is four times as much room ([`long`]): a process has the more of
+//! that the more connections it has, and memory is short when it cannot have it.
 //! Only the shared and the static library have this allocator (the feature `reserve`, see the Makefile): a
 //! Rust program chooses its own.
 
 use crate::error::{Error, Result};
 use crate::sync::heap;
 use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
+use long::{LONGEST_BLOCK, Long};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 
-/// Bytes of a block, and how many there are of them. The long ones are for what holds something for each
-/// of some ten thousand connections.
-const KINDS: [(usize, usize); 7] = [
-    (64, 4096),
-    (256, 1024),
-    (1024, 256),
-    (4096, 64),
-    (32 << 10, 64),
-    (256 << 10, 8),
-    (1 << 20, 4),
-];
+mod long;
+
+/// Bytes of a block, and how many there are of them.
+const KINDS: [(usize, usize); 5] =
+    [(64, 4096), (256, 1024), (1024, 256), (4096, 64), (LONGEST_BLOCK, 64)];
 const TOTAL: usize = {
     let (mut sum, mut kind) = (0, 0);
     while kind < KINDS.len() {
@@ -57,13 +54,36 @@ const PROBE: usize = 256 * 1024;
 struct Reserve {
     store: UnsafeCell<[u8; TOTAL]>,
     taken: [AtomicU64; WORDS],
+    long: Long,
     short: AtomicBool,
 }
 
 // SAFETY: which block is whose is decided by the bitmaps.
 unsafe impl Sync for Reserve {}
 
-static RESERVE: Reserve = Reserve::new();
+static RESERVE: Reserve = Reserve::new((&raw const FIRST_LONG).cast::<u8>().cast_mut());
+
+/// What lists that grow longer than any block have from the start.
+#[repr(C, align(4096))]
+struct FirstLong(UnsafeCell<[u8; long::FIRST]>);
+
+// SAFETY: which piece is whose is decided by the bitmap of the region.
+unsafe impl Sync for FirstLong {}
+
+static FIRST_LONG: FirstLong = FirstLong(UnsafeCell::new([0; long::FIRST]));
+
+thread_local! {
+    /// This thread asks for what it may be refused.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has a list asked for room that it may be refused: the room for those that may not be is not for it.
+pub fn ask<T>(what: impl FnOnce() -> T) -> T {
+    let before = ASKS.replace(true);
+    let answer = what();
+    ASKS.set(before);
+    answer
+}
 
 /// Whether something new may begin.
 ///
@@ -85,39 +105,42 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on.
         let block = unsafe { System.alloc(layout) };
-        if block.is_null() { RESERVE.take(layout) } else { block }
+        let block = if block.is_null() { RESERVE.take(layout) } else { block };
+        RESERVE.resized(block, 0, layout.size());
+        block
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on.
-        let block = unsafe { System.alloc_zeroed(layout) };
-        if !block.is_null() {
-            return block;
+        let mut block = unsafe { System.alloc_zeroed(layout) };
+        if block.is_null() {
+            block = RESERVE.take(layout);
+            if !block.is_null() {
+                // SAFETY: a block of at least this size.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
         }
-        let block = RESERVE.take(layout);
-        if !block.is_null() {
-            // SAFETY: a block of at least this size.
-            unsafe { block.write_bytes(0, layout.size()) };
-        }
+        RESERVE.resized(block, 0, layout.size());
         block
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        match RESERVE.offset(block) {
-            Some(at) => RESERVE.give(at),
+        RESERVE.resized(block, layout.size(), 0);
+        if !RESERVE.give_back(block, layout) {
             // SAFETY: passed on; it is malloc's.
-            None => unsafe { System.dealloc(block, layout) },
+            unsafe { System.dealloc(block, layout) };
         }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if RESERVE.offset(block).is_none() {
+        if !RESERVE.has(block, layout) {
             // SAFETY: passed on; it is malloc's.
             let moved = unsafe { System.realloc(block, layout, size) };
             if !moved.is_null() {
+                RESERVE.resized(moved, layout.size(), size);
                 return moved;
             }
         }
@@ -143,11 +166,21 @@ unsafe fn move_to_other(block: *mut u8, layout: Layout, size: usize) -> *mut u8 
 }
 
 impl Reserve {
-    const fn new() -> Reserve {
+    const fn new(first_long: *mut u8) -> Reserve {
         Reserve {
             store: UnsafeCell::new([0; TOTAL]),
             taken: [const { AtomicU64::new(0) }; WORDS],
+            long: Long::new(first_long),
             short: AtomicBool::new(false),
+        }
+    }
+
+    /// A block of so many bytes has so many now, if it could be had. The more of them are long the more room
+    /// there has to be.
+    #[inline]
+    fn resized(&self, block: *mut u8, from: usize, to: usize) {
+        if from.max(to) > LONGEST_BLOCK && !block.is_null() && !self.long.resized(from, to) {
+            self.short.store(true, Ordering::Relaxed);
         }
     }
 
@@ -159,7 +192,7 @@ impl Reserve {
     /// Looks whether the shortage is over.
     #[cold]
     fn fill(&self) -> Result<()> {
-        if !self.has_some() {
+        if !self.has_some() || !self.long.covers() {
             return Err(Error::NoMemory);
         }
         // SAFETY: freed at once; `black_box` keeps the two from being left out.
@@ -192,6 +225,22 @@ impl Reserve {
         (at < TOTAL).then_some(at)
     }
 
+    /// Whether a block is from here.
+    #[inline]
+    fn has(&self, block: *const u8, layout: Layout) -> bool {
+        self.offset(block).is_some() || layout.size() > LONGEST_BLOCK && self.long.has(block)
+    }
+
+    /// Takes a block back, if it is from here.
+    #[inline]
+    fn give_back(&self, block: *mut u8, layout: Layout) -> bool {
+        match self.offset(block) {
+            Some(at) => self.give(at),
+            None => return layout.size() > LONGEST_BLOCK && self.long.give(block, layout.size()),
+        }
+        true
+    }
+
     /// A block, null if there is none.
     #[cold]
     fn take(&self, layout: Layout) -> *mut u8 {
@@ -210,7 +259,10 @@ impl Reserve {
             start += size * count;
             first += words;
         }
-        std::ptr::null_mut()
+        if layout.size() <= LONGEST_BLOCK || ASKS.get() {
+            return std::ptr::null_mut();
+        }
+        self.long.take(layout)
     }
 
     /// Gives back the block at this place.
@@ -255,15 +307,13 @@ mod tests {
 
     #[test]
     fn blocks_are_apart_and_come_back() {
-        static OWN: Reserve = Reserve::new();
+        static OWN: Reserve = Reserve::new(std::ptr::null_mut());
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
         let mut blocks: Vec<(usize, Layout)> = Vec::new();
         assert_eq!(OWN.ready(), Ok(()));
         for round in 0.. {
-            let sizes = [1, 64, 65, 700, 4000, 30_000, 100_000, 1 << 20];
-            // The long ones are soon used up.
-            let wanted =
-                layout(sizes[round % if round < 32 { 8 } else { 6 }], [1, 8, 64][round % 3]);
+            let sizes = [1, 64, 65, 700, 4000, 30_000];
+            let wanted = layout(sizes[round % 6], [1, 8, 64][round % 3]);
             let block = OWN.take(wanted);
             if block.is_null() {
                 assert!(round > 300, "only {round}");
@@ -276,7 +326,11 @@ mod tests {
         blocks.sort_unstable_by_key(|(at, _)| *at);
         assert!(blocks.windows(2).all(|pair| pair[0].0 + pair[0].1.size() <= pair[1].0));
         assert!(blocks.last().is_some_and(|(at, last)| at + last.size() <= TOTAL));
-        assert!(OWN.take(layout((1 << 20) + 1, 1)).is_null(), "larger than any block");
+        let long = layout(1 << 20, 1);
+        assert!(ask(|| OWN.take(long)).is_null(), "what may be refused is");
+        let block = OWN.take(long);
+        assert!(OWN.has(block, long) && OWN.offset(block).is_none());
+        assert!(OWN.give_back(block, long));
         assert!(OWN.take(layout(64, 8192)).is_null(), "no such place");
         // What began in the last shortage may live on.
         for (number, (at, _)) in blocks.into_iter().enumerate() {

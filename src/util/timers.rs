@@ -1,7 +1,7 @@
 //! A set of repeating timers (zmq_timers(3)). It has no clock: callers say what time it is, as a
 //! duration since a moment they chose.
 
-use super::Unseeded;
+use super::{Unseeded, reserve};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -33,8 +33,9 @@ impl<T: Clone> Timers<T> {
     /// Adds a timer that is due every `interval`, for the first time one interval from `now`.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] once all 2^31 - 1 ids were used.
+    /// [`Error::NoMemory`] once all 2^31 - 1 ids were used, and while memory is short.
     pub fn add(&mut self, now: Duration, interval: Duration, action: T) -> Result<TimerId> {
+        reserve::ready()?;
         let id = self.last_id.checked_add(1).ok_or(Error::NoMemory)?;
         self.last_id = id;
         let due = now.saturating_add(interval);

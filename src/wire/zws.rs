@@ -12,6 +12,7 @@ use super::frame::{self, Flags, Framing};
 use super::websocket::{self, MAX_CONTROL, MAX_HEADER, Mask, Opcode, WebSocketError, apply_mask};
 use crate::error::{self, Error};
 use crate::util::buffer::Buffer;
+use crate::util::memory::try_room;
 
 /// What is in the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -447,7 +448,7 @@ impl Decoder {
             return Err(WebSocketError::TooLarge);
         }
         let count = body_octets(body, input.len());
-        if message.try_reserve(count).is_err() {
+        if try_room(message, count).is_err() {
             return Err(WebSocketError::TooLarge);
         }
         let before = message.len();
@@ -498,7 +499,7 @@ impl Decoder {
             (Content::Zws, _) => return Err(WebSocketError::Content),
         };
         append_header(&mut self.first, flags, body.len() as u64);
-        if self.first.try_reserve(body.len()).is_err() {
+        if try_room(&mut self.first, body.len()).is_err() {
             return Err(WebSocketError::TooLarge);
         }
         self.first.extend_from_slice(body);

@@ -136,7 +136,7 @@ impl Rx {
         if !self.last().is_some_and(used_up) {
             return Ok(());
         }
-        self.ahead.behind.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        memory::try_room(&mut self.ahead.behind, 1)?;
         let mut another = pool.take()?;
         let Some((buffer, count)) = self.last() else { return Ok(()) };
         another.append(buffer.filled().get(count.to..).unwrap_or_default());
@@ -246,7 +246,7 @@ impl Rx {
             return Ok(());
         }
         reserve::ready()?;
-        self.frames.try_reserve(wanted).map_err(|_| Error::NoMemory)
+        memory::try_room(&mut self.frames, wanted)
     }
 
     /// There is no memory for what this frame asks for: it comes next again.

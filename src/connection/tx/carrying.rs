@@ -1,11 +1,11 @@
 //! Flushing where messages of WebSocket carry the frames, and control frames among those.
 
 use super::carried::Carried;
-use super::chunk::reserve_one;
 use super::{BATCH, TxQueue};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::transport::Link;
+use crate::util::memory::try_room;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 use crate::wire::zws::{Content, Encoder, GROWTH};
 use std::os::fd::BorrowedFd;
@@ -80,7 +80,7 @@ impl TxQueue {
                 let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { break };
                 let most = room.min(piece.len());
                 carried.messages.reserve(most + GROWTH)?;
-                reserve_one(&mut carried.marks)?;
+                try_room(&mut carried.marks, 1)?;
                 let used = carried.encoder.encode(piece, room, &mut carried.messages)?;
                 if used == 0 {
                     // There is always room for the first frame.

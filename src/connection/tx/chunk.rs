@@ -1,6 +1,6 @@
 //! Pieces of a queue of frames.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::msg::Msg;
 use crate::util::buffer::{self, Buffer};
 use crate::wire::frame::{self, Framing, MAX_HEADER};
@@ -158,9 +158,4 @@ impl Place {
         let mut header = [0; MAX_HEADER];
         frame::encode_header(framing, len, false, false, &mut header) + len
     }
-}
-
-/// Room for one more in a list that anybody's messages make long.
-pub(super) fn reserve_one<T>(list: &mut std::collections::VecDeque<T>) -> Result<()> {
-    list.try_reserve(1).map_err(|_| Error::NoMemory)
 }

@@ -5,9 +5,10 @@
 //! nothing that is done at once, under the lock of the socket, grows with what waits.
 
 use super::TxQueue;
-use super::chunk::{BATCH, COPY_LIMIT, Chunk, Place, WINDOW, reserve_one};
+use super::chunk::{BATCH, COPY_LIMIT, Chunk, Place, WINDOW};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
+use crate::util::memory::try_room;
 use crate::wire::frame::{self, Framing, MAX_HEADER};
 use std::collections::VecDeque;
 
@@ -92,9 +93,9 @@ impl Waiting {
     #[cold]
     fn open_chunk(&mut self, room: usize, spares: Option<&mut TxQueue>) -> Result<()> {
         if self.pieces.back().is_none_or(|piece| piece.len() >= PIECE) {
-            reserve_one(&mut self.pieces)?;
+            try_room(&mut self.pieces, 1)?;
             let mut piece = VecDeque::new();
-            reserve_one(&mut piece)?;
+            try_room(&mut piece, 1)?;
             self.pieces.push_back(piece);
         }
         let piece = self.pieces.back_mut().ok_or(Error::NoMemory)?;
@@ -102,7 +103,7 @@ impl Waiting {
         let mut chunk = Chunk::new(spare, !self.mid_message);
         // Behind one that became full this will, too.
         let room = if piece.back().is_some_and(|last| last.body.is_none()) { BATCH } else { room };
-        let made = reserve_one(piece).and_then(|()| chunk.reserve(room));
+        let made = try_room(piece, 1).and_then(|()| chunk.reserve(room));
         if made.is_ok() {
             piece.push_back(chunk);
         } else if piece.is_empty() {
@@ -253,7 +254,7 @@ impl TxQueue {
     /// Takes chunks as they are, up to the end of a message.
     fn move_message(&mut self, waiting: &mut Waiting) -> Result<()> {
         loop {
-            reserve_one(&mut self.chunks)?;
+            try_room(&mut self.chunks, 1)?;
             let Some(chunk) = waiting.pop() else { return Ok(()) };
             let len = chunk.len() - chunk.sent;
             self.bytes += len;

@@ -357,7 +357,7 @@ impl Trie {
 
     fn grow_marks(&mut self, words: usize) -> bool {
         let more = words + words / 8 + 1 - self.leaves.len();
-        self.leaves.try_reserve_exact(more).is_ok()
+        reserve::ask(|| self.leaves.try_reserve_exact(more)).is_ok()
     }
 
     fn mark(&mut self, leaf: NodeId) {

@@ -12,6 +12,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::mutex::Mutex;
 use crate::sync::statics::AtomicPtr;
 use crate::sys::pages;
+use crate::util::memory::try_room;
 use crate::util::pieces::{GivenBack, Pieces};
 use std::ptr::{self, NonNull};
 
@@ -147,7 +148,7 @@ impl Pool {
     }
 
     fn put(&mut self, block: *mut Block) {
-        if self.unused.len() < MOST && self.unused.try_reserve(1).is_ok() {
+        if self.unused.len() < MOST && try_room(&mut self.unused, 1).is_ok() {
             self.unused.push(block);
         } else {
             self.join(block);
