@@ -14,6 +14,7 @@ use super::agreement::Agreement;
 use crate::error::{Error, Result};
 use crate::sys::net;
 use crate::util::buffer::Buffer;
+use crate::util::memory::try_room;
 use crate::util::reserve;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use std::collections::VecDeque;
@@ -129,7 +130,7 @@ impl Session {
     fn seal(&mut self, bytes: &[u8]) -> Result<()> {
         reserve::ready()?;
         let pieces = bytes.chunks(RECORD);
-        self.marks.try_reserve(pieces.len()).map_err(|_| Error::NoMemory)?;
+        try_room(&mut self.marks, pieces.len())?;
         self.records.reserve(bytes.len() + pieces.len() * AROUND)?;
         for piece in pieces {
             self.tls.writer().write_all(piece).map_err(broken)?;
