@@ -22,6 +22,9 @@ pub struct PerProcess<T> {
 
 const MAKING: u64 = 1 << 63;
 
+/// No process has this number.
+const NOBODY: u64 = MAKING - 1;
+
 // SAFETY: hands out references to a `T` to all threads.
 unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
 // SAFETY: as for any owner of a `T`.
@@ -31,6 +34,14 @@ impl<T> PerProcess<T> {
     /// Begins with this in the first process, before any fork was counted.
     pub const fn new(value: T) -> PerProcess<T> {
         PerProcess { owner: AtomicU64::new(0), value: UnsafeCell::new(ManuallyDrop::new(value)) }
+    }
+
+    /// Begins without a value, in any process: `make` is told this one.
+    pub const fn not_yet(value: T) -> PerProcess<T> {
+        PerProcess {
+            owner: AtomicU64::new(NOBODY),
+            value: UnsafeCell::new(ManuallyDrop::new(value)),
+        }
     }
 
     /// Begins with this in the running process.
@@ -157,6 +168,14 @@ mod tests {
             i32::from(VALUE.get().load(Ordering::SeqCst) == 4000)
         });
         assert_eq!(status, 1);
+    }
+
+    #[test]
+    fn the_first_process_may_have_to_make_it_too() {
+        static VALUE: PerProcess<i32> = PerProcess::not_yet(3);
+        assert_eq!((*VALUE.get_or(|first| first + 1), *VALUE.get_or(|_| 9)), (4, 4));
+        thread::count_forks();
+        assert_eq!(in_child(|| *VALUE.get_or(|parents| parents * 2)), 8);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod application;
 pub mod cancel;
 pub mod clock;
+mod dl;
 pub mod epoll;
 #[cfg(not(loom))]
 pub mod eventfd;
