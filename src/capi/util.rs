@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn names_of_capabilities_are_exact() {
         assert!(has(b"ipc") && has(b"curve") && has(b"draft"));
-        for name in [&b"IPC"[..], b"curve ", b"", b"DRAFT", b"plain", b"tcp", b"pgm"] {
+        for name in [&b"IPC"[..], b"curve ", b"", b"DRAFT", b"plain", b"tcp", b"epgm"] {
             assert!(!has(name), "{name:?}");
         }
     }

@@ -73,9 +73,11 @@ pub enum Timer {
     Silence,
     /// Is there memory again to read on with?
     Memory,
+    /// What a pipe without connection sends to wants to be called.
+    Network,
 }
 
-const TIMERS: [Timer; 11] = [
+const TIMERS: [Timer; 12] = [
     Timer::Reconnect,
     Timer::LookedUp,
     Timer::Accept,
@@ -87,6 +89,7 @@ const TIMERS: [Timer; 11] = [
     Timer::Farewell,
     Timer::Silence,
     Timer::Memory,
+    Timer::Network,
 ];
 
 impl Timer {

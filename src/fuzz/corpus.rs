@@ -335,3 +335,14 @@ pub(super) fn datagrams() -> Vec<Vec<u8>> {
     let datagrams = [&b"\x02TVhello"[..], b"\0", b"\xff", b"\x06Movies"];
     datagrams.iter().map(|bytes| bytes.to_vec()).collect()
 }
+
+/// Each behind its length.
+pub(super) fn packets() -> Vec<Vec<u8>> {
+    let streams = [
+        &b"\x0f\0\0\x03\x01AB\x06\0hello\x02\0"[..],
+        b"\x06\0\0\x09\0ab\x06\xff\xffcdef\x08\0\x02gh\x03\0ij",
+        b"\x0d\0\0\xff\0\0\0\0\0\0\0\x05\0\x06\xff\xffabcd",
+        b"\x02\xff\xff\x01\0\0\x03\0\0\0",
+    ];
+    streams.iter().map(|bytes| bytes.to_vec()).collect()
+}

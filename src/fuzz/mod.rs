@@ -26,7 +26,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 25] = [
+pub const TARGETS: [Target; 26] = [
     target("greeting", wire::fuzz::greeting, corpus::greetings),
     target("frames_v1", wire::fuzz::frames_v1, corpus::frames_v1),
     target("frames_v2", wire::fuzz::frames_v2, corpus::frames_v2),
@@ -52,4 +52,5 @@ pub const TARGETS: [Target; 25] = [
     target("websocket_answer", wire::fuzz::websocket::answer, corpus::websocket_answers),
     target("websocket_masks", wire::fuzz::websocket::masks, corpus::websocket_messages),
     target("datagram", wire::fuzz::datagram, corpus::datagrams),
+    target("packets", wire::fuzz::packets, corpus::packets),
 ];

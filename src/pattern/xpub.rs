@@ -285,6 +285,11 @@ impl Pattern for XPub {
         }
         self.next_serial += 1;
         self.serials[slot] = self.next_serial;
+        if pipes.hears_all(id) && self.subscriptions.add(b"", id).is_err() {
+            // There it would get nothing.
+            pipes.close(id);
+            return;
+        }
         if let Some(welcome) = &mut self.welcome
             && pipes.check_write(id)
         {

@@ -1,130 +1,87 @@
-//! Pipes that lead to a socket for datagrams: what is written leaves as one datagram for each message, and each that
-//! comes is a message, of two parts: a group, or an address, and the body. Nobody is connected, and nothing that
-//! goes wrong at the other end is heard of; a datagram that the system does not take is lost, as any may be.
+//! Pipes that lead to a network without connections. Nobody is connected, and nothing that goes wrong at the other end is
+//! heard of; what the system does not take is lost, as anything may be on its way. With UDP each message is a
+//! datagram (`udp.rs`), with PGM messages share packets, or need several (`packets.rs`).
 
-use crate::error::{Error, Result};
+mod packets;
+#[cfg(test)]
+mod tests;
+mod udp;
+
+use crate::error::Result;
 use crate::msg::Msg;
-use crate::sys::fd::OwnedFd;
-use crate::sys::net::{self, MOST_DATAGRAMS, Slots, SockAddr};
+use crate::sys::epoll;
+use crate::sys::net::Slots;
 use crate::types::Datagrams;
-use crate::util::memory::try_room;
-use crate::wire::datagram;
+pub use packets::{Packets, Settings};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::RawFd;
+use std::time::Instant;
+pub use udp::Udp;
 
-/// Datagrams that are read, or errors, before others have their turn.
-const GATHERED: usize = 1000;
+/// What carries messages.
+#[derive(Debug)]
+pub enum Carrier {
+    /// Datagrams.
+    Udp(Box<Udp>),
+    /// Packets of a multicast protocol.
+    Packets(Box<Packets>),
+}
 
-/// Bytes of sent datagrams that stay before the others are moved to the front.
-const SLACK: usize = 64 << 10;
-
-/// The socket, and what waits on both sides of it.
+/// The network, and what waits on both sides of it.
 #[derive(Debug)]
 pub struct DatagramEnd {
-    fd: OwnedFd,
-    kind: Datagrams,
-    /// Where all goes, if that is one address.
-    to: Option<SockAddr>,
+    carrier: Carrier,
     /// Frames of what came.
     inbox: VecDeque<Msg>,
-    /// The first part of a message, whose second is yet to come.
-    head: Option<Msg>,
-    out: Outbox,
     /// Moves with what comes.
     pub(super) received: u64,
-    /// The kernel may have something.
+    /// There may be something to receive.
     pub(super) ready: bool,
-    /// The kernel takes nothing at the moment: the set tells when it does.
+    /// Nothing more is taken at the moment: the set tells when, or the time.
     blocked: bool,
-    /// The set tells when it takes more.
+    /// The set tells when the kernel takes more.
     pub(super) watches_out: bool,
+    /// When the carrier wants to be called, if nobody has been told yet.
+    due: Option<Instant>,
     send_limit: usize,
     receive_limit: usize,
 }
 
-/// Datagrams that the kernel has not taken, one behind the other.
-#[derive(Debug, Default)]
-struct Outbox {
-    bytes: Vec<u8>,
-    /// Where the first begins.
-    begin: usize,
-    /// How long each is, and where it goes to if not all go to the same address.
-    sizes: VecDeque<(usize, Option<SocketAddr>)>,
-}
-
-impl Outbox {
-    /// # Errors
-    /// `NoMemory`; nothing has happened then.
-    fn push(&mut self, pieces: [&[u8]; 3], to: Option<SocketAddr>) -> Result<()> {
-        let size = pieces.iter().map(|piece| piece.len()).sum();
-        try_room(&mut self.bytes, size)?;
-        try_room(&mut self.sizes, 1)?;
-        pieces.iter().for_each(|piece| self.bytes.extend_from_slice(piece));
-        self.sizes.push_back((size, to));
-        Ok(())
-    }
-
-    /// The first ones, with where they go to: how many.
-    fn first<'a>(&'a self, to: &SockAddr, batch: &mut [(&'a [u8], SockAddr)]) -> usize {
-        let mut begin = self.begin;
-        let mut count = 0;
-        for (place, &(size, own)) in batch.iter_mut().zip(&self.sizes) {
-            let bytes = self.bytes.get(begin..begin + size).unwrap_or_default();
-            *place = (bytes, own.map_or(*to, SockAddr::from));
-            begin += size;
-            count += 1;
-        }
-        count
-    }
-
-    /// The first ones are gone.
-    fn pass(&mut self, count: usize) {
-        self.begin +=
-            self.sizes.drain(..count.min(self.sizes.len())).map(|(size, _)| size).sum::<usize>();
-        if self.sizes.is_empty() {
-            self.bytes.clear();
-            self.begin = 0;
-        } else if self.begin >= SLACK {
-            self.bytes.drain(..self.begin);
-            self.begin = 0;
-        }
-    }
-
-    /// Gives back what an idle socket does not need.
-    fn trim(&mut self) {
-        if self.sizes.is_empty() {
-            *self = Outbox::default();
-        }
-    }
-}
-
 impl DatagramEnd {
-    /// Of a socket that does not block. A limit of 0 is none.
-    pub fn new(
-        fd: OwnedFd,
-        kind: Datagrams,
-        to: Option<SockAddr>,
-        (send_limit, receive_limit): (usize, usize),
-    ) -> DatagramEnd {
+    /// A limit of 0 is none.
+    pub fn new(carrier: Carrier, (send_limit, receive_limit): (usize, usize)) -> DatagramEnd {
         DatagramEnd {
-            fd,
-            kind,
-            to,
+            carrier,
             inbox: VecDeque::new(),
-            head: None,
-            out: Outbox::default(),
             received: 0,
             ready: false,
             blocked: false,
             watches_out: false,
+            due: None,
             send_limit,
             receive_limit,
         }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+    /// The descriptors to be watched, each for these events (`input`: for what comes).
+    pub(super) fn watches(&self, input: u32) -> Vec<(RawFd, u32)> {
+        match &self.carrier {
+            Carrier::Udp(udp) => vec![(udp.fd(), input | self.out_watch())],
+            Carrier::Packets(packets) => {
+                let (incoming, out) = packets.descriptors();
+                let watches = incoming.iter().map(|&fd| (fd, input));
+                watches.chain(out.map(|fd| (fd, epoll::EDGE | self.out_watch()))).collect()
+            }
+        }
+    }
+
+    fn out_watch(&self) -> u32 {
+        if self.watches_out { epoll::OUT } else { 0 }
+    }
+
+    /// The one of them that tells when the kernel takes more, as it is to be watched now.
+    pub(super) fn watch_for_room(&self, input: u32) -> Option<(RawFd, u32)> {
+        self.watches(input).pop()
     }
 
     /// Changes the high-water marks (0: unlimited).
@@ -134,25 +91,51 @@ impl DatagramEnd {
 
     /// Whether a `connect` made it.
     pub fn connects(&self) -> bool {
-        self.to.is_some()
+        match &self.carrier {
+            Carrier::Udp(udp) => udp.to.is_some(),
+            Carrier::Packets(_) => true,
+        }
+    }
+
+    fn unsent(&self) -> usize {
+        match &self.carrier {
+            Carrier::Udp(udp) => udp.unsent(),
+            Carrier::Packets(packets) => packets.unsent(),
+        }
+    }
+
+    fn unread(&self) -> usize {
+        match &self.carrier {
+            Carrier::Udp(_) => self.inbox.len() / 2,
+            Carrier::Packets(packets) => packets.unread(),
+        }
     }
 
     /// How many are to be sent, and to be received.
     pub(super) fn queued(&self) -> (usize, usize) {
-        (self.out.sizes.len(), self.inbox.len() / 2)
+        (self.unsent(), self.unread())
     }
 
-    /// Whether all is sent, whatever its group.
+    /// Whether all is sent, whatever it is about.
     pub(super) fn hears_all(&self) -> bool {
-        self.kind == Datagrams::Sent
+        match &self.carrier {
+            Carrier::Udp(udp) => udp.kind == Datagrams::Sent,
+            Carrier::Packets(packets) => packets.sends(),
+        }
     }
 
     pub(super) fn in_message(&self) -> bool {
-        self.head.is_some()
+        match &self.carrier {
+            Carrier::Udp(udp) => udp.head.is_some(),
+            Carrier::Packets(packets) => packets.in_message(),
+        }
     }
 
     pub(super) fn rollback(&mut self) {
-        self.head = None;
+        match &mut self.carrier {
+            Carrier::Udp(udp) => udp.head = None,
+            Carrier::Packets(packets) => packets.rollback(),
+        }
     }
 
     pub(super) fn has_frame(&self) -> bool {
@@ -165,65 +148,62 @@ impl DatagramEnd {
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.out.sizes.is_empty()
+        self.unsent() == 0
     }
 
     /// Whether a message may be written; what the kernel would take does not count.
     pub(super) fn has_room(&self) -> bool {
-        self.send_limit == 0 || self.out.sizes.len() < self.send_limit
+        self.send_limit == 0 || self.unsent() < self.send_limit
     }
 
     /// Whether a writer that found no room may go on: half of the limit is free again.
     pub(super) fn has_resumed(&self) -> bool {
-        self.send_limit == 0
-            || self.out.sizes.len() + self.send_limit.div_ceil(2) <= self.send_limit
+        self.send_limit == 0 || self.unsent() + self.send_limit.div_ceil(2) <= self.send_limit
     }
 
-    /// Whether the kernel has to be asked to take something.
+    /// Whether the carrier has to be asked to take something.
     pub(super) fn owes(&self) -> bool {
         !self.blocked && !self.is_drained()
     }
 
+    /// It may take more.
     pub(super) fn unblock(&mut self) {
         self.blocked = false;
     }
 
-    /// Writes a part; with the second the datagram is whole. One that goes nowhere is dropped, as libzmq does.
+    /// Writes a part; with the last the message is whole.
     ///
     /// # Errors
     /// `NoMemory`; nothing has happened then.
     pub(super) fn write(&mut self, msg: &mut Msg) -> Result<()> {
-        if msg.more() {
-            self.head = Some(msg.take());
-            return Ok(());
+        match &mut self.carrier {
+            Carrier::Udp(udp) => udp.write(msg),
+            Carrier::Packets(packets) => packets.write(msg),
         }
-        let head = self.head.as_ref().map_or(&[][..], Msg::data);
-        if self.kind == Datagrams::Addressed {
-            if let Some(to) = address(head) {
-                self.out.push([&[], &[], msg.data()], Some(to))?;
-            }
-        } else if let Some((length, group)) = datagram::head(head) {
-            self.out.push([&length, group, msg.data()], None)?;
-        }
-        self.head = None;
-        drop(msg.take());
-        Ok(())
     }
 
-    /// Hands what is written to the kernel. True if nothing is left.
+    /// Hands what is written to the network. True if nothing is left.
     pub(super) fn flush(&mut self) -> bool {
-        let to = self.to.unwrap_or_else(|| SockAddr::from(SocketAddr::from(([0, 0, 0, 0], 0))));
-        while self.owes() {
-            let mut batch = [(&[][..], to); MOST_DATAGRAMS];
-            let count = self.out.first(&to, &mut batch);
-            match net::send_datagrams(self.fd.as_fd(), batch.get(..count).unwrap_or_default()) {
-                Ok(sent) => self.out.pass(sent),
-                Err(Error::Again) => self.blocked = true,
-                // Too long, no way there, a device that is full, or what became of an earlier one.
-                Err(_) => self.out.pass(1),
-            }
+        if self.owes() {
+            self.blocked = match &mut self.carrier {
+                Carrier::Udp(udp) => udp.flush(),
+                Carrier::Packets(packets) => {
+                    let blocked = packets.flush();
+                    self.due = packets.due(self.due);
+                    blocked
+                }
+            };
         }
         self.is_drained()
+    }
+
+    /// Whether it is the kernel that takes no more, and not the rate.
+    pub(super) fn waits_for_kernel(&self) -> bool {
+        let kernels = match &self.carrier {
+            Carrier::Udp(_) => true,
+            Carrier::Packets(packets) => packets.waits_for_kernel(),
+        };
+        self.blocked && kernels
     }
 
     /// Takes what the kernel has, up to the high-water mark, and no more in one go than others can wait for, whatever
@@ -232,70 +212,53 @@ impl DatagramEnd {
     /// # Errors
     /// `NoMemory`; nothing is lost.
     pub(super) fn gather(&mut self, slots: &mut Slots) -> Result<()> {
-        let mut left = GATHERED;
-        while self.ready && left > 0 {
-            let room = match self.receive_limit {
-                0 => MOST_DATAGRAMS,
-                limit => limit.saturating_sub(self.inbox.len() / 2).min(MOST_DATAGRAMS),
-            };
-            if room == 0 {
-                return Ok(());
-            }
-            let DatagramEnd { fd, kind, inbox, .. } = self;
-            match slots.receive(fd.as_fd(), room, |bytes, from| take_in(*kind, inbox, bytes, from))
-            {
-                Ok(count) => {
-                    left = left.saturating_sub(count);
-                    self.received += count as u64;
-                    self.ready = count == room;
-                }
-                Err(Error::Again) => self.ready = false,
-                Err(Error::NoMemory) => return Err(Error::NoMemory),
-                // Of one that was sent, mostly: nobody listens there.
-                Err(_) => left -= 1,
-            }
+        if !self.ready {
+            return Ok(());
         }
+        let (limit, inbox) = (self.receive_limit, &mut self.inbox);
+        let (came, ready) = match &mut self.carrier {
+            Carrier::Udp(udp) => udp.gather(slots, limit, inbox)?,
+            Carrier::Packets(packets) => {
+                let result = packets.gather(limit, inbox);
+                self.due = packets.due(self.due);
+                result
+            }
+        };
+        self.received += came;
+        self.ready = ready;
         Ok(())
+    }
+
+    /// When the carrier wants to be called at the latest; whoever asks sees to it.
+    pub(super) fn take_due(&mut self) -> Option<Instant> {
+        self.due.take()
+    }
+
+    /// That time has come.
+    pub(super) fn wake(&mut self) {
+        self.ready = true;
+        if let Carrier::Packets(packets) = &mut self.carrier {
+            packets.wake();
+        }
+        self.blocked &= self.waits_for_kernel();
     }
 
     /// The next frame, if it is here.
     pub(super) fn take(&mut self) -> Option<Msg> {
-        self.inbox.pop_front()
+        let frame = self.inbox.pop_front()?;
+        if let Carrier::Packets(packets) = &mut self.carrier {
+            packets.taken(&frame);
+        }
+        Some(frame)
     }
 
     pub(super) fn trim(&mut self) {
-        self.out.trim();
+        match &mut self.carrier {
+            Carrier::Udp(udp) => udp.trim(),
+            Carrier::Packets(packets) => packets.trim(),
+        }
         if self.inbox.is_empty() {
             self.inbox = VecDeque::new();
         }
     }
 }
-
-/// A datagram becomes a message. One that is none, or that there is no memory for, is dropped.
-fn take_in(kind: Datagrams, inbox: &mut VecDeque<Msg>, bytes: &[u8], from: &SockAddr) {
-    let parts = match kind {
-        Datagrams::Addressed => from.to_inet().map(|from| {
-            // The zero at its end is part of it, as with libzmq.
-            let head = Msg::copy_from(format!("{from}\0").as_bytes());
-            (head, Msg::copy_from(bytes))
-        }),
-        Datagrams::Received => datagram::parse(bytes)
-            .map(|(group, body)| (Msg::copy_from(group), Msg::copy_from(body))),
-        Datagrams::Sent => None,
-    };
-    if let Some((Ok(mut head), Ok(body))) = parts
-        && try_room(inbox, 2).is_ok()
-    {
-        head.set_more(true);
-        inbox.extend([head, body]);
-    }
-}
-
-/// Where DGRAM sends something to, in numbers. There may be a zero at its end.
-fn address(text: &[u8]) -> Option<SocketAddr> {
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests;

@@ -17,12 +17,15 @@ impl PipeTable {
     /// # Errors
     /// What epoll says, `ENOSPC` or `ENOMEM`.
     pub fn add_datagrams(&mut self, end: DatagramEnd, endpoint: u32) -> Result<PipeId> {
-        let fd = end.fd();
+        let watches = end.watches(WATCH);
         let id = self.insert(Pipe::new(Kind::Datagram(Box::new(end)), endpoint));
         self.connections += 1;
         let sets = [self.set.clone(), self.descriptor.clone()];
         let mut sets = sets.iter().flatten();
-        let watched = sets.try_for_each(|set| set.add(fd, WATCH, u64::from(id)));
+        let watched = sets.try_for_each(|set| {
+            let mut watches = watches.iter();
+            watches.try_for_each(|&(fd, watch)| set.add(fd, watch, u64::from(id)))
+        });
         if let Err(error) = watched {
             self.remove(id);
             return Err(error);
@@ -31,10 +34,12 @@ impl PipeTable {
         Ok(id)
     }
 
-    /// The socket of a pipe goes; its descriptor is closed with the pipe.
-    pub(super) fn drop_datagrams(&mut self, fd: RawFd) {
-        for set in [&self.set, &self.descriptor].into_iter().flatten() {
-            let _ = set.remove(fd);
+    /// The network of a pipe goes; its descriptors are closed with the pipe.
+    pub(super) fn drop_datagrams(&mut self, fds: impl Iterator<Item = RawFd>) {
+        for fd in fds {
+            for set in [&self.set, &self.descriptor].into_iter().flatten() {
+                let _ = set.remove(fd);
+            }
         }
         self.connections -= 1;
     }
@@ -70,6 +75,17 @@ impl PipeTable {
         }
     }
 
+    /// The time has come that [`PipeEvent::Due`] told.
+    pub fn wake_datagrams(&mut self, id: PipeId) {
+        let Some(end) = self.datagrams(id) else { return };
+        end.wake();
+        if end.owes() {
+            self.mark_dirty(id);
+        }
+        self.expect_datagrams(id);
+        self.gather_datagrams(id);
+    }
+
     /// The kernel may have datagrams.
     fn expect_datagrams(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
@@ -91,6 +107,9 @@ impl PipeTable {
         }
         let starved = end.gather(&mut self.slots).is_err();
         let (holds, ready) = (end.has_frame(), end.ready);
+        if let Some(at) = end.take_due() {
+            self.events.push_back(PipeEvent::Due(id, at));
+        }
         self.pool.reads = self.pool.reads.wrapping_add(1);
         self.pool.read_at = ticks();
         pipe.note_holding(holds, &mut self.holding);
@@ -135,13 +154,17 @@ impl PipeTable {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Kind::Datagram(end) = &mut pipe.kind else { return };
         let empty = end.flush();
-        if empty == end.watches_out {
-            end.watches_out = !empty;
-            let watch = if empty { WATCH } else { WATCH | epoll::OUT };
+        let blocked = end.waits_for_kernel();
+        if blocked != end.watches_out {
+            end.watches_out = blocked;
+            let watch = end.watch_for_room(WATCH);
             for set in [&self.set, &self.descriptor].into_iter().flatten() {
                 // Fails only if the descriptor is not in the set, which cannot be.
-                let _ = set.modify(end.fd(), watch, u64::from(id));
+                let _ = watch.map(|(fd, watch)| set.modify(fd, watch, u64::from(id)));
             }
+        }
+        if let Some(at) = end.take_due() {
+            self.events.push_back(PipeEvent::Due(id, at));
         }
         if pipe.lingering {
             if empty {

@@ -267,8 +267,8 @@ impl PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(_) => return,
             Kind::Datagram(end) => {
-                let fd = end.fd();
-                return self.drop_datagrams(fd);
+                let watches = end.watches(0);
+                return self.drop_datagrams(watches.into_iter().map(|(fd, _)| fd));
             }
         };
         if let Some(connection) = wire.detach(&mut self.pool, resend) {

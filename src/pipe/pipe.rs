@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::msg::Msg;
 use crate::pattern::PipeId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something that happened to a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum PipeEvent {
     Deaf(PipeId, Error),
     /// A PING came, and the timer of the connection's heartbeats has to be set.
     Pinged(PipeId),
+    /// The network of a pipe wants a call at this time, at the latest: [`super::PipeTable::wake_datagrams`].
+    Due(PipeId, Instant),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
     /// Pipes were left for another turn, see `PipeTable::resume`.
@@ -47,6 +49,7 @@ impl PipeEvent {
             | PipeEvent::Lost(id, _)
             | PipeEvent::Deaf(id, _)
             | PipeEvent::Pinged(id)
+            | PipeEvent::Due(id, _)
             | PipeEvent::Finished(id) => Some(id),
             PipeEvent::Unread | PipeEvent::Starved => None,
         }

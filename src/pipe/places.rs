@@ -67,8 +67,8 @@ impl PipeTable {
                 descriptor.add(connection.fd(), watch, id as u64)?;
             }
             if let Some(end) = pipe.as_mut().and_then(Pipe::datagrams) {
-                let watch = if end.watches_out { WATCH | epoll::OUT } else { WATCH };
-                descriptor.add(end.fd(), watch, id as u64)?;
+                let mut watches = end.watches(WATCH).into_iter();
+                watches.try_for_each(|(fd, watch)| descriptor.add(fd, watch, id as u64))?;
             }
         }
         reserved.try_for_each(|fd| descriptor.add(fd, epoll::EDGE, RESERVED))?;

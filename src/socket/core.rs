@@ -269,6 +269,7 @@ impl Core {
                 PipeEvent::Deaf(id, error) => self.peer_is_deaf(id, error),
                 PipeEvent::Starved => self.wait_for_memory(),
                 PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
+                PipeEvent::Due(id, at) => self.set_network_timer(id, at),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
                 // Calls of the application look there, and none sleeps before; for those that sleep,
                 // and for the I/O thread, see `hand_over_unread`.
@@ -324,6 +325,7 @@ impl Core {
         self.pipe_removed_from_endpoint(id);
         self.clear_heartbeat_timer(id);
         self.clear_silence_timer(id);
+        self.clear_network_timer(id);
         self.pipes.remove(id);
     }
 

@@ -57,6 +57,7 @@ impl Core {
             Timer::Heartbeat => self.heartbeat_due(number, serial),
             Timer::Silence => self.silence_due(number, serial),
             Timer::Memory => self.memory_due(),
+            Timer::Network => self.network_due(number, serial),
             Timer::PipeLinger => {
                 if self.pipes.get(number).is_some_and(|p| p.serial == serial && p.is_lingering()) {
                     self.remove_pipe(number);

@@ -17,6 +17,7 @@ mod looking;
 mod loss;
 mod messaging;
 mod monitor;
+mod network;
 mod options;
 mod outbox;
 mod peers;

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod net;
 mod newer;
 pub mod pages;
+pub mod pgm;
 pub mod poll;
 pub mod prefetch;
 pub mod random;

@@ -13,7 +13,7 @@ use crate::sys::net::{self, MAX_UNIX_PATH, SockAddr, UnixName};
 pub(super) static TRANSPORT: Transport = Transport {
     scheme: "ipc",
     check,
-    optional: true,
+    optional: Some(|| true),
     names_what_fails: true,
     listen,
     admit: |fd, _, options| passes_filters(fd, options),

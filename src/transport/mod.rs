@@ -16,6 +16,7 @@ mod ipc;
 mod link;
 mod listener;
 mod missing;
+mod pgm;
 mod row;
 mod socks;
 mod stream;
@@ -41,13 +42,13 @@ pub use connect::Route;
 pub use dialogue::Dialogue;
 pub use link::Link;
 pub use listener::{AcceptError, Listener};
-pub use row::{AddressError, DatagramSocket, HttpTarget, Transport, Way};
+pub use row::{AddressError, DatagramSocket, HttpTarget, Medium, Transport, Way};
 pub use stream::Stream;
 
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::SockAddr;
-use crate::types::{Datagrams, SocketType};
+use crate::types::SocketType;
 
 /// Every transport, and those that we know we do not have.
 static TABLE: &[&Transport] = &[
@@ -59,8 +60,8 @@ static TABLE: &[&Transport] = &[
     &vsock::TRANSPORT,
     &tipc::TRANSPORT,
     &inproc::TRANSPORT,
-    &missing::PGM,
-    &missing::EPGM,
+    &pgm::PGM,
+    &pgm::EPGM,
     &missing::NORM,
     &udp::TRANSPORT,
 ];
@@ -126,19 +127,19 @@ impl Address {
         self.transport.open_datagrams.is_some()
     }
 
-    /// A socket for datagrams, for who binds or connects. **Blocks** if [`Address::needs_dns`].
+    /// What messages are sent to, for who binds or connects. **Blocks** if [`Address::needs_dns`].
     ///
     /// # Errors
     /// As zmq_bind(3) and zmq_connect(3) say; `IncompatibleProtocol` for a type that has no use for it.
     pub fn open_datagrams(
         &self,
-        kind: Option<Datagrams>,
+        socket_type: SocketType,
         binds: bool,
         options: &SocketOptions,
     ) -> Result<DatagramSocket> {
-        match (self.transport.open_datagrams, kind) {
-            (Some(open), Some(kind)) => open(&self.text, kind, binds, options),
-            _ => Err(Error::IncompatibleProtocol),
+        match self.transport.open_datagrams.filter(|_| (self.transport.carries)(socket_type)) {
+            Some(open) => open(&self.text, socket_type, binds, options),
+            None => Err(Error::IncompatibleProtocol),
         }
     }
 
@@ -210,7 +211,8 @@ pub fn is_within_process(endpoint: &str, socket_type: SocketType) -> Result<bool
 
 /// Whether this is a transport that we have, and not every library (zmq_has(3)).
 pub fn is_optional(name: &[u8]) -> bool {
-    TABLE.iter().any(|transport| transport.optional && transport.scheme.as_bytes() == name)
+    let named = TABLE.iter().find(|transport| transport.scheme.as_bytes() == name);
+    named.and_then(|transport| transport.optional).is_some_and(|has| has())
 }
 
 /// Whose addresses look like this one of the system's.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
+use crate::sys::pgm::Network;
 use crate::types::{Datagrams, SocketType};
 
 /// Why an endpoint is no address.
@@ -57,19 +58,26 @@ pub struct HttpTarget {
 /// The proxy as an address of its transport, and what to ask it for.
 type ThroughProxy = fn(&str, &SocketOptions) -> Result<(String, Destination)>;
 
-/// A socket for datagrams.
+/// What messages are sent to where there are no connections.
+#[derive(Debug)]
+pub enum Medium {
+    /// A socket for datagrams, which does not block; what it is for, and where all goes that is sent.
+    Datagrams(OwnedFd, Datagrams, Option<SockAddr>),
+    /// A multicast group.
+    Packets(Box<dyn Network>),
+}
+
+/// A bind or connect without connections.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    /// The descriptor, which does not block.
-    pub fd: OwnedFd,
-    /// Where all goes that is sent.
-    pub to: Option<SockAddr>,
+    /// What it uses.
+    pub medium: Medium,
     /// The endpoint as ZMQ_LAST_ENDPOINT gives it, without wildcards (libzmq: as it was given, without `udp://`).
     pub endpoint: String,
 }
 
-/// Of an address, for such a socket, which binds or connects.
-type OpenDatagrams = fn(&str, Datagrams, bool, &SocketOptions) -> Result<DatagramSocket>;
+/// Of an address, for a socket of this type, which binds or connects.
+type OpenDatagrams = fn(&str, SocketType, bool, &SocketOptions) -> Result<DatagramSocket>;
 
 /// A socket, and what connecting it gave: whether it is connected already.
 pub(super) type Started = (OwnedFd, Result<bool>);
@@ -88,8 +96,8 @@ pub struct Transport {
     pub(super) canonical: fn(&str) -> Option<String>,
     /// Names are the context's, and nobody listens or connects through the system.
     pub(super) within_process: bool,
-    /// Libraries exist without it: zmq_has(3) says whether this one has it.
-    pub(super) optional: bool,
+    /// Libraries exist without it: whether this one has it, as zmq_has(3) says.
+    pub(super) optional: Option<fn() -> bool>,
     /// libzmq's monitors are told the end of a socket that could not be bound by the endpoint's name.
     pub(super) names_what_fails: bool,
 
@@ -145,7 +153,7 @@ impl Transport {
         check: |_| Ok(()),
         canonical: |_| None,
         within_process: false,
-        optional: false,
+        optional: None,
         names_what_fails: false,
         listen: |_, _| Err(Error::Invalid.into()),
         resolve_binding: |_, _| None,

@@ -16,7 +16,7 @@ pub(super) static TRANSPORT: Transport = Transport {
         None => Err(AddressError::Nobodys(Error::Invalid)),
     },
     canonical: |text| name(text).ok().map(write),
-    optional: true,
+    optional: Some(|| true),
     names_what_fails: true,
     listen,
     // The socket that is bound to a service goes by its own reference, too.

@@ -5,14 +5,14 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsFd;
 
-use super::row::{DatagramSocket, Transport};
+use super::row::{DatagramSocket, Medium, Transport};
 use super::tcp::{TcpAddress, unmapped};
 use super::tune;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, Interface};
-use crate::types::Datagrams;
+use crate::types::{Datagrams, SocketType};
 
 /// The row of the table.
 pub(super) static TRANSPORT: Transport = Transport {
@@ -43,10 +43,11 @@ fn interface(name: Option<&str>) -> Result<Interface> {
 /// zmq_udp(7): "we can only bind the DISH socket type", "we can only connect the RADIO socket type"; DGRAM is bound.
 fn open(
     text: &str,
-    kind: Datagrams,
+    socket_type: SocketType,
     binds: bool,
     options: &SocketOptions,
 ) -> Result<DatagramSocket> {
+    let kind = socket_type.info().datagrams.ok_or(Error::IncompatibleProtocol)?;
     if binds == (kind == Datagrams::Sent) {
         return Err(Error::IncompatibleProtocol);
     }
@@ -54,16 +55,21 @@ fn open(
     let interface = interface(name)?;
     let address = TcpAddress::new(address);
     if binds {
-        listen(unmapped(address.resolve_bind(options.ipv6)?), interface, options)
+        listen(unmapped(address.resolve_bind(options.ipv6)?), interface, kind, options)
     } else {
         address.check_connect()?;
         let ways = address.resolve_connect(options.ipv6)?;
         let to = ways.first().and_then(|way| way.target.to_inet()).ok_or(Error::Invalid)?;
-        reach(unmapped(to), interface, options)
+        reach(unmapped(to), interface, kind, options)
     }
 }
 
-fn listen(at: SocketAddr, on: Interface, options: &SocketOptions) -> Result<DatagramSocket> {
+fn listen(
+    at: SocketAddr,
+    on: Interface,
+    kind: Datagrams,
+    options: &SocketOptions,
+) -> Result<DatagramSocket> {
     let fd = net::datagram_socket(&at.into())?;
     tune::prepare(fd.as_fd(), at.is_ipv6(), options)?;
     // Several sockets get what is sent to a group, if all of them say both (socket(7)); libzmq's do.
@@ -78,7 +84,7 @@ fn listen(at: SocketAddr, on: Interface, options: &SocketOptions) -> Result<Data
     let port = net::local_address(fd.as_fd())?.to_inet().map_or(at.port(), |at| at.port());
     let at = SocketAddr::new(at.ip(), port);
     send_to_groups(&fd, at, on, options)?;
-    Ok(DatagramSocket { fd, to: None, endpoint: endpoint(at) })
+    Ok(DatagramSocket { medium: Medium::Datagrams(fd, kind, None), endpoint: endpoint(at) })
 }
 
 /// A group's own address: what is sent to other groups is nobody's here, whoever has joined them. But those of IPv6 that
@@ -97,11 +103,17 @@ fn place(at: SocketAddr, on: Interface) -> SocketAddr {
     }
 }
 
-fn reach(to: SocketAddr, on: Interface, options: &SocketOptions) -> Result<DatagramSocket> {
+fn reach(
+    to: SocketAddr,
+    on: Interface,
+    kind: Datagrams,
+    options: &SocketOptions,
+) -> Result<DatagramSocket> {
     let fd = net::datagram_socket(&to.into())?;
     tune::prepare(fd.as_fd(), to.is_ipv6(), options)?;
     send_to_groups(&fd, to, on, options)?;
-    Ok(DatagramSocket { fd, to: Some(to.into()), endpoint: endpoint(to) })
+    let medium = Medium::Datagrams(fd, kind, Some(to.into()));
+    Ok(DatagramSocket { medium, endpoint: endpoint(to) })
 }
 
 /// ZMQ_MULTICAST_HOPS, ZMQ_MULTICAST_LOOP, and the interface.

@@ -18,7 +18,7 @@ pub(super) static TRANSPORT: Transport = Transport {
         None => Err(AddressError::Nobodys(Error::Invalid)),
     },
     canonical: |text| parse(text).map(write),
-    optional: true,
+    optional: Some(|| true),
     names_what_fails: true,
     listen,
     resolve: |text, _| {

@@ -13,7 +13,7 @@ pub(super) static TRANSPORT: Transport = ROW;
 pub(super) const ROW: Transport = Transport {
     scheme: "ws",
     canonical: |text| (!text.contains('/')).then(|| format!("{text}/")),
-    optional: true,
+    optional: Some(|| true),
     listen: |text, options| tcp::listen(split(text).0, options),
     resolve_binding: |text, ipv6| tcp::resolve_binding(split(text).0, ipv6),
     check_connect: |text| {

@@ -6,6 +6,7 @@ use super::command::{self, Command};
 use super::frame::{Framing, MAX_HEADER, encode_header, holds_message, parse_header};
 use super::greeting::{self, SIGNATURE_LEN, Signature};
 use super::metadata::{MAX_PROPERTIES, MAX_ROUTING_ID, PeerMetadata, Properties, append_property};
+use super::packets::{Packer, Piece, Unpacker};
 use crate::types::SocketType;
 
 /// A datagram is a group and a body, or nothing.
@@ -16,6 +17,45 @@ pub(crate) fn datagram(bytes: &[u8]) {
     };
     let Some((length, group)) = super::datagram::head(group) else { unreachable!("it was read") };
     assert_eq!([&length, group, body].concat(), bytes);
+}
+
+/// Packets of PGM, each behind its length in an octet: what comes out is no more than came in, whole messages arrive whole
+/// however they are cut, and one is joined again once it is lost.
+pub(crate) fn packets(bytes: &[u8]) {
+    let mut unpacker = Unpacker::default();
+    let (mut rest, mut came, mut took) = (bytes, 0, 0);
+    let mut frames = Vec::new();
+    while let Some((&length, behind)) = rest.split_first() {
+        let (packet, behind) =
+            behind.split_at_checked(usize::from(length)).unwrap_or((behind, &[]));
+        took += packet.len();
+        unpacker.packet(packet, 100, |piece| match piece {
+            Piece::Frame(body, more) => {
+                assert!(body.len() <= 100);
+                came += body.len();
+                frames.push((body.to_vec(), more));
+            }
+            Piece::Lost => {}
+        });
+        rest = behind;
+    }
+    assert!(came <= took && unpacker.held() <= 256);
+    let most = 3 + bytes.len() % 64;
+    let (mut packer, mut packet) = (Packer::default(), Vec::new());
+    let (mut unpacker, mut again) = (Unpacker::default(), Vec::new());
+    for (body, more) in &frames {
+        assert!(packer.push(body, *more));
+    }
+    packer.rollback();
+    while packer.pack(most, &mut packet) {
+        assert!(packet.len() <= most);
+        unpacker.packet(&packet, -1, |piece| match piece {
+            Piece::Frame(body, more) => again.push((body.to_vec(), more)),
+            Piece::Lost => unreachable!("nothing is lost"),
+        });
+    }
+    while frames.pop_if(|(_, more)| *more).is_some() {}
+    assert!(packer.unsent() == 0 && again == frames);
 }
 
 /// The beginning of a connection is judged as soon as it can be, and never otherwise later.

@@ -1,5 +1,5 @@
 //! ZMTP 1.0, 2.0, 3.0 and 3.1 (RFC 13, 15, 23, 37), and what carries it over WebSocket (RFC 45; RFC 6455 of
-//! the IETF), as pure state machines: bytes in, bytes and events out. Nothing here does I/O, reads a
+//! the IETF) and PGM, as pure state machines: bytes in, bytes and events out. Nothing here does I/O, reads a
 //! clock or allocates on the strength of a length that a peer merely announced.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod greeting;
 pub mod handshake;
 pub mod mechanism;
 pub mod metadata;
+pub mod packets;
 pub mod upgrade;
 pub mod websocket;
 pub mod zws;

@@ -1,8 +1,11 @@
 //! Over the loopback interface.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use super::udp::{Outbox, SLACK};
 use super::*;
-use std::net::UdpSocket;
+use crate::sys::net::{MOST_DATAGRAMS, SockAddr};
+use crate::wire::datagram;
+use std::net::{SocketAddr, UdpSocket};
 
 fn pair(kind: Datagrams, limits: (usize, usize)) -> (DatagramEnd, UdpSocket) {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -14,7 +17,7 @@ fn pair(kind: Datagrams, limits: (usize, usize)) -> (DatagramEnd, UdpSocket) {
     // SAFETY: the descriptor is given away.
     let fd =
         unsafe { std::os::fd::FromRawFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(own)) };
-    (DatagramEnd::new(fd, kind, Some(to), limits), peer)
+    (DatagramEnd::new(Carrier::Udp(Box::new(Udp::new(fd, kind, Some(to)))), limits), peer)
 }
 
 fn write(end: &mut DatagramEnd, head: &[u8], body: &[u8]) {

@@ -4,10 +4,10 @@
 use crate::endpoint::Kind;
 use crate::error::Result;
 use crate::pattern::Pattern;
-use crate::pipe::datagram::DatagramEnd;
+use crate::pipe::datagram::{Carrier, DatagramEnd, Packets, Settings, Udp};
 use crate::socket::Socket;
 use crate::socket::core::Core;
-use crate::transport::{Address, DatagramSocket};
+use crate::transport::{Address, DatagramSocket, Medium};
 use crate::util::reserve;
 use std::sync::Arc;
 
@@ -27,11 +27,15 @@ impl Socket {
     }
 
     fn open_datagrams_at(&'static self, address: &Address, binds: bool) -> Result<()> {
-        let (kind, options) = {
+        let (socket_type, options) = {
             let core = self.enter()?;
-            (core.socket_type.info().datagrams, core.options.clone())
+            let once = core.socket_type.info().connects_once;
+            if once && !core.endpoints.named(&address.to_string()).is_empty() {
+                return Ok(());
+            }
+            (core.socket_type, core.options.clone())
         };
-        let opened = address.open_datagrams(kind, binds, &options)?;
+        let opened = address.open_datagrams(socket_type, binds, &options)?;
         let mut core = self.enter()?;
         reserve::ready()?;
         core.process_mail();
@@ -48,11 +52,21 @@ impl Core {
         address: &Address,
         binds: bool,
     ) -> Result<()> {
-        let Some(kind) = self.socket_type.info().datagrams else { return Ok(()) };
         self.check_affinity()?;
         self.set()?;
         let limits = (self.options.sndhwm.max(0) as usize, self.options.rcvhwm.max(0) as usize);
-        let end = DatagramEnd::new(opened.fd, kind, opened.to, limits);
+        let carrier = match opened.medium {
+            Medium::Datagrams(fd, kind, to) => Carrier::Udp(Box::new(Udp::new(fd, kind, to))),
+            Medium::Packets(network) => {
+                let settings = Settings {
+                    sends: self.socket_type.info().publishes,
+                    most: self.options.maxmsgsize,
+                    conflates: self.conflates(&self.options),
+                };
+                Carrier::Packets(Box::new(Packets::new(network, settings)))
+            }
+        };
+        let end = DatagramEnd::new(carrier, limits);
         let (options, traffic) = (Arc::new(self.options.clone()), self.traffic());
         let number = self.endpoints.add(opened.endpoint.clone(), Kind::Datagrams, options, traffic);
         let pipe = match self.pipes.add_datagrams(end, number) {

@@ -1,11 +1,10 @@
 //! Sockets for datagrams.
 
 use super::*;
-use crate::types::Datagrams;
 
 fn open(text: &str, binds: bool, options: &SocketOptions) -> Result<DatagramSocket> {
-    let kind = if binds { Datagrams::Received } else { Datagrams::Sent };
-    parse(&format!("udp://{text}")).unwrap().open_datagrams(Some(kind), binds, options)
+    let socket_type = if binds { SocketType::Dish } else { SocketType::Radio };
+    parse(&format!("udp://{text}")).unwrap().open_datagrams(socket_type, binds, options)
 }
 
 /// What libzmq 4.3.6 said of addresses, and what ZMQ_LAST_ENDPOINT says of those that are some.
@@ -54,13 +53,13 @@ fn udp_addresses_are_as_measured() {
 fn types_bind_or_connect() {
     let address = parse("udp://x").unwrap();
     let wrong = [
-        (Some(Datagrams::Sent), true),
-        (Some(Datagrams::Received), false),
-        (Some(Datagrams::Addressed), false),
-        (None, true),
+        (SocketType::Radio, true),
+        (SocketType::Dish, false),
+        (SocketType::Dgram, false),
+        (SocketType::Pub, true),
     ];
-    for (kind, binds) in wrong {
-        let opened = address.open_datagrams(kind, binds, &defaults()).map(drop);
+    for (socket_type, binds) in wrong {
+        let opened = address.open_datagrams(socket_type, binds, &defaults()).map(drop);
         assert_eq!(opened, Err(Error::IncompatibleProtocol));
     }
 }
@@ -70,10 +69,12 @@ fn types_bind_or_connect() {
 fn groups_are_sent_to_as_the_options_say() {
     let options = SocketOptions { multicast_hops: 7, multicast_loop: false, ..defaults() };
     let socket = open("lo;239.0.0.1:5555", false, &options).unwrap();
-    let get = |name| net::get_option(socket.fd.as_fd(), libc::IPPROTO_IP, name);
+    let Medium::Datagrams(fd, ..) = socket.medium else { unreachable!() };
+    let get = |name| net::get_option(fd.as_fd(), libc::IPPROTO_IP, name);
     assert_eq!(get(libc::IP_MULTICAST_TTL), Ok(7));
     assert_eq!(get(libc::IP_MULTICAST_LOOP), Ok(0));
     let other = open("239.0.0.1:5555", false, &defaults()).unwrap();
-    let get = |name| net::get_option(other.fd.as_fd(), libc::IPPROTO_IP, name);
+    let Medium::Datagrams(fd, ..) = other.medium else { unreachable!() };
+    let get = |name| net::get_option(fd.as_fd(), libc::IPPROTO_IP, name);
     assert_eq!(get(libc::IP_MULTICAST_LOOP), Ok(1));
 }
