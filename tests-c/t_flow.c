@@ -125,6 +125,44 @@ GROUP (tcp_bounds)
     OK (zmq_ctx_term (ctx));
 }
 
+/* Receivers that are away take a full queue each, and the sender has one more for each of them: so much is taken before
+   it stops, whatever the kernel holds between, as long as that is less than half of the mark. */
+static void both_marks (const char *transport, size_t size)
+{
+    enum { PULLS = 3, MARK = 200 };
+    void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pulls[PULLS];
+    char ep[EP_SIZE], *body = calloc (1, size);
+    int sent = 0, got = 0;
+    set_int (push, ZMQ_SNDHWM, MARK);
+    set_int (push, ZMQ_SNDBUF, 4096);
+    set_int (push, ZMQ_SNDTIMEO, 400);
+    bind_any (push, transport, ep);
+    for (int i = 0; i < PULLS; i++) {
+        pulls[i] = sock (ctx, ZMQ_PULL);
+        set_int (pulls[i], ZMQ_RCVHWM, MARK);
+        set_int (pulls[i], ZMQ_RCVBUF, 4096);
+        OK (zmq_connect (pulls[i], ep));
+    }
+    while (zmq_send (push, body, size, 0) != -1)
+        sent++;
+    IS (errno, EAGAIN);
+    IS (sent, PULLS * 2 * MARK);
+    while (got < sent)
+        for (int i = 0; i < PULLS; i++)
+            while (zmq_recv (pulls[i], body, size, ZMQ_DONTWAIT) != -1)
+                got++;
+    IS (got, sent);
+    free (body);
+    OK (zmq_close (push));
+    for (int i = 0; i < PULLS; i++)
+        OK (zmq_close (pulls[i]));
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (both_marks_tcp) { both_marks ("tcp", 8192); }
+GROUP (both_marks_ipc) { both_marks ("ipc", 8192); }
+GROUP (both_marks_small) { both_marks ("tcp", 1000); }
+
 /* Those that drop at the mark: PUB, and ROUTER unless MANDATORY (then EAGAIN). */
 GROUP (droppers)
 {
@@ -460,7 +498,8 @@ GROUP (sent_in_turn_without_further_calls)
 }
 
 MAIN (ENTRY (inproc_sums_both_marks), ENTRY (multipart_counts_once), ENTRY (queue_before_the_peer),
-      ENTRY (tcp_bounds), ENTRY (droppers), ENTRY (blocked_send_resumes), ENTRY (linger_zero_forgets),
+      ENTRY (tcp_bounds), ENTRY (both_marks_tcp), ENTRY (both_marks_ipc), ENTRY (both_marks_small), ENTRY (droppers),
+      ENTRY (blocked_send_resumes), ENTRY (linger_zero_forgets),
       ENTRY (linger_waits_that_long), ENTRY (linger_forever_delivers), ENTRY (delivered_after_close),
       ENTRY (immediate_waits_for_the_connection), ENTRY (immediate_balances_over_the_living),
       ENTRY (conflate_keeps_the_last), ENTRY (timeouts), ENTRY (blocked_receive_is_woken),

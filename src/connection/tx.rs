@@ -6,6 +6,7 @@
 mod carried;
 mod carrying;
 mod chunk;
+mod counting;
 mod flushing;
 #[cfg(test)]
 mod tests;
@@ -120,7 +121,8 @@ impl TxQueue {
         self.bytes
     }
 
-    /// Messages the kernel has not taken completely.
+    /// Messages the kernel has not taken completely. Some of those that it has may count, up to a chunk of
+    /// them, see [`TxQueue::count_off`].
     #[inline]
     pub fn messages(&self) -> usize {
         self.messages

@@ -167,11 +167,11 @@ impl Pipe {
         }
     }
 
-    /// How many messages wait to be sent, and to be received. Where the peer is a socket of this process the
+    /// How many messages fill the queue of those to be sent, and wait to be received. Where the peer is a socket of this process the
     /// former may count some that it has just taken.
     pub fn queued(&mut self) -> (usize, usize) {
-        let (sending, receiving) = match &self.kind {
-            Kind::Wire(wire) => (wire.unsent(), wire.unread()),
+        let (sending, receiving) = match &mut self.kind {
+            Kind::Wire(wire) => (wire.filled(), wire.unread()),
             Kind::Inproc(end) => (end.writer.under_way(), end.reader.unread()),
             Kind::Datagram(end) => end.queued(),
         };

@@ -71,10 +71,10 @@ impl PipeTable {
     }
 
     /// How many messages there is room for, if they may come from a common batch.
-    fn batch_room(&self, id: PipeId) -> usize {
-        match self.pipes.get(id as usize) {
+    fn batch_room(&mut self, id: PipeId) -> usize {
+        match self.pipes.get_mut(id as usize) {
             Some(Some(pipe)) if !(pipe.in_message() || pipe.ending || pipe.lingering) => {
-                match &pipe.kind {
+                match &mut pipe.kind {
                     Kind::Wire(wire) => wire.room_for_encoded(),
                     Kind::Inproc(_) | Kind::Datagram(_) => 0,
                 }

@@ -19,13 +19,13 @@ pub struct Wire {
     waiting: Waiting,
     /// Frames of whole messages that came over a connection now closed.
     pub(super) backlog: VecDeque<Msg>,
-    /// ZMQ_SNDHWM; 0: unlimited.
+    /// ZMQ_SNDHWM, or [`Mark::NONE`], with ZMQ_CONFLATE, too.
     send_limit: usize,
     /// ZMQ_RCVHWM; 0: unlimited.
     pub(super) receive_limit: usize,
     /// ZMQ_CONFLATE of the endpoint.
     conflate: bool,
-    /// What counts against ZMQ_SNDHWM for a caller that does not wait.
+    /// What counts against ZMQ_SNDHWM for a caller that does not wait, and when those who wait may go on.
     mark: Mark,
 }
 
@@ -36,17 +36,19 @@ const CONFLATED: usize = 10_000;
 const FLUSH_MOST: usize = 4 << 20;
 
 impl Wire {
-    /// Without a connection yet.
+    /// Without a connection yet. The limits are as for [`Wire::set_limits`].
     pub fn new(send_limit: usize, receive_limit: usize, conflate: bool) -> Wire {
-        Wire {
+        let mut wire = Wire {
             connection: None,
             waiting: Waiting::default(),
             backlog: VecDeque::new(),
-            send_limit,
+            send_limit: Mark::NONE,
             receive_limit,
             conflate,
             mark: Mark::default(),
-        }
+        };
+        wire.set_limits(send_limit, receive_limit);
+        wire
     }
 
     /// Whether only the newest message is kept (ZMQ_CONFLATE).
@@ -57,14 +59,31 @@ impl Wire {
 
     /// Changes the high-water marks (0: unlimited).
     pub fn set_limits(&mut self, send_limit: usize, receive_limit: usize) {
-        self.send_limit = send_limit;
+        let without = send_limit == 0 || self.conflate;
+        self.send_limit = if without { Mark::NONE } else { send_limit };
         self.receive_limit = receive_limit;
     }
 
-    /// Messages that the kernel has not taken completely.
+    /// Messages that the kernel has not taken completely, or some more, see [`Wire::unsent_exactly`].
     #[inline]
     pub fn unsent(&self) -> usize {
         self.waiting.messages() + self.connection.as_ref().map_or(0, |c| c.tx.messages())
+    }
+
+    /// The same, counted to the last one.
+    pub fn unsent_exactly(&mut self) -> usize {
+        if let Some(connection) = &mut self.connection
+            && connection.tx.messages() > 0
+        {
+            connection.tx.count_off();
+        }
+        self.unsent()
+    }
+
+    /// How many messages fill the queue to the high-water mark.
+    pub(super) fn filled(&mut self) -> usize {
+        let unsent = self.unsent_exactly();
+        self.mark.filled(unsent, self.send_limit)
     }
 
     /// Whole messages that came and are still here.
@@ -78,15 +97,38 @@ impl Wire {
     }
 
     #[inline]
-    pub(super) fn has_room(&self) -> bool {
-        self.send_limit == 0 || self.conflate || self.unsent() < self.send_limit
+    pub(super) fn has_room(&mut self) -> bool {
+        let free = match &self.connection {
+            Some(c) => {
+                !c.tx.blocked() && self.waiting.messages() + c.tx.messages() < self.send_limit
+            }
+            None => self.waiting.messages() < self.send_limit,
+        };
+        free || self.has_room_exactly()
+    }
+
+    /// What the kernel takes counts no more at once; where it takes no more it counts as with libzmq.
+    #[cold]
+    #[inline(never)]
+    fn has_room_exactly(&mut self) -> bool {
+        let limit = self.send_limit;
+        if limit == Mark::NONE {
+            return true;
+        }
+        let unsent = self.unsent_exactly();
+        unsent < limit && (!self.is_blocked() || self.mark.has_room(unsent, limit))
+    }
+
+    #[inline]
+    fn is_blocked(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.tx.blocked())
     }
 
     /// Like [`Wire::has_room`], for a caller that would rather fail than wait (ZMQ_DONTWAIT), see
     /// [`Mark`]; polling settles the count at once.
     #[inline]
     pub(super) fn has_room_at_once(&mut self) -> bool {
-        if self.send_limit == 0 || self.conflate || self.mark.is_below(self.send_limit) {
+        if self.mark.is_below(self.send_limit) {
             return self.has_room();
         }
         if !self.is_to_settle() {
@@ -102,13 +144,20 @@ impl Wire {
 
     /// From now on only what the kernel has not taken counts.
     pub(super) fn settle(&mut self) {
-        let unsent = self.unsent();
+        let unsent = self.unsent_exactly();
         self.mark.settle(unsent, ticks());
     }
 
-    /// Whether a writer that found no room may go on: half of the limit is free again.
-    pub(super) fn has_resumed(&self) -> bool {
-        self.send_limit == 0 || self.unsent() + self.send_limit.div_ceil(2) <= self.send_limit
+    /// A writer found no room, and waits for some.
+    pub(super) fn found_full(&mut self) {
+        let unsent = self.unsent_exactly();
+        self.mark.found_full(unsent, self.send_limit);
+    }
+
+    /// Whether a writer that found no room may go on.
+    pub(super) fn has_resumed(&mut self) -> bool {
+        let unsent = self.unsent_exactly();
+        self.mark.has_resumed(unsent, self.send_limit)
     }
 
     #[inline]
@@ -331,16 +380,12 @@ impl Wire {
     }
 
     /// How many messages of one part there is room for, if they may come as encoded frames.
-    pub(super) fn room_for_encoded(&self) -> usize {
-        match &self.connection {
-            Some(connection) if connection.tx.takes_frames() && !self.conflate => {
-                match self.send_limit {
-                    0 => usize::MAX,
-                    limit => limit.saturating_sub(self.unsent()),
-                }
-            }
-            _ => 0,
+    pub(super) fn room_for_encoded(&mut self) -> usize {
+        let takes = self.connection.as_ref().is_some_and(|connection| connection.tx.takes_frames());
+        if !takes || self.conflate || !self.has_room() {
+            return 0;
         }
+        self.send_limit.saturating_sub(self.unsent())
     }
 
     /// Queues encoded frames, each a whole message.

@@ -67,13 +67,18 @@ impl PipeSet for PipeTable {
         }
         let room = match &mut pipe.kind {
             Kind::Wire(wire) if self.sends_at_once => wire.has_room_at_once(),
-            Kind::Wire(wire) if wire.has_room() => true,
-            Kind::Wire(wire) => wire.owes_bytes() && self.has_room_after_flush(id),
+            Kind::Wire(wire) => {
+                wire.has_room() || wire.owes_bytes() && self.has_room_after_flush(id)
+            }
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
             Kind::Datagram(_) => self.has_room_for_datagram(id),
         };
-        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
-            pipe.wants_write = true;
+        if !room
+            && let Some(Some(pipe)) = self.pipes.get_mut(id as usize)
+            && !std::mem::replace(&mut pipe.wants_write, true)
+            && let Kind::Wire(wire) = &mut pipe.kind
+        {
+            wire.found_full();
         }
         room
     }

@@ -29,14 +29,25 @@ pub(super) struct Chunk {
     /// How much of `bytes` and `body` is done with: the kernel has taken it, or, in a queue of
     /// messages that wait, a connection that encodes them otherwise.
     pub(super) sent: usize,
-    /// Messages that end in this chunk, behind what is done with.
+    /// Messages that end in this chunk, behind what is done with; of what the kernel has taken of it they are
+    /// counted off only up to `counted`.
     pub(super) messages: usize,
+    pub(super) counted: Counted,
     /// Whether a message begins with the first byte.
     pub(super) starts_message: bool,
     /// Messages that are for this connection only.
     pub(super) control: bool,
     /// If `bytes` are encrypted: the same frames as they would be otherwise.
     pub(super) clear: Clear,
+}
+
+/// A place between two frames: of those before it, the messages do not count any more.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// In the frames in clear.
+    pub(super) at: usize,
+    /// In those that are sent.
+    pub(super) sent: usize,
 }
 
 /// Frames in clear, the last of which may have its body apart.
@@ -55,6 +66,7 @@ impl Chunk {
             room: None,
             sent: 0,
             messages: 0,
+            counted: Counted::default(),
             starts_message,
             control: false,
             clear: Clear::default(),
@@ -108,15 +120,14 @@ impl Chunk {
     }
 
     /// The frame at this place of `bytes`, if one begins there.
+    #[inline]
     pub(super) fn frame_at(&self, framing: Framing, at: usize) -> Option<Place> {
-        let rest = self.bytes.get(at..).filter(|rest| !rest.is_empty())?;
-        let header = frame::parse_header(framing, rest).ok()??;
-        let (start, len) = (at + header.header_len, header.body_len as usize);
-        let end = start.saturating_add(len);
-        let apart = end > self.bytes.len();
-        let next = if apart { self.bytes.len() } else { end };
-        let (more, command) = (header.flags.more(), header.flags.command());
-        Some(Place { start, len, apart, next, more, command })
+        Place::of(&self.bytes, framing, at)
+    }
+
+    /// The same in clear, if `bytes` are encrypted.
+    pub(super) fn clear_frame_at(&self, framing: Framing, at: usize, enc: bool) -> Option<Place> {
+        Place::of(if enc { &self.clear.bytes } else { &self.bytes }, framing, at)
     }
 
     /// The body of a frame of this chunk, to be put elsewhere.
@@ -151,6 +162,17 @@ pub(super) struct Place {
 }
 
 impl Place {
+    fn of(bytes: &Buffer, framing: Framing, at: usize) -> Option<Place> {
+        let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let header = frame::parse_header(framing, rest).ok()??;
+        let (start, len) = (at + header.header_len, header.body_len as usize);
+        let end = start.saturating_add(len);
+        let apart = end > bytes.len();
+        let next = if apart { bytes.len() } else { end };
+        let (more, command) = (header.flags.more(), header.flags.command());
+        Some(Place { start, len, apart, next, more, command })
+    }
+
     /// Bytes of the frame on a connection that adds `overhead` to each body, if it encrypts.
     pub(super) fn sent_as(&self, at: usize, framing: Framing, overhead: Option<usize>) -> usize {
         let Some(overhead) = overhead else { return self.start - at + self.len };

@@ -1,7 +1,7 @@
 //! From the queue to the kernel, and what is done with memory that is not needed any more.
 
 use super::TxQueue;
-use super::chunk::BATCH;
+use super::chunk::{BATCH, Counted};
 use crate::error::{Error, Result};
 use crate::sys::net;
 use std::io::IoSlice;
@@ -141,6 +141,7 @@ impl TxQueue {
             chunk.room = None;
             chunk.sent = 0;
             chunk.messages = 0;
+            chunk.counted = Counted::default();
             chunk.starts_message = true;
             chunk.control = false;
             chunk.clear.bytes.clear();

@@ -5,7 +5,7 @@
 //! nothing that is done at once, under the lock of the socket, grows with what waits.
 
 use super::TxQueue;
-use super::chunk::{BATCH, COPY_LIMIT, Chunk, Place, WINDOW};
+use super::chunk::{BATCH, COPY_LIMIT, Chunk, Counted, Place, WINDOW};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::util::memory::try_room;
@@ -304,6 +304,7 @@ impl TxQueue {
         if let Some(chunk) = waiting.front_mut() {
             chunk.messages = chunk.messages.saturating_sub(1);
             chunk.sent = end;
+            chunk.counted = Counted { at: end, sent: end };
             if chunk.sent >= chunk.bytes.len() {
                 waiting.pop();
             }
@@ -364,6 +365,7 @@ impl Unsent<'_> {
     fn keep_of(&mut self, index: usize, begun: &mut Begun) {
         let Some(chunk) = self.chunks.get_mut(index) else { return };
         let sent = std::mem::take(&mut chunk.sent);
+        chunk.counted = Counted::default();
         if self.overhead.is_some() {
             let clear = std::mem::take(&mut chunk.clear);
             (chunk.bytes, chunk.body) = (clear.bytes, clear.body);

@@ -151,6 +151,13 @@ impl Bench {
         }
     }
 
+    /// What the peer has read, when it has read all that the kernel has, and what is unsent are all there is.
+    fn check_count(&mut self) {
+        self.read(3);
+        let read = self.received.len() - 1;
+        assert_eq!(read + self.wire.unsent_exactly(), self.sent as usize, "messages are missing");
+    }
+
     fn connect(&mut self, way: Way) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         self.wire.attach(connection(ours, way));
@@ -184,7 +191,11 @@ fn every_message_arrives_once_and_in_order_whatever_connections_do() {
         for _ in 0..600 {
             match numbers.below(100) {
                 0..=69 => (0..numbers.below(4)).for_each(|_| bench.send()),
-                70..=79 => bench.flush(),
+                70..=77 => bench.flush(),
+                78..=79 => {
+                    bench.flush();
+                    bench.check_count();
+                }
                 80..=89 => bench.read(1),
                 90..=94 => {
                     if let Some(connection) = &mut bench.wire.connection {
@@ -250,5 +261,43 @@ fn a_burst_that_does_not_wait_meets_the_limit_although_the_kernel_takes_all() {
             return;
         }
         assert!(wire.flush(false).unwrap());
+    }
+}
+
+#[test]
+fn a_queue_is_filled_again_to_the_last_message_that_left_room() {
+    for way in [Way::Plain, Way::Old, Way::Encrypted] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut wire = Wire::new(500, 0, false);
+        wire.connection = Some(connection(ours, way));
+        let mut peer = connection(theirs, way);
+        let mut pool = BufferPool::default();
+        // A chunk has tens of these, and the kernel takes a part of one at a time.
+        let (body, mut sent, mut read) = ([7; 1000], 0, 0);
+        for room in [0, 1, 10, 99, 300] {
+            for _ in 0..room {
+                peer.rx.set_ready(false);
+                read += usize::from(peer.receive(&mut pool, false).unwrap().is_some());
+            }
+            if let Some(connection) = &mut wire.connection {
+                connection.tx.unblock();
+            }
+            wire.flush(false).unwrap();
+            while wire.put_bytes(&body, false) {
+                sent += 1;
+                wire.flush(false).unwrap();
+            }
+            assert_eq!(wire.filled(), 500);
+        }
+        loop {
+            peer.rx.set_ready(false);
+            match peer.receive(&mut pool, false).unwrap() {
+                Some(_) => read += 1,
+                None => break,
+            }
+        }
+        // The kernel has taken some that do not make another half.
+        assert_eq!(sent, read + wire.unsent_exactly(), "{way:?}");
+        assert_eq!(sent, 500 + read / 250 * 250, "{way:?}");
     }
 }
