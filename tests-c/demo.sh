@@ -93,6 +93,24 @@ forwarder() {
     expect 2 forwarder-device
 }
 
+# A group of this run's own, on the loopback interface.
+multicast() {
+    local why group="epgm://127.0.0.1;239.192.$((RANDOM % 256)).$((RANDOM % 256)):$2"
+    for lib in "$A" "$B"; do
+        why=$(LD_LIBRARY_PATH=$lib timeout 10 "$WORK/forwarder" 2>&1 >/dev/null)
+        if [ $? = 3 ]; then
+            echo "== left out: $why"
+            return
+        fi
+    done
+    export PGM_MIN_LOG_LEVEL=ERROR
+    spawn "$A" forwarder "@$1" ">$group" 400
+    spawn "$B" wuserver ">$1"
+    spawn "$B" wuclient ">$group" 94105 20
+    spawn "$A" wuclient ">$group" 10 20
+    expect 2 forwarder-from-tcp-to-multicast
+}
+
 streamer() {
     local dir=$3
     spawn "$A" device streamer "@$1" "@$2" 2
@@ -129,7 +147,7 @@ talk() {
 round() { # LABEL A B
     label=$1 A=$2 B=$3
     echo "== $label"
-    mapfile -t ports < <("$WORK/freeports" 8)
+    mapfile -t ports < <("$WORK/freeports" 10)
     hello_world "tcp://127.0.0.1:${ports[0]}"
     hello_world "ipc://$WORK/hello"
     weather "tcp://127.0.0.1:${ports[1]}"
@@ -137,6 +155,7 @@ round() { # LABEL A B
     tasks "ipc://$WORK/$label-tasks"
     queue "tcp://127.0.0.1:${ports[2]}" "tcp://127.0.0.1:${ports[3]}"
     forwarder "tcp://127.0.0.1:${ports[4]}" "ipc://$WORK/$label-forward"
+    multicast "tcp://127.0.0.1:${ports[8]}" "${ports[9]}"
     streamer "tcp://127.0.0.1:${ports[5]}" "ipc://$WORK/$label-stream" "ipc://$WORK/$label-streamed"
     curve "tcp://127.0.0.1:${ports[6]}"
     heartbeats "tcp://127.0.0.1:${ports[7]}"
