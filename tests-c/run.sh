@@ -39,9 +39,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop interop_security meddle differential | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security interop_multicast meddle differential | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop interop_security meddle differential; do
+for p in $programs interop interop_security interop_multicast meddle differential; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -177,6 +177,8 @@ wants ours && ours
 wants unit && unit
 # 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
 wants interop && { between interop 48; between interop_security 292; }
+# Over pgm and epgm, where there are network namespaces.
+wants interop && between interop_multicast 3
 # The same pairs over WebSocket.
 wants interop && INTEROP_TRANSPORT=ws between interop 24
 # 3 kinds of security, 2 floods, and peers that are killed, each over 2 transports.

@@ -78,6 +78,22 @@ c_static() {
     "$work/static"
 }
 
+# A second C library would come with what is loaded at run time.
+c_static_loads_nothing() {
+    cat >"$work/loads.c" <<'EOF'
+#include <errno.h>
+#include <zmq.h>
+int main (void)
+{
+    void *s = zmq_socket (zmq_ctx_new (), ZMQ_SUB);
+    return zmq_has ("pgm") || zmq_connect (s, "epgm://127.0.0.1;239.192.1.1:5555") != -1 || zmq_errno () != EPROTONOSUPPORT;
+}
+EOF
+    # shellcheck disable=SC2046
+    cc -static $(pc --static --cflags libzmq) "$work/loads.c" -o "$work/loads" $(pc --static --libs libzmq) || return
+    "$work/loads"
+}
+
 # With our archive and the system's shared libc.
 c_archive() {
     # shellcheck disable=SC2046
@@ -244,6 +260,7 @@ for layout in lib lib/x86_64-linux-gnu; do
     check "$layout: no path of this machine" no_paths_of_this_machine
     check "$layout: C, shared, through pkg-config" c_shared
     check "$layout: C, all static, through pkg-config" c_static
+    check "$layout: C, all static, nothing loaded at run time" c_static_loads_nothing
     check "$layout: C, our archive, through pkg-config" c_archive
     check "$layout: C++, our archive beside another of Rust" c_archive_beside_rust
     check "$layout: C++ through find_package" cpp_cmake
