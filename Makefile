@@ -43,7 +43,7 @@ INSTALLED := \
 	$(CMAKEDIR)/ZeroMQConfig.cmake $(CMAKEDIR)/ZeroMQConfigVersion.cmake
 
 # A package with a lock-file and a target directory of its own, so that what it uses is no part of the library's.
-TOOLS := zmqcat zmq-keygen
+TOOLS := zmqtop zmqcat zmq-keygen
 TOOLS_CARGO = $(CARGO) $(1) --manifest-path tools/zmq-tools/Cargo.toml --locked --target-dir $(BUILD)/tools
 
 # `make bench` installs here, so that it and `make test` may run at the same time.
@@ -103,12 +103,12 @@ install: $(PACKED)/$(SHARED_FILE) ## to PREFIX (/usr/local), below DESTDIR if th
 	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/libzmq.pc' '$(DESTDIR)$(CMAKEDIR)'/*.cmake
 
 # They load libzmq.so.5 when they start: first from LIBDIR, where it lies seen from BINDIR, whatever PREFIX becomes.
-tools: ## release build of zmqcat and zmq-keygen
+tools: ## release build of zmqtop, zmqcat and zmq-keygen
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" \
 		ZMQ_TOOLS_RPATH="\$$ORIGIN/$$(realpath -m --relative-to='$(BINDIR)' '$(LIBDIR)')" \
 		$(call TOOLS_CARGO,build) --release --bins
 
-install-tools: tools ## zmqcat and zmq-keygen to BINDIR (PREFIX/bin)
+install-tools: tools ## zmqtop, zmqcat and zmq-keygen to BINDIR (PREFIX/bin)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
 	$(INSTALL) -m 755 $(addprefix $(BUILD)/tools/release/,$(TOOLS)) '$(DESTDIR)$(BINDIR)'
 
@@ -134,7 +134,7 @@ test-rust: ## of that, the tests of cargo
 	$(CARGO) test --no-fail-fast
 	RUSTFLAGS="$$RUSTFLAGS --cfg fuzzing" $(CARGO) check --lib --target-dir $(BUILD)/fuzz-check
 
-test-tools: stage ## of that, zmqcat and zmq-keygen, with this library and with the system's
+test-tools: stage ## of that, zmqtop, zmqcat and zmq-keygen, with this library and with the system's
 	ZMQ_TOOLS_LIBDIR=$(STAGE)/lib $(call TOOLS_CARGO,test) --no-fail-fast
 
 # In a directory of its own: the flag is another one for every crate.

@@ -4,4 +4,7 @@
 
 pub mod cat;
 pub mod keys;
+pub mod stats;
+pub mod top;
+pub mod why;
 pub mod zmq;

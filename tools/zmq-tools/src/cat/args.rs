@@ -8,20 +8,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const AFTER: &str = "\
-Input: a line is a message of one part (ascii); strings in double quotes, each a part (quoted); all there is as one message
-(raw); a string, an array of strings, or {\"parts\": [...], \"group\": ..., \"routing_id\": ...} (json, and msgpack alike). In JSON,
-bytes that are not UTF-8 are {\"base64\": \"...\"}.
-Types that send and receive do both at once. When their input ends they go on until --count messages have come or
---timeout has passed without one; without either they end. REP, ROUTER and others answer with --echo.
+Input, by format:
+  ascii       a line is a message of one part
+  quoted      a line of strings in double quotes, each a part; \\n, \\\" and \\x00 as in C
+  raw         all there is, as one message
+  json        a line is a string, an array of strings, or {\"parts\": [...]} with \"group\" or
+              \"routing_id\"; bytes that are not UTF-8 are {\"base64\": \"...\"}
+  msgpack     the same, one value after the other
+
+Types that send and receive do both at once. When their input ends they go on until --count messages have come or --timeout has \
+passed without one; without either they end. REP, ROUTER and others answer with --echo.
 
 Exit status: 0 done; 1 time ran out first (nothing came, or nobody took it); 2 wrong usage; 3 anything else.
 
 Examples:
-  zmqcat sub -c tcp://10.0.0.7:5556 -s weather.            print what is published below weather.
-  zmqcat req -c tcp://localhost:5555 -d Hello -t 2         ask once; fails after two seconds without an answer
-  zmqcat rep -b 'tcp://*:5555' --echo                      give back every request
-  tail -f log | zmqcat push -b ipc:///tmp/log              a line, a message
-  zmqcat pull -b 'tcp://*:5557' --format json | jq .parts
+  zmqcat sub -c tcp://10.0.0.7:5556 -s weather.       print what is published below weather.
+  zmqcat req -c tcp://localhost:5555 -d Hello -t 2    ask once, and wait two seconds at most
+  zmqcat rep -b 'tcp://*:5555' --echo                 give back every request
+  tail -f log | zmqcat push -b ipc:///tmp/log         a line, a message
+  zmqcat pull -b 'tcp://*:5557' -f json | jq .parts
   zmqcat sub -c tcp://10.0.0.7:5556 --curve-server-key server.pub --curve-key me
 
 It loads the libzmq.so.5 that the dynamic linker finds; LD_LIBRARY_PATH chooses another one.";

@@ -93,9 +93,7 @@ pub struct Running {
 }
 
 pub fn start(mut command: Command) -> Running {
-    let mut child = command.spawn().expect("the program starts");
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    Running { child, printed: [out.map(reader), err.map(reader)] }
+    Running::of(command.spawn().expect("the program starts"))
 }
 
 fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
@@ -107,6 +105,11 @@ fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 }
 
 impl Running {
+    pub fn of(mut child: Child) -> Running {
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        Running { child, printed: [out.map(reader), err.map(reader)] }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,0 +1,16 @@
+//! zmqtop: see `zmqtop --help`.
+
+use clap::Parser;
+use std::process::ExitCode;
+use zmq_tools::top::{self, Args};
+
+fn main() -> ExitCode {
+    match top::run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(text) => {
+            eprintln!("zmqtop: {text}");
+            ExitCode::from(3)
+        }
+    }
+}
