@@ -232,7 +232,7 @@ static void exchange (void *s, int type, int peer, int left)
 }
 
 /* This end of a case: binds or connects, does its part, and closes. */
-static void run_exchange (void *s, int type, int peer, int left, const char *transport, int binds)
+static void UNUSED run_exchange (void *s, int type, int peer, int left, const char *transport, int binds)
 {
     char ep[EP_SIZE];
     OK (zmq_setsockopt (s, ZMQ_ROUTING_ID, left ? "left" : "right", left ? 4 : 5));

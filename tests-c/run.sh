@@ -39,9 +39,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop interop_security interop_multicast meddle differential | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security interop_multicast interop_draft meddle differential | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop interop_security interop_multicast meddle differential; do
+for p in $programs interop interop_security interop_multicast interop_draft meddle differential; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -142,6 +142,20 @@ between() { # PROGRAM NUMBER_OF_CASES
     account "$1" "$ok" "$bad"
 }
 
+# The types that the system's library does not have, between processes with ours; with any other that has them, too.
+drafts() { # NUMBER_OF_CASES
+    local pairs=("$OURS $OURS") pair out=$WORK/interop_draft ok bad
+    has_drafts "$SYSTEM" && pairs+=("$OURS $SYSTEM" "$SYSTEM $OURS")
+    for pair in "${pairs[@]}"; do
+        # shellcheck disable=SC2086
+        timeout -k 2 150 "$WORK/bin/interop_draft" $pair "between"
+    done >"$out" 2>&1
+    grep -v '^ok' "$out"
+    ok=$(grep -c '^ok' "$out")
+    bad=$(($1 * ${#pairs[@]} - ok))
+    account interop_draft "$ok" "$bad"
+}
+
 # The same at once, because most of the time is spent waiting: MEDDLE_ALL=1 for each byte, with what each cut has lost.
 meddle() {
     local out=$WORK/meddle pair ok bad
@@ -181,6 +195,8 @@ wants interop && { between interop 48; between interop_security 292; }
 wants interop && between interop_multicast 3
 # The same pairs over WebSocket.
 wants interop && INTEROP_TRANSPORT=ws between interop 24
+# 5 pairs of draft types, 3 transports, 2 binders; RADIO to DISH and DGRAM over udp.
+wants interop && drafts 32
 # 3 kinds of security, 2 floods, and peers that are killed, each over 2 transports.
 wants meddle && meddle 14
 # Half a minute on two cores; the same scripts each time, so that what fails is what was changed.

@@ -118,3 +118,18 @@ fn links_and_names_of_files_lead_somewhere() {
         assert!(listed.contains(&format!("]({name})")), "{name} is not in ARCHITECTURE.md");
     }
 }
+
+/// Whoever wants the draft interface says so; no program is shown it because of how it found the library.
+#[test]
+fn nothing_that_is_installed_asks_for_the_draft_interface() {
+    let templates = ["pkgconfig", "cmake"].map(|name| std::fs::read_dir(root().join(name)));
+    let mut seen = 0;
+    for file in templates.into_iter().flat_map(|files| files.expect("a directory")) {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("a text");
+        assert!(!text.contains("ZMQ_BUILD_DRAFT_API"));
+        seen += 1;
+    }
+    assert!(seen >= 2 && !text("Makefile").contains("ZMQ_BUILD_DRAFT_API"));
+    // Nor does the header decide for itself.
+    assert!(!text("include/zmq.h").contains("#define ZMQ_BUILD_DRAFT_API"));
+}
