@@ -328,6 +328,93 @@ GROUP (batches)
     }
 }
 
+/* What libzmq 4.3.6, built with drafts, answers: each option from 93 on but for WSS_* and NORM_*, for each type. Measured;
+   an int is set to each of `good` and to no other, `T`: text of any length is, too. `begin` is what is read at first, as an
+   int, or else EINVAL; `T`: as a text. The other types accept nothing and read `others`. */
+enum { EVERY = (1 << 21) - 1, NO = -1, T = -2 };
+#define OF(type) (1 << (type))
+static const struct { int option, types, begin; const char *good; int others; } table[] = {
+    {ZMQ_ZAP_ENFORCE_DOMAIN, EVERY, 0, "01-5", NO},
+    {ZMQ_LOOPBACK_FASTPATH, EVERY, 0, "01-5", NO},
+    {ZMQ_METADATA, EVERY, NO, "", NO},
+    {ZMQ_MULTICAST_LOOP, EVERY, 1, "01-5", NO},
+    /* REP takes it there, too, and tells of nobody. */
+    {ZMQ_ROUTER_NOTIFY, OF (ZMQ_ROUTER), 0, "01", 0},
+    {ZMQ_XPUB_MANUAL_LAST_VALUE, OF (ZMQ_PUB) | OF (ZMQ_XPUB), NO, "015", NO},
+    {ZMQ_SOCKS_USERNAME, EVERY, T, "01-5T", NO},
+    {ZMQ_SOCKS_PASSWORD, EVERY, T, "01-5T", NO},
+    {ZMQ_IN_BATCH_SIZE, EVERY, 8192, "15", NO},
+    {ZMQ_OUT_BATCH_SIZE, EVERY, 8192, "15", NO},
+    {ZMQ_ONLY_FIRST_SUBSCRIBE, OF (ZMQ_PUB) | OF (ZMQ_XPUB) | OF (ZMQ_XSUB), NO, "015", NO},
+    {ZMQ_RECONNECT_STOP, EVERY, 0, "01-5", NO},
+    {ZMQ_HELLO_MSG, EVERY, NO, "01-5T", NO},
+    {ZMQ_DISCONNECT_MSG, EVERY, NO, "01-5T", NO},
+    {ZMQ_PRIORITY, EVERY, 0, "015", NO},
+    {ZMQ_BUSY_POLL, EVERY, NO, "01-5", NO},
+    {ZMQ_HICCUP_MSG, EVERY, NO, "01-5T", NO},
+    {ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, OF (ZMQ_XSUB), NO, "01-5", NO},
+    {ZMQ_TOPICS_COUNT, OF (ZMQ_PUB) | OF (ZMQ_SUB) | OF (ZMQ_XPUB) | OF (ZMQ_XSUB), 0, "", NO},
+};
+
+static void reads (void *s, int option, int want)
+{
+    int value = 0x77777777;
+    char text[256];
+    size_t size = want == T ? sizeof text : sizeof value;
+    int rc = want == T ? zmq_getsockopt (s, option, text, &size) : zmq_getsockopt (s, option, &value, &size);
+    IS (rc, want == NO ? -1 : 0);
+    if (want == NO)
+        IS (errno, EINVAL);
+    else if (want == T)
+        IS (size, 1);
+    else
+        IS (value, want);
+}
+
+static void takes (void *s, int option, const void *value, size_t size, int good)
+{
+    int rc = zmq_setsockopt (s, option, value, size);
+    if (rc != (good ? 0 : -1) || (rc && errno != EINVAL))
+        fail_at (__FILE__, __LINE__, "option %d with %zu octets: %d, errno %d", option, size, rc, rc ? errno : 0);
+}
+
+GROUP (every_option_of_every_type)
+{
+    static const struct { char name; int value; } values[] = {{'0', 0}, {'1', 1}, {'-', -1}, {'5', 5}};
+    void *ctx = ctx_new ();
+    for (int type = 0; type < 21; type++)
+        for (size_t row = 0; row < sizeof table / sizeof *table; row++) {
+            int has = table[row].types >> type & 1, option = table[row].option;
+            const char *good = has ? table[row].good : "";
+            if (type == ZMQ_REP && option == ZMQ_ROUTER_NOTIFY)
+                continue;
+            void *s = sock (ctx, type);
+            reads (s, option, has ? table[row].begin : table[row].others);
+            for (int i = 0; i < 4; i++)
+                takes (s, option, &values[i].value, sizeof (int), strchr (good, values[i].name) != NULL);
+            if (option == ZMQ_XSUB_VERBOSE_UNSUBSCRIBE && has) {
+                OK (zmq_close (s));
+                continue;
+            }
+            takes (s, option, "abc", 3, strchr (good, 'T') != NULL);
+            takes (s, option, "\1\0\0\0\0\0\0\0", 8, strchr (good, 'T') != NULL);
+            OK (zmq_close (s));
+        }
+    OK (zmq_ctx_term (ctx));
+}
+
+/* libzmq reads an int whatever the length is, and crashes without one. */
+GROUP (verbose_unsubscribe_is_an_int)
+{
+    void *ctx = ctx_new (), *s = sock (ctx, ZMQ_XSUB);
+    takes (s, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, "abc", 3, 0);
+    takes (s, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, "\1\0\0\0\0\0\0\0", 8, 0);
+    takes (s, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, NULL, 0, 0);
+    OK (zmq_close (s));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (values), ENTRY (texts), ENTRY (greetings_tcp), ENTRY (greetings_ipc), ENTRY (greetings_inproc),
       ENTRY (hello_comes_first), ENTRY (no_farewell), ENTRY (priority_and_busy_poll), ENTRY (batches),
-      ENTRY (stop_after_disconnect_tcp), ENTRY (stop_after_disconnect_ipc), ENTRY (stop_after_disconnect_pending))
+      ENTRY (stop_after_disconnect_tcp), ENTRY (stop_after_disconnect_ipc), ENTRY (stop_after_disconnect_pending),
+      ENTRY (every_option_of_every_type), ENTRY (verbose_unsubscribe_is_an_int))

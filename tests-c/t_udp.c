@@ -394,6 +394,40 @@ GROUP (descriptor)
     OK (zmq_ctx_term (ctx));
 }
 
+/* ZMQ_CONFLATE is taken, and is about queues to connections: every datagram is received. */
+GROUP (conflate_is_for_others)
+{
+    void *ctx = ctx_new (), *radio = sock (ctx, ZMQ_RADIO), *dish = sock (ctx, ZMQ_DISH);
+    void *from = sock (ctx, ZMQ_DGRAM), *to = sock (ctx, ZMQ_DGRAM), *all[] = {radio, dish, from, to};
+    int port = free_udp (), other = free_udp ();
+    const char *ep = at ("127.0.0.1:%d", other);
+    char text[2] = "", sender[EP_SIZE];
+    for (int i = 0; i < 4; i++)
+        set_int (all[i], ZMQ_CONFLATE, 1);
+    OK (zmq_join (dish, "TV"));
+    bind_now (dish, at ("udp://127.0.0.1:%d", port));
+    OK (zmq_connect (radio, at ("udp://127.0.0.1:%d", port)));
+    OK (zmq_bind (from, "udp://127.0.0.1:*"));
+    bind_now (to, at ("udp://127.0.0.1:%d", other));
+    for (int i = 0; i < 10; i++) {
+        text[0] = (char) ('0' + i);
+        SAY (radio, "TV", text);
+        SEND (from, ep, ZMQ_SNDMORE);
+        SEND (from, text, 0);
+    }
+    /* They are all here when the last one is. */
+    sleep_ms (20);
+    for (int i = 0; i < 10; i++) {
+        text[0] = (char) ('0' + i);
+        HEAR (dish, "TV", text);
+        CHECK (zmq_recv (to, sender, sizeof sender, 0) > 0);
+        RECV (to, text);
+    }
+    for (int i = 0; i < 4; i++)
+        OK (zmq_close (all[i]));
+    OK (zmq_ctx_term (ctx));
+}
+
 MAIN (ENTRY (radio_to_dish), ENTRY (endpoints), ENTRY (datagrams), ENTRY (multicast), ENTRY (multicast_groups_do_not_mix),
       ENTRY (last_endpoint_is_one), ENTRY (hostile_datagrams), ENTRY (floods), ENTRY (too_long), ENTRY (bursts), ENTRY (closed_after_sending),
-      ENTRY (descriptor))
+      ENTRY (descriptor), ENTRY (conflate_is_for_others))
