@@ -11,6 +11,15 @@ use std::os::fd::BorrowedFd;
 /// Reads from the kernel in one call. A peer may send much of which no frame comes for long.
 const READS: usize = 4;
 
+/// Why nothing comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// There is no memory to read on with, of ours or of the kernel's. The stream goes on once there is.
+    Starved,
+    /// How the stream ends, what the peer did wrong, or that there is nothing now.
+    Stream(Error),
+}
+
 /// What stands between the kernel and the frames.
 pub(super) struct Carried {
     decoder: Decoder,
@@ -47,23 +56,24 @@ impl Carried {
         fd: BorrowedFd<'_>,
         (to, room): (*mut u8, usize),
         pool: &mut BufferPool,
-    ) -> Result<usize> {
+    ) -> std::result::Result<usize, Stop> {
         let mut written = 0;
         for _ in 0..READS {
             // SAFETY: valid by contract, and `written` is at most `room`.
             match unsafe { self.decode(to.add(written), room - written, pool) } {
                 Ok(count) => written += count,
-                Err(error) if written == 0 => return Err(error),
+                Err(error) if written == 0 => return Err(Stop::Stream(error)),
                 Err(_) => return Ok(written),
             }
             if written == room || self.octets.is_some() || self.then.is_some() {
                 break;
             }
-            self.more = false;
             match self.read(fd, pool) {
-                Ok(()) => {}
-                Err(Error::NoMemory) if written == 0 => return Err(Error::NoMemory),
-                Err(_) => break,
+                Some(true) => {}
+                Some(false) => break,
+                None if written == 0 => return Err(Stop::Starved),
+                // What is written goes first, and the kernel still has what it had.
+                None => break,
             }
         }
         if written > 0 {
@@ -71,8 +81,8 @@ impl Carried {
         }
         match self.then {
             Some(Ok(())) => Ok(0),
-            Some(Err(error)) => Err(error),
-            None => Err(Error::Again),
+            Some(Err(error)) => Err(Stop::Stream(error)),
+            None => Err(Stop::Stream(Error::Again)),
         }
     }
 
@@ -110,9 +120,13 @@ impl Carried {
         Ok(step.written)
     }
 
-    /// Reads once from the kernel; an error if nothing came of it.
-    fn read(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Result<()> {
-        let mut buffer = pool.take()?;
+    /// Reads once from the kernel: whether something came. `None`: there is no memory for it, and nothing has happened.
+    fn read(&mut self, fd: BorrowedFd<'_>, pool: &mut BufferPool) -> Option<bool> {
+        let Ok(mut buffer) = pool.take() else {
+            self.more = true;
+            return None;
+        };
+        self.more = false;
         let (to, room) = buffer.spare();
         // SAFETY: valid until the buffer is used again.
         let result = unsafe { self.link.recv_raw(fd, to, room) };
@@ -125,7 +139,7 @@ impl Carried {
                 self.more = self.link.has_more(count == room);
                 self.octets = Some(buffer);
                 self.at = 0;
-                return Ok(());
+                return Some(true);
             }
             Err(Error::Again) => {}
             Err(Error::Interrupted) => {
@@ -134,12 +148,13 @@ impl Carried {
                 self.silent += room;
             }
             Err(Error::NoMemory) => {
+                self.more = true;
                 pool.give(buffer);
-                return Err(Error::NoMemory);
+                return None;
             }
             Err(error) => self.then = Some(Err(error)),
         }
         pool.give(buffer);
-        Err(Error::Again)
+        Some(false)
     }
 }

@@ -1,7 +1,7 @@
 //! Reading from the kernel, or what messages of WebSocket carry.
 
 use super::Rx;
-use super::carried::Carried;
+use super::carried::{Carried, Stop};
 use crate::connection::buffers::BufferPool;
 use crate::error::{Error, Result};
 use crate::sys::net;
@@ -78,12 +78,14 @@ impl Rx {
     ) -> Result<usize> {
         let Some(carried) = &mut self.carried else { return Err(Error::Again) };
         // SAFETY: valid by contract.
-        let result = unsafe { carried.recv(fd, (to, room), pool) };
-        if result == Err(Error::NoMemory) {
-            self.starve(pool);
-            return Err(Error::Again);
+        match unsafe { carried.recv(fd, (to, room), pool) } {
+            Ok(count) => Ok(count),
+            Err(Stop::Stream(error)) => Err(error),
+            Err(Stop::Starved) => {
+                self.starve(pool);
+                Err(Error::Again)
+            }
         }
-        result
     }
 
     /// What a read brought, in octets of the peer if no frame came of them: it has said something.

@@ -203,8 +203,10 @@ impl Rx {
         // A read that was not filled has emptied the kernel's queue; the next bytes make an edge.
         // After a hang-up no further edge comes, so the end must be looked for.
         self.ready &= count == room || self.peer_closed;
-        // Of what stands between the kernel and us there is no edge either.
-        self.ready |= self.carried.as_ref().is_some_and(|carried| carried.has_more());
+        // Of what stands between the kernel and us there is no edge either. Who has no memory for it is not ready, and
+        // is told when to look again.
+        let has_more = self.carried.as_ref().is_some_and(|carried| carried.has_more());
+        self.ready |= has_more && !self.starved;
         Ok(count)
     }
 
