@@ -14,6 +14,7 @@ enum Kind {
     Listener,
     Tcp,
     Unix,
+    Udp,
     Event,
     Set,
 }
@@ -56,21 +57,38 @@ unsafe fn libc_ioctl(fd: i32, request: libc::Ioctl, value: *mut i32) -> i32 {
     unsafe { libc::ioctl(fd, request, value) }
 }
 
+mod datagrams;
+mod ports;
+
 struct Script {
     choice: Choice,
     pairs: Vec<Pair>,
     /// What was done, for whoever has to understand a difference.
     told: Vec<String>,
     names: u64,
+    /// Where somebody listened, in both kernels.
+    ports: Vec<[Name; 2]>,
+    /// Who was shut down, and who is asked for edges.
+    shut: Vec<i32>,
+    edged: Vec<i32>,
+    /// Sets are in sets, or sockets for datagrams are.
+    nests: bool,
+    posts: datagrams::Names,
 }
 
-fn inet(port: u16) -> (libc::sockaddr_storage, u32) {
+/// Where nobody else is: ports of connections that are over would be in the way.
+fn inet(port: u16) -> Name {
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    inet_at([127, high, low, 1], port)
+}
+
+fn inet_at(host: [u8; 4], port: u16) -> Name {
     // SAFETY: plain data.
     let mut storage: libc::sockaddr_storage = unsafe { zeroed() };
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as u16,
         sin_port: port.to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(host) },
         sin_zero: [0; 8],
     };
     // SAFETY: a storage has room for every address.
@@ -100,6 +118,27 @@ fn bound(fd: i32) -> Name {
     // SAFETY: room for an address.
     unsafe { libc::getsockname(fd, (&raw mut name.0).cast(), &raw mut name.1) };
     name
+}
+
+fn host_and_port(name: &Name) -> ([u8; 4], u16) {
+    // SAFETY: a storage has room for every address.
+    let name = unsafe { (&raw const name.0).cast::<libc::sockaddr_in>().read() };
+    (name.sin_addr.s_addr.to_ne_bytes(), u16::from_be(name.sin_port))
+}
+
+/// What getsockname(2) says of a descriptor, of the model or not.
+fn bound_to(fd: i32, made_up: bool) -> ([u8; 4], u16) {
+    let mut name = inet(0);
+    let (place, length) = ((&raw mut name.0).cast(), &raw mut name.1);
+    // SAFETY: room for an address.
+    unsafe {
+        if made_up {
+            model::getsockname(fd, place, length)
+        } else {
+            libc::getsockname(fd, place, length)
+        }
+    };
+    host_and_port(&name)
 }
 
 const ANY: i16 = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
@@ -141,7 +180,7 @@ impl Script {
             } else {
                 model::ppoll(&raw mut item, 1, &raw const now, std::ptr::null());
             }
-            if matches!(pair.kind, Kind::Tcp | Kind::Unix) {
+            if matches!(pair.kind, Kind::Tcp | Kind::Unix | Kind::Udp) {
                 ioctl(fd, libc::FIONREAD, &raw mut unread);
             }
         }
@@ -201,17 +240,29 @@ impl Script {
         } else {
             [inet(0), inet(5000 + self.names as u16)]
         };
-        // SAFETY: names that live during the calls.
-        unsafe {
-            libc::bind(pair.real, (&raw const names[0].0).cast(), names[0].1);
-            model::bind(pair.model, (&raw const names[1].0).cast(), names[1].1);
+        if kind == Kind::Tcp && self.choice.once_in(2) {
+            self.set(pair, libc::SO_REUSEADDR, &[1]);
         }
+        let bound_ = self.bind(pair, &names);
+        check(bound_.0 == 0, || format!("a new listener: {bound_:?}"));
         if kind == Kind::Tcp {
             names[0] = bound(pair.real);
+            self.ports.push(names);
         }
         let listens = both!(fd = pair, listen(fd, 5));
         self.agree("listen", listens);
         (self.pairs[at], names)
+    }
+
+    fn bind(&mut self, pair: Pair, names: &[Name; 2]) -> Outcome {
+        // SAFETY: names that live during the calls.
+        let results = unsafe {
+            let real = libc::bind(pair.real, (&raw const names[0].0).cast(), names[0].1);
+            let real = outcome(real);
+            let model = model::bind(pair.model, (&raw const names[1].0).cast(), names[1].1);
+            (real, outcome(model))
+        };
+        self.agree(&format!("bind {pair:?}"), results)
     }
 
     fn connect(&mut self, kind: Kind, names: &[Name; 2]) -> Pair {
@@ -277,6 +328,8 @@ impl Script {
 
     fn close(&mut self, pair: Pair) {
         self.pairs.retain(|other| other.real != pair.real);
+        self.shut.retain(|other| *other != pair.real);
+        self.edged.retain(|other| *other != pair.real);
         let closed = both!(fd = pair, close(fd));
         self.agree(&format!("close {pair:?}"), closed);
     }
@@ -368,11 +421,10 @@ impl Script {
 
     fn control(&mut self) {
         let Some(set) = self.pick(&[Kind::Set]) else { return };
-        let Some(other) =
-            self.pick(&[Kind::Tcp, Kind::Unix, Kind::Event, Kind::Listener, Kind::Set])
-        else {
-            return;
-        };
+        // Of datagrams newer kernels tell when there is one again, older ones of each, and some in between.
+        let last = if self.nests { Kind::Set } else { Kind::Udp };
+        let kinds = [Kind::Tcp, Kind::Unix, Kind::Event, Kind::Listener, last];
+        let Some(other) = self.pick(&kinds) else { return };
         // Sets are only in older ones, so that none is in itself.
         if other.kind == Kind::Set && other.real <= set.real {
             return;
@@ -387,6 +439,12 @@ impl Script {
             0,
         ]);
         let edge = if self.choice.once_in(2) { libc::EPOLLET } else { 0 };
+        // Who shuts down is woken once more when the other end says that it knows, up to 40 ms later.
+        let unsure = other.kind == Kind::Udp || self.shut.contains(&other.real);
+        let edge = if unsure { 0 } else { edge };
+        if edge != 0 {
+            self.edged.push(other.real);
+        }
         // How often the kernel says anew that there is room depends on how bytes stand in its buffers.
         let unix_edge = edge != 0 && other.kind == Kind::Unix;
         let events = if unix_edge { events & !libc::EPOLLOUT } else { events };
@@ -406,7 +464,8 @@ impl Script {
     }
 
     fn reports(&mut self, set: Pair) {
-        let room = self.choice.of(&[1, 2, 20]);
+        // Who hears first that both ends are shut down is not the same.
+        let room = if self.shut.is_empty() { self.choice.of(&[1, 2, 20]) } else { 20 };
         // SAFETY: plain data, and as much room as told.
         let mut results = unsafe {
             let mut events: [libc::epoll_event; 20] = zeroed();
@@ -427,7 +486,7 @@ impl Script {
 
     fn step(&mut self) {
         let streams = [Kind::Tcp, Kind::Unix];
-        match self.choice.below(24) {
+        match self.choice.below(37) {
             0 if self.pairs.len() < 12 => self.connection(),
             1 if self.pairs.len() < 12 => {
                 let nobody = Pair { real: 0, model: 0, kind: Kind::Event };
@@ -445,9 +504,14 @@ impl Script {
                 let Some(pair) = self.pick(&streams) else { return };
                 let shut = both!(fd = pair, shutdown(fd, libc::SHUT_WR));
                 self.agree(&format!("shutdown {pair:?}"), shut);
+                self.shut.push(pair.real);
+                if pair.kind == Kind::Tcp && self.edged.contains(&pair.real) {
+                    std::thread::sleep(Duration::from_millis(60));
+                }
             }
             11 => {
-                let all = [Kind::Tcp, Kind::Unix, Kind::Event, Kind::Set, Kind::Listener];
+                let all =
+                    [Kind::Tcp, Kind::Unix, Kind::Udp, Kind::Event, Kind::Set, Kind::Listener];
                 self.pick(&all).into_iter().for_each(|pair| self.close(pair));
             }
             12 => {
@@ -477,6 +541,8 @@ impl Script {
             }
             16 => self.fill_and_empty(),
             17..=20 => self.control(),
+            21..=30 => self.step_with_datagrams(),
+            31..=33 => self.bind_again(),
             _ => self.pick(&[Kind::Set]).into_iter().for_each(|pair| self.reports(pair)),
         }
     }
@@ -493,6 +559,11 @@ pub(crate) fn run(choice: &mut Choice) {
         pairs: Vec::new(),
         told: Vec::new(),
         names: 0,
+        ports: Vec::new(),
+        shut: Vec::new(),
+        edged: Vec::new(),
+        nests: choice.once_in(2),
+        posts: datagrams::Names::default(),
     };
     script.connection();
     script.settle();

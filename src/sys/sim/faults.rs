@@ -11,7 +11,7 @@ use ::libc::{
 
 /// What each call may say at any moment, and the caller lose nothing by it but the call. No EAGAIN of
 /// a socket: it would be a lie that no event follows. (`tests-c/t_faults.c` has the same for real calls.)
-const FAILURES: [(&str, &[Errno]); 23] = [
+const FAILURES: [(&str, &[Errno]); 25] = [
     ("socket", &[EMFILE, ENFILE, ENOBUFS]),
     ("bind", &[EADDRINUSE, ENOMEM]),
     ("listen", &[EADDRINUSE]),
@@ -26,6 +26,8 @@ const FAILURES: [(&str, &[Errno]); 23] = [
     ("recvmsg", &[EINTR]),
     ("send", &[EINTR]),
     ("sendmsg", &[EINTR]),
+    ("sendmmsg", &[EINTR]),
+    ("recvmmsg", &[EINTR, ECONNREFUSED, ENOMEM]),
     ("ppoll", &[EINTR, ENOMEM]),
     ("futex wait", &[EINTR, EAGAIN]),
     ("pthread_create", &[EAGAIN]),
@@ -38,7 +40,7 @@ const FAILURES: [(&str, &[Errno]); 23] = [
 ];
 
 /// After these a connection may be given up, with what is on its way there.
-const LOSSES: [(&str, &[Errno]); 7] = [
+const LOSSES: [(&str, &[Errno]); 8] = [
     ("getsockopt", &[ENOBUFS]),
     ("getpeername", &[ENOTCONN, ENOBUFS]),
     ("recv", &[ECONNRESET, ENOMEM, ETIMEDOUT]),
@@ -46,6 +48,8 @@ const LOSSES: [(&str, &[Errno]); 7] = [
     ("send", &[EPIPE, ECONNRESET, ENOBUFS, ENOMEM]),
     ("sendmsg", &[EPIPE, ECONNRESET, ENOBUFS, ENOMEM]),
     ("shutdown", &[ENOTCONN, ENOBUFS]),
+    // One datagram.
+    ("sendmmsg", &[EPERM, ENOBUFS, ENETUNREACH]),
 ];
 
 /// Which calls fail.

@@ -55,6 +55,7 @@ impl Kernel {
             Some(File::Event(0)) => OUT,
             Some(File::Event(_)) => IN | OUT,
             Some(File::Socket(id)) => self.sock_events(*id),
+            Some(File::Datagrams(id)) => self.datagram_events(*id),
             Some(File::Set(_)) => u32::from(self.has_reports(fd)) * IN,
         }
     }

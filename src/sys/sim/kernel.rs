@@ -1,7 +1,7 @@
 //! The kernel: what descriptors stand for, and what is on its way between them.
 
 use super::choice::Choice;
-use super::objects::{Errno, File, Flight, Sock};
+use super::objects::{Errno, File, Flight, Held, Posts, Sock};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first number that a descriptor can have. The real process has none so high.
@@ -18,6 +18,9 @@ pub struct Kernel {
     pub(super) watchers: BTreeMap<i32, Vec<i32>>,
     pub(super) socks: BTreeMap<u64, Sock>,
     pub(super) last_sock: u64,
+    pub(super) posts: Posts,
+    /// Ports of connections that are over, by the socket that closed first.
+    pub(super) held: BTreeMap<u64, Held>,
     /// Files that Unix domain sockets were bound to.
     pub(super) paths: BTreeSet<Vec<u8>>,
     /// What is on its way over the network, by when it arrives.
@@ -52,6 +55,8 @@ impl Kernel {
             watchers: BTreeMap::new(),
             socks: BTreeMap::new(),
             last_sock: 0,
+            posts: Posts::default(),
+            held: BTreeMap::new(),
             paths: BTreeSet::new(),
             flights: BTreeMap::new(),
             last_flight: 0,
@@ -101,6 +106,7 @@ impl Kernel {
                 }
             }
             File::Socket(id) => self.close_sock(id),
+            File::Datagrams(id) => self.close_datagrams(id),
         }
         Ok(())
     }
@@ -112,6 +118,7 @@ impl Kernel {
                 File::Event(count) => eprintln!("fd {fd}: eventfd {count}"),
                 File::Set(set) => eprintln!("fd {fd}: {set:?}"),
                 File::Socket(id) => eprintln!("fd {fd}: socket {id} {:?}", self.socks.get(id)),
+                File::Datagrams(id) => eprintln!("fd {fd}: {:?}", self.posts.of(*id)),
             }
         }
         for ((at, _), flight) in &self.flights {

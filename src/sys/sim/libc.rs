@@ -234,8 +234,8 @@ pub unsafe fn poll(list: *mut pollfd, length: nfds_t, milliseconds: c_int) -> c_
     unsafe { ppoll(list, length, time, std::ptr::null()) }
 }
 
-pub unsafe fn socket(family: c_int, _kind: c_int, _protocol: c_int) -> c_int {
-    call("socket", family, |kernel| kernel.socket(family)).unwrap_or(-1)
+pub unsafe fn socket(family: c_int, kind: c_int, _protocol: c_int) -> c_int {
+    call("socket", family, |kernel| kernel.socket(family, kind)).unwrap_or(-1)
 }
 
 pub unsafe fn bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
@@ -335,20 +335,16 @@ pub unsafe fn recv(fd: c_int, buffer: *mut c_void, length: size_t, _flags: c_int
 }
 
 pub unsafe fn recvmsg(fd: c_int, message: *mut msghdr, _flags: c_int) -> ssize_t {
-    // SAFETY: a list of pieces, says the caller.
-    let pieces = unsafe { std::slice::from_raw_parts((*message).msg_iov, (*message).msg_iovlen) };
+    // SAFETY: a message with a list of pieces, says the caller.
+    let (message, pieces) = unsafe {
+        let message = &*message;
+        (message, std::slice::from_raw_parts(message.msg_iov, message.msg_iovlen))
+    };
     let length = pieces.iter().map(|piece| piece.iov_len).sum();
     let bytes = call("recvmsg", fd, |kernel| kernel.recv(fd, length));
     count(bytes.map(|bytes| {
-        let mut rest = bytes.as_slice();
-        for piece in pieces {
-            let (now, later) = rest.split_at(piece.iov_len.min(rest.len()));
-            // SAFETY: no more than the piece has room for.
-            unsafe {
-                std::ptr::copy_nonoverlapping(now.as_ptr(), piece.iov_base.cast(), now.len())
-            };
-            rest = later;
-        }
+        // SAFETY: no more than there is room for.
+        unsafe { spread(message, &bytes) };
         bytes.len()
     }))
 }
@@ -361,25 +357,91 @@ pub unsafe fn send(fd: c_int, buffer: *const c_void, length: size_t, _flags: c_i
 
 pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, _flags: c_int) -> ssize_t {
     // SAFETY: a list of pieces, says the caller.
-    let pieces = unsafe { std::slice::from_raw_parts((*message).msg_iov, (*message).msg_iovlen) };
+    let bytes = unsafe { joined(&*message) };
+    count(call("sendmsg", fd, |kernel| kernel.send(fd, &bytes)))
+}
+
+/// The bytes of all pieces, one behind the other.
+unsafe fn joined(message: &msghdr) -> Vec<u8> {
     let mut bytes = Vec::new();
+    // SAFETY: a list of pieces, says the caller.
+    let pieces = unsafe { std::slice::from_raw_parts(message.msg_iov, message.msg_iovlen) };
     for piece in pieces.iter().filter(|piece| piece.iov_len > 0) {
-        // SAFETY: as long as told, says the caller.
+        // SAFETY: as long as told.
         bytes.extend_from_slice(unsafe {
             std::slice::from_raw_parts(piece.iov_base.cast::<u8>(), piece.iov_len)
         });
     }
-    count(call("sendmsg", fd, |kernel| kernel.send(fd, &bytes)))
+    bytes
 }
 
-/// The made-up world has no datagrams.
-pub unsafe fn sendmmsg(_fd: c_int, _list: *mut mmsghdr, _count: c_uint, _flags: c_int) -> ssize_t {
-    fail(ENOSYS).unwrap_or(-1)
+/// Puts bytes into the pieces, as many as there is room for.
+unsafe fn spread(message: &msghdr, bytes: &[u8]) {
+    let mut rest = bytes;
+    // SAFETY: a list of pieces, says the caller.
+    let pieces = unsafe { std::slice::from_raw_parts(message.msg_iov, message.msg_iovlen) };
+    for piece in pieces {
+        let (now, later) = rest.split_at(piece.iov_len.min(rest.len()));
+        // SAFETY: no more than the piece has room for.
+        unsafe { std::ptr::copy_nonoverlapping(now.as_ptr(), piece.iov_base.cast(), now.len()) };
+        rest = later;
+    }
 }
 
-/// As [`sendmmsg`].
-pub unsafe fn recvmmsg(_fd: c_int, _list: *mut mmsghdr, _count: c_uint, _flags: c_int) -> ssize_t {
-    fail(ENOSYS).unwrap_or(-1)
+/// How many of some could be done, or why not even the first.
+fn some<T>(most: usize, mut one: impl FnMut(usize) -> Result<T, Errno>) -> Result<usize, Errno> {
+    for at in 0..most {
+        match one(at) {
+            Ok(_) => {}
+            Err(error) if at == 0 => return Err(error),
+            Err(_) => return Ok(at),
+        }
+    }
+    Ok(most)
+}
+
+pub unsafe fn sendmmsg(fd: c_int, list: *mut mmsghdr, length: c_uint, _flags: c_int) -> ssize_t {
+    // SAFETY: as many as told, says the caller.
+    let list = unsafe { std::slice::from_raw_parts_mut(list, length as usize) };
+    count(call("sendmmsg", fd, |kernel| {
+        let most = kernel.few(list.len());
+        some(most, |at| {
+            let entry = &mut list[at];
+            // SAFETY: pieces, and a name that is as long as told or null.
+            let (bytes, to) = unsafe {
+                let to = entry.msg_hdr.msg_name;
+                let none = to.is_null();
+                let to = if none { &[] } else { name(to.cast(), entry.msg_hdr.msg_namelen) };
+                (joined(&entry.msg_hdr), to)
+            };
+            entry.msg_len = kernel.send_datagram(fd, &bytes, to)? as c_uint;
+            Ok(())
+        })
+    }))
+}
+
+pub unsafe fn recvmmsg(fd: c_int, list: *mut mmsghdr, length: c_uint, _flags: c_int) -> ssize_t {
+    // SAFETY: as many as told, says the caller.
+    let list = unsafe { std::slice::from_raw_parts_mut(list, length as usize) };
+    count(call("recvmmsg", fd, |kernel| {
+        some(list.len(), |at| {
+            let mmsghdr { msg_hdr, msg_len } = &mut list[at];
+            // SAFETY: pieces, says the caller.
+            let pieces = unsafe { std::slice::from_raw_parts(msg_hdr.msg_iov, msg_hdr.msg_iovlen) };
+            let room = pieces.iter().map(|piece| piece.iov_len).sum();
+            let (bytes, from, cut) = kernel.recv_datagram(fd, room)?;
+            msg_hdr.msg_flags = if cut { MSG_TRUNC } else { 0 };
+            *msg_len = bytes.len() as c_uint;
+            // SAFETY: room for as many as told.
+            unsafe {
+                spread(msg_hdr, &bytes);
+                if !msg_hdr.msg_name.is_null() {
+                    give_name(&from, msg_hdr.msg_name.cast(), &raw mut msg_hdr.msg_namelen);
+                }
+            }
+            Ok(())
+        })
+    }))
 }
 
 /// The made-up world has no files.

@@ -8,6 +8,7 @@
 pub mod atomic;
 mod buffers;
 mod choice;
+mod datagrams;
 mod faults;
 mod files;
 mod heap;
@@ -16,6 +17,7 @@ pub mod libc;
 pub mod lock;
 mod objects;
 mod options;
+mod ports;
 mod sockets;
 mod stores;
 mod streams;

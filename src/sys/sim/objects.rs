@@ -1,6 +1,6 @@
 //! What a kernel knows of: descriptors, sockets, and what is on its way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An error number.
 pub(super) type Errno = i32;
@@ -11,6 +11,7 @@ pub(super) enum File {
     Event(u64),
     Set(Set),
     Socket(u64),
+    Datagrams(u64),
 }
 
 #[derive(Debug)]
@@ -68,6 +69,10 @@ pub(super) struct Sock {
     pub(super) ended: bool,
     /// Nothing more will be sent.
     pub(super) shut: bool,
+    /// That was so before the other end said the same.
+    pub(super) first: bool,
+    /// It has its name from bind(2).
+    pub(super) bound: bool,
     pub(super) error: Errno,
     /// Somebody wants to know when there is room again.
     pub(super) wants_room: bool,
@@ -79,6 +84,52 @@ pub(super) struct Sock {
     pub(super) backlog: usize,
     pub(super) waiting: VecDeque<u64>,
     pub(super) options: BTreeMap<(i32, i32), i32>,
+}
+
+/// A port without a descriptor.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) name: Vec<u8>,
+    pub(super) reuse: bool,
+    pub(super) until: u64,
+}
+
+/// A socket for datagrams.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) fd: i32,
+    /// Empty as long as it has no name.
+    pub(super) local: Vec<u8>,
+    /// When it got that: of two with the same name the later one is asked first.
+    pub(super) order: u64,
+    /// What has come, and from where.
+    pub(super) input: VecDeque<(Vec<u8>, Vec<u8>)>,
+    /// Bytes unread.
+    pub(super) unread: usize,
+    /// How many there may be before it takes no more.
+    pub(super) room: usize,
+    /// Bytes sent that have not arrived, and how many there may be.
+    pub(super) on_way: usize,
+    pub(super) room_out: usize,
+    pub(super) arrives: u64,
+    /// Nothing more can be sent.
+    pub(super) shut: bool,
+    pub(super) groups: BTreeSet<Vec<u8>>,
+    pub(super) options: BTreeMap<(i32, i32), i32>,
+}
+
+/// What is common to all of them.
+#[derive(Debug, Default)]
+pub(super) struct Posts {
+    pub(super) all: BTreeMap<u64, Post>,
+    pub(super) last: u64,
+    /// Some get lost on their way, and overtake others.
+    pub(super) loses: bool,
+    /// How often each was put into a queue, by what is in it.
+    pub(super) came: BTreeMap<Vec<u8>, u64>,
+    /// How many sockets one was meant for and did not get to; how many were read.
+    pub(super) lost: u64,
+    pub(super) read: u64,
 }
 
 /// What two names must have in common to mean the same: the port, or the path.
@@ -119,5 +170,12 @@ pub(super) enum Flight {
     },
     Reset {
         to: u64,
+    },
+    /// To this name, from a socket that has that one.
+    Datagram {
+        to: Vec<u8>,
+        from: u64,
+        name: Vec<u8>,
+        bytes: Vec<u8>,
     },
 }

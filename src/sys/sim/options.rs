@@ -12,6 +12,9 @@ impl Kernel {
         name: i32,
         value: &[u8],
     ) -> Result<(), Errno> {
+        if self.post(fd).is_some() {
+            return self.set_datagram_option(fd, level, name, value);
+        }
         let id = self.sock_id(fd)?;
         let sock = self.sock(fd)?;
         let number = value.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
@@ -33,6 +36,9 @@ impl Kernel {
 
     /// getsockopt(2) of a number.
     pub fn option(&mut self, fd: i32, level: i32, name: i32) -> Result<i32, Errno> {
+        if let Some(value) = self.datagram_option(fd, level, name) {
+            return Ok(value);
+        }
         let sock = self.sock(fd)?;
         if level != ::libc::SOL_SOCKET {
             return Ok(sock.options.get(&(level, name)).copied().unwrap_or(0));
@@ -49,6 +55,9 @@ impl Kernel {
 
     /// ioctl(2) of what asks how full a queue is.
     pub fn queued(&mut self, fd: i32, request: ::libc::Ioctl) -> Result<usize, Errno> {
+        if let Some(count) = self.datagrams_queued(fd, request) {
+            return Ok(count);
+        }
         let sock = self.sock(fd)?;
         let (unix, peer) = (sock.is_unix(), sock.peer);
         match request {

@@ -19,6 +19,8 @@ impl Kernel {
             arrives: 0,
             ended: false,
             shut: false,
+            first: false,
+            bound: false,
             error: 0,
             wants_room: false,
             low_water: 1,
@@ -37,6 +39,7 @@ impl Kernel {
     pub(super) fn sock_id(&self, fd: i32) -> Result<u64, Errno> {
         match self.files.get(&fd) {
             Some(File::Socket(id)) => Ok(*id),
+            Some(File::Datagrams(_)) => Err(::libc::EOPNOTSUPP),
             Some(_) => Err(::libc::ENOTSOCK),
             None => Err(::libc::EBADF),
         }
@@ -48,7 +51,10 @@ impl Kernel {
     }
 
     /// socket(2).
-    pub fn socket(&mut self, family: i32) -> Result<i32, Errno> {
+    pub fn socket(&mut self, family: i32, kind: i32) -> Result<i32, Errno> {
+        if kind & 0xf == ::libc::SOCK_DGRAM {
+            return self.datagram_socket(family);
+        }
         let id = self.new_sock(family);
         let made = self.new_fd(File::Socket(id));
         match made {
@@ -60,14 +66,24 @@ impl Kernel {
 
     /// bind(2).
     pub fn bind(&mut self, fd: i32, name: &[u8]) -> Result<(), Errno> {
+        if self.post(fd).is_some() {
+            return self.bind_datagrams(fd, name);
+        }
         let id = self.sock_id(fd)?;
         let mut name = name.to_vec();
         let unix = self.sock(fd)?.is_unix();
+        if !self.sock(fd)?.local.is_empty() {
+            return Err(::libc::EINVAL);
+        }
         let path = place(&name).to_vec();
         let is_file = unix && path.first().is_some_and(|first| *first != 0);
         if !unix && path == [0, 0] {
             self.next_port += 1;
             name[2..4].copy_from_slice(&self.next_port.to_be_bytes());
+        } else if !unix {
+            if self.is_taken(id, &name) {
+                return Err(::libc::EADDRINUSE);
+            }
         } else {
             let used = |(other, sock): (&u64, &Sock)| {
                 *other != id && sock.stage == Stage::Listening && sock.is_at(&name)
@@ -76,7 +92,8 @@ impl Kernel {
                 return Err(::libc::EADDRINUSE);
             }
         }
-        self.sock(fd)?.local = name;
+        let sock = self.sock(fd)?;
+        (sock.local, sock.bound) = (name, true);
         Ok(())
     }
 
@@ -87,6 +104,11 @@ impl Kernel {
 
     /// listen(2).
     pub fn listen(&mut self, fd: i32, backlog: usize) -> Result<(), Errno> {
+        let id = self.sock_id(fd)?;
+        let name = self.sock(fd)?.local.clone();
+        if !self.sock(fd)?.is_unix() && !name.is_empty() && self.is_taken(id, &name) {
+            return Err(::libc::EADDRINUSE);
+        }
         let sock = self.sock(fd)?;
         (sock.stage, sock.backlog) = (Stage::Listening, backlog);
         Ok(())
@@ -155,10 +177,10 @@ impl Kernel {
 
     /// Two ends of a connection, of which the other waits to be accepted.
     fn join_up(&mut self, id: u64, listener: u64) {
-        let Some((family, local)) = self.socks.get(&listener).map(|l| (l.family, l.local.clone()))
-        else {
-            return;
-        };
+        let Some(host) = self.socks.get(&listener) else { return };
+        let (family, local) = (host.family, host.local.clone());
+        let option = (::libc::SOL_SOCKET, ::libc::SO_REUSEADDR);
+        let inherits = host.options.get(&option).copied();
         self.connections += 1;
         let far = self.new_sock(family);
         let Some(near) = self.socks.get_mut(&id) else { return };
@@ -166,6 +188,7 @@ impl Kernel {
         let remote = near.local.clone();
         if let Some(far) = self.socks.get_mut(&far) {
             (far.stage, far.peer, far.local, far.remote) = (Stage::Connected, id, local, remote);
+            far.options.extend(inherits.map(|value| (option, value)));
         }
         if let Some(listener) = self.socks.get_mut(&listener) {
             listener.waiting.push_back(far);
@@ -201,6 +224,9 @@ impl Kernel {
 
     /// getsockname(2).
     pub fn local_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
+        if let Some(name) = self.datagrams_name(fd) {
+            return Ok(name);
+        }
         let sock = self.sock(fd)?;
         if sock.local.is_empty() {
             return Ok((sock.family as u16).to_ne_bytes().to_vec());
@@ -210,6 +236,9 @@ impl Kernel {
 
     /// getpeername(2).
     pub fn remote_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
+        if self.post(fd).is_some() {
+            return Err(::libc::ENOTCONN);
+        }
         let sock = self.sock(fd)?;
         match sock.stage {
             Stage::Connected | Stage::Dead if sock.remote.is_empty() => {

@@ -52,6 +52,9 @@ impl Kernel {
                 Some((_, Flight::Bytes { to, from, bytes })) => self.bytes_come(to, from, &bytes),
                 Some((_, Flight::End { to })) => self.end_comes(to),
                 Some((_, Flight::Reset { to })) => self.reset_comes(to),
+                Some((_, Flight::Datagram { to, from, name, bytes })) => {
+                    self.datagram_comes(&to, from, name, bytes);
+                }
                 None => {}
             }
         }
@@ -69,18 +72,29 @@ impl Kernel {
                 }
             }
             // Nobody is there any more.
-            _ => self.send_off(to, Flight::Reset { to: from }),
+            _ => {
+                self.held.remove(&to);
+                self.send_off(to, Flight::Reset { to: from });
+            }
         }
     }
 
     fn end_comes(&mut self, to: u64) {
-        if let Some(sock) = self.socks.get_mut(&to) {
-            sock.ended = true;
-            self.tell(to, 0);
+        let Some(sock) = self.socks.get_mut(&to) else {
+            if self.held.contains_key(&to) {
+                self.hold_port(to);
+            }
+            return;
+        };
+        sock.ended = true;
+        if sock.shut && sock.first {
+            self.hold_port(to);
         }
+        self.tell(to, 0);
     }
 
     fn reset_comes(&mut self, to: u64) {
+        self.held.remove(&to);
         let Some(sock) = self.socks.get(&to) else { return };
         match (sock.ended, sock.shut) {
             // There is no connection any more.
@@ -141,6 +155,9 @@ impl Kernel {
 
     /// send(2).
     pub fn send(&mut self, fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
+        if self.post(fd).is_some() {
+            return Err(self.send_nowhere(fd));
+        }
         let id = self.sock_id(fd)?;
         let (free, _) = self.free(id);
         let peer = self.sock(fd)?.peer;
@@ -184,6 +201,9 @@ impl Kernel {
 
     /// recv(2).
     pub fn recv(&mut self, fd: i32, most: usize) -> Result<Vec<u8>, Errno> {
+        if self.post(fd).is_some() {
+            return self.recv_datagram(fd, most).map(|(bytes, ..)| bytes);
+        }
         let sock = self.sock(fd)?;
         if sock.input.is_empty() || most == 0 {
             return match sock.stage {
@@ -219,6 +239,9 @@ impl Kernel {
 
     /// shutdown(2) of the sending side.
     pub fn shut(&mut self, fd: i32) -> Result<(), Errno> {
+        if let Some(error) = self.shut_datagrams(fd) {
+            return Err(error);
+        }
         let id = self.sock_id(fd)?;
         let sock = self.sock(fd)?;
         let unix = sock.is_unix();
@@ -228,6 +251,7 @@ impl Kernel {
             return if unix { Ok(()) } else { Err(::libc::ENOTCONN) };
         }
         let (to, again) = (sock.peer, std::mem::replace(&mut sock.shut, true));
+        sock.first |= !sock.ended;
         if unix {
             // The peer hears it each time.
             self.end_comes(to);
@@ -243,7 +267,7 @@ impl Kernel {
         let Some(sock) = self.socks.get(&id) else { return };
         let (to, unix) = (sock.peer, sock.is_unix());
         let resets = !sock.input.is_empty() || sock.aborts;
-        let (stage, shut) = (sock.stage, sock.shut);
+        let (stage, shut, ended) = (sock.stage, sock.shut, sock.ended);
         let resets = resets && (unix || !(shut && sock.ended));
         for waiting in sock.waiting.clone() {
             // Nobody has accepted them, nor will.
@@ -258,8 +282,13 @@ impl Kernel {
         } else if stage == Stage::Connected && resets {
             self.lose_some(id);
             self.send_off(id, Flight::Reset { to });
-        } else if stage == Stage::Connected && !shut {
-            self.send_off(id, Flight::End { to });
+        } else if stage == Stage::Connected && !(shut && ended) {
+            if !shut {
+                self.send_off(id, Flight::End { to });
+            }
+            if !ended {
+                self.hold_port(id);
+            }
         }
         self.socks.remove(&id);
     }
