@@ -1,6 +1,7 @@
 //! Peers come and go at any moment. Nothing hangs, nothing is left, and who is there at last talks.
 
 use crate::api::*;
+use crate::messages::{WS, any_endpoint};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zmq::sys::sim::{self, Choice};
@@ -11,6 +12,14 @@ const KINDS: [(i32, i32); 5] = [
     (ZMQ_DEALER, ZMQ_ROUTER),
     (ZMQ_DEALER, ZMQ_DEALER),
     (ZMQ_XPUB, ZMQ_XSUB),
+];
+
+const DRAFTS: [(i32, i32); 5] = [
+    (ZMQ_SCATTER, ZMQ_GATHER),
+    (ZMQ_CHANNEL, ZMQ_CHANNEL),
+    (ZMQ_CLIENT, ZMQ_SERVER),
+    (ZMQ_RADIO, ZMQ_DISH),
+    (ZMQ_PEER, ZMQ_PEER),
 ];
 
 fn made(choice: &mut Choice, context: Context, kind: i32) -> Option<Socket> {
@@ -64,17 +73,47 @@ pub(crate) fn last_words(choice: &mut Choice, contexts: [Context; 2], endpoint: 
 }
 
 pub(crate) fn run(choice: &mut Choice) {
-    may_lose();
-    let context = Context::new();
     let kinds = choice.of(&KINDS);
     let endpoint = endpoint(choice, 1);
+    run_with(choice, kinds, &endpoint);
+}
+
+/// The draft types, over each of the transports.
+pub(crate) fn run_drafts(choice: &mut Choice) {
+    let kinds = choice.of(&DRAFTS);
+    let endpoint = any_endpoint(choice);
+    run_with(choice, kinds, &endpoint);
+}
+
+/// All others over WebSockets.
+pub(crate) fn run_over_ws(choice: &mut Choice) {
+    let kinds = choice.of(&KINDS);
+    run_with(choice, kinds, WS);
+}
+
+/// Where sockets were bound a moment ago somebody else can be, whatever the kernel keeps of their connections.
+fn bind_again(context: Context, endpoint: &str) {
+    let socket = context.socket(ZMQ_PULL);
+    let mut tries = 0;
+    // Who lingers has until then.
+    while !socket.try_bind(endpoint) {
+        tries += 1;
+        check(tries < 500, || format!("zmq_bind {endpoint}: {}", errno()));
+        sim::sleep(std::time::Duration::from_millis(1));
+    }
+    socket.close();
+}
+
+fn run_with(choice: &mut Choice, kinds: (i32, i32), endpoint: &str) {
+    may_lose();
+    let context = Context::new();
     eprintln!("churn: {} to {}, {endpoint}", kinds.0, kinds.1);
     let mut threads = Vec::new();
     for number in 0..choice.between(2, 5) {
         let binds = number == 0 || choice.once_in(4);
         let kind = if binds == choice.once_in(2) { kinds.0 } else { kinds.1 };
         let kind = if number == 0 { kinds.1 } else { kind };
-        let (own, endpoint) = (Choice::new(choice.number()), endpoint.clone());
+        let (own, endpoint) = (Choice::new(choice.number()), endpoint.to_owned());
         let body = move || comes_and_goes(own, context, kind, binds, &endpoint);
         threads.push(sim::spawn("comes and goes", body));
     }
@@ -88,6 +127,7 @@ pub(crate) fn run(choice: &mut Choice) {
     threads.into_iter().for_each(sim::Spawned::join);
     if !ended.load(Ordering::SeqCst) {
         no_more_failures();
+        bind_again(context, endpoint);
         let other =
             if endpoint.starts_with("inproc") { "inproc://2" } else { "tcp://127.0.0.1:7777" };
         last_words(choice, [context; 2], other);

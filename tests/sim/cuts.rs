@@ -79,10 +79,14 @@ fn receiver(mut choice: Choice, host: Socket, router: bool, senders: usize, move
 }
 
 pub(crate) fn run(choice: &mut Choice) {
+    let endpoint = choice.of(&["tcp://127.0.0.1:5001", "ipc:///made-up/1"]);
+    run_at(choice, endpoint);
+}
+
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
     may_lose();
     let context = Context::new();
     let kinds = choice.of(&KINDS);
-    let endpoint = choice.of(&["tcp://127.0.0.1:5001", "ipc:///made-up/1"]);
     eprintln!("cuts: {} to {}, {endpoint}", kinds.0, kinds.1);
     let host = context.socket(kinds.1);
     host.set(ZMQ_RCVHWM, choice.of(&[1, 10, 1000]));

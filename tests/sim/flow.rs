@@ -1,6 +1,7 @@
 //! Messages flow from senders to receivers: each arrives once, whole and in order.
 
 use crate::api::*;
+use crate::messages::{WS, any_endpoint};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zmq::sys::sim::{self, Choice};
@@ -41,10 +42,13 @@ const KINDS: [(i32, i32); 5] = [
     (ZMQ_XPUB, ZMQ_SUB),
 ];
 
-fn plan(choice: &mut Choice) -> Plan {
-    let kinds = choice.of(&KINDS);
+/// Draft types, whose messages have one part.
+const DRAFTS: [(i32, i32); 3] =
+    [(ZMQ_SCATTER, ZMQ_GATHER), (ZMQ_CHANNEL, ZMQ_CHANNEL), (ZMQ_CLIENT, ZMQ_SERVER)];
+
+fn plan(choice: &mut Choice, kinds: (i32, i32), endpoint: String) -> Plan {
     let senders_bind = choice.once_in(2);
-    let pair = kinds.0 == ZMQ_PAIR;
+    let pair = [ZMQ_PAIR, ZMQ_CHANNEL].contains(&kinds.0);
     let one_sender = pair || senders_bind || kinds.0 == ZMQ_XPUB;
     let senders = if one_sender { 1 } else { choice.between(1, 3) as usize };
     let one_receiver = pair || !senders_bind;
@@ -54,7 +58,7 @@ fn plan(choice: &mut Choice) -> Plan {
     let drops = kinds.0 == ZMQ_XPUB;
     Plan {
         kinds,
-        endpoint: endpoint(choice, 1),
+        endpoint,
         senders_bind,
         senders,
         receivers,
@@ -105,7 +109,8 @@ fn sender(mut choice: Choice, socket: Socket, plan: &Plan, number: usize, books:
     for at in 0..plan.messages {
         pause(&mut choice, plan.pause);
         // Of two threads that receive each would have some of the parts.
-        let parts = if plan.threads == 1 && choice.once_in(4) { choice.between(2, 4) } else { 1 };
+        let several = plan.threads == 1 && !DRAFTS.contains(&plan.kinds);
+        let parts = if several && choice.once_in(4) { choice.between(2, 4) } else { 1 };
         for part in 0..parts {
             let flags = if part + 1 < parts { ZMQ_SNDMORE } else { 0 };
             let data = message(&mut choice, plan, number as u32, at as u32);
@@ -262,7 +267,26 @@ fn all_arrives(plan: &Plan, books: &Books) {
 }
 
 pub(crate) fn run(choice: &mut Choice) {
-    let plan = plan(choice);
+    let kinds = choice.of(&KINDS);
+    let endpoint = endpoint(choice, 1);
+    run_with(choice, kinds, endpoint);
+}
+
+/// The draft types, over each of the transports.
+pub(crate) fn run_drafts(choice: &mut Choice) {
+    let kinds = choice.of(&DRAFTS);
+    let endpoint = any_endpoint(choice);
+    run_with(choice, kinds, endpoint);
+}
+
+/// All others over WebSockets.
+pub(crate) fn run_over_ws(choice: &mut Choice) {
+    let kinds = choice.of(&KINDS);
+    run_with(choice, kinds, WS.to_owned());
+}
+
+fn run_with(choice: &mut Choice, kinds: (i32, i32), endpoint: String) {
+    let plan = plan(choice, kinds, endpoint);
     eprintln!("flow: {} to {}, {}", plan.kinds.0, plan.kinds.1, plan.endpoint);
     let books = Arc::new(Books::default());
     // Subscriptions would be told of again.

@@ -2,6 +2,7 @@
 //! when only one guest is left goes to that one.
 
 use crate::api::*;
+use crate::messages::{WS, any_endpoint};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zmq::sys::sim::{self, Choice};
@@ -36,25 +37,43 @@ fn talkers(
 
 /// The host listens to guests.
 fn listening(choice: &mut Choice) {
-    let context = Context::new();
     let kinds = choice.of(&KINDS);
     let endpoint = endpoint(choice, 1);
+    listening_at(choice, kinds, &endpoint);
+}
+
+/// The draft types, over each of the transports.
+pub(crate) fn run_drafts(choice: &mut Choice) {
+    let kinds = choice.of(&[(ZMQ_SCATTER, ZMQ_GATHER), (ZMQ_CLIENT, ZMQ_SERVER)]);
+    let endpoint = any_endpoint(choice);
+    listening_at(choice, kinds, &endpoint);
+}
+
+/// All others over WebSockets.
+pub(crate) fn run_over_ws(choice: &mut Choice) {
+    let kinds = choice.of(&KINDS);
+    listening_at(choice, kinds, WS);
+}
+
+fn listening_at(choice: &mut Choice, kinds: (i32, i32), endpoint: &str) {
+    let context = Context::new();
     eprintln!("guests of {} talk, {endpoint}", kinds.1);
     let host = context.socket(kinds.1);
     let early = choice.once_in(2) || !endpoint.starts_with("inproc");
     if early {
-        host.bind(&endpoint);
+        host.bind(endpoint);
     }
     let sent = Arc::new(Mutex::new(Vec::new()));
     let mut threads = Vec::new();
     for _ in 0..choice.between(1, 4) {
-        let (own, sent, endpoint) = (Choice::new(choice.number()), sent.clone(), endpoint.clone());
+        let (own, sent, endpoint) =
+            (Choice::new(choice.number()), sent.clone(), endpoint.to_owned());
         let body = move || talkers(own, context, kinds.0, &endpoint, &sent);
         threads.push(sim::spawn("guests", body));
     }
     if !early {
         pause(choice, 300_000);
-        host.bind(&endpoint);
+        host.bind(endpoint);
     }
     let heard = Arc::new(Mutex::new(Vec::new()));
     let count = Arc::new(AtomicU64::new(0));

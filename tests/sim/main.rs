@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a run that cannot go on panics")]
 
 #[cfg(sim)]
+mod answers;
+#[cfg(sim)]
 mod api;
 #[cfg(sim)]
 mod churn;
@@ -14,17 +16,23 @@ mod contexts;
 #[cfg(sim)]
 mod cuts;
 #[cfg(sim)]
+mod datagrams;
+#[cfg(sim)]
 mod devices;
 #[cfg(sim)]
 mod floods;
 #[cfg(sim)]
 mod flow;
 #[cfg(sim)]
+mod groups;
+#[cfg(sim)]
 mod guests;
 #[cfg(sim)]
 mod kills;
 #[cfg(sim)]
 mod memory;
+#[cfg(sim)]
+mod messages;
 #[cfg(sim)]
 mod pulse;
 #[cfg(sim)]

@@ -67,8 +67,12 @@ pub(crate) fn lives(mut choice: Choice, socket: Socket, until: u64, received: &A
 }
 
 pub(crate) fn run(choice: &mut Choice) {
-    let context = Context::new();
     let endpoint = if choice.once_in(2) { "tcp://127.0.0.1:5001" } else { "ipc:///made-up/1" };
+    run_at(choice, endpoint);
+}
+
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
+    let context = Context::new();
     let kinds = choice.of(&[
         (ZMQ_DEALER, ZMQ_DEALER),
         (ZMQ_DEALER, ZMQ_DEALER),

@@ -75,16 +75,20 @@ pub(crate) fn answer(mut choice: Choice, socket: Socket, longest: u64) {
 }
 
 pub(crate) fn run(choice: &mut Choice) {
+    let endpoint = endpoint(choice, 1);
+    run_at(choice, &endpoint);
+}
+
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
     let context = Context::new();
     let server = context.socket(choice.of(&[ZMQ_REP, ZMQ_ROUTER]));
-    let endpoint = endpoint(choice, 1);
     eprintln!("questions: {endpoint}");
     let longest = choice.of(&[1, 1000, 100_000, 20_000_000]);
     let rounds = choice.of(&[1, 5, 40]);
     let clients = choice.between(1, 4);
     let late = choice.once_in(3);
     if !late {
-        server.bind(&endpoint);
+        server.bind(endpoint);
     }
     let done = Arc::new(AtomicU64::new(0));
     let mut askers = Vec::new();
@@ -96,14 +100,14 @@ pub(crate) fn run(choice: &mut Choice) {
             socket.set(ZMQ_REQ_RELAXED, 1);
             socket.set(ZMQ_REQ_CORRELATE, 1);
         }
-        socket.connect(&endpoint);
+        socket.connect(endpoint);
         let (own, done) = (Choice::new(choice.number()), done.clone());
         let body = move || ask(own, socket, kind, relaxed, rounds, longest, &done);
         askers.push(sim::spawn("asks", body));
     }
     pause(choice, longest);
     if late {
-        server.bind(&endpoint);
+        server.bind(endpoint);
     }
     let own = Choice::new(choice.number());
     let server = sim::spawn("answers", move || answer(own, server, longest));

@@ -1,8 +1,8 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
 use crate::{
-    churn, contexts, cuts, devices, floods, flow, guests, kills, memory, pulse, questions, secrets,
-    successors, truth, waiters, watchers,
+    answers, churn, contexts, cuts, datagrams, devices, floods, flow, groups, guests, kills,
+    memory, messages, pulse, questions, secrets, successors, truth, waiters, watchers,
 };
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -10,7 +10,7 @@ use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 14] = [
+const SCENARIOS: [(&str, Scenario); 19] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -25,7 +25,33 @@ const SCENARIOS: [(&str, Scenario); 14] = [
     ("contexts", contexts::run),
     ("secrets", secrets::run),
     ("kills", kills::run),
+    ("drafts", drafts),
+    ("websockets", websockets),
+    ("answers", answers::run),
+    ("groups", groups::run),
+    ("datagrams", datagrams::run),
 ];
+
+/// What other scenarios do, with the draft types.
+fn drafts(choice: &mut Choice) {
+    match choice.below(6) {
+        0..=2 => flow::run_drafts(choice),
+        3 => guests::run_drafts(choice),
+        _ => churn::run_drafts(choice),
+    }
+}
+
+/// What other scenarios do, over WebSockets.
+fn websockets(choice: &mut Choice) {
+    match choice.below(8) {
+        0..=2 => flow::run_over_ws(choice),
+        3 => guests::run_over_ws(choice),
+        4 => churn::run_over_ws(choice),
+        5 => pulse::run_at(choice, messages::WS),
+        6 => questions::run_at(choice, messages::WS),
+        _ => cuts::run_at(choice, messages::WS),
+    }
+}
 
 /// Scripts that compare the model's kernel with the real one; some of them are part of every run.
 const TRUTH: (&str, Scenario) = ("truth", truth::run);

@@ -484,6 +484,15 @@ impl Script {
         self.agree(&format!("epoll_wait of {set:?}"), results);
     }
 
+    fn shut_down(&mut self, pair: Pair) {
+        let shut = both!(fd = pair, shutdown(fd, libc::SHUT_WR));
+        self.agree(&format!("shutdown {pair:?}"), shut);
+        self.shut.push(pair.real);
+        if pair.kind == Kind::Tcp && self.edged.contains(&pair.real) {
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    }
+
     fn step(&mut self) {
         let streams = [Kind::Tcp, Kind::Unix];
         match self.choice.below(37) {
@@ -501,13 +510,7 @@ impl Script {
             3..=6 => self.pick(&streams).into_iter().for_each(|pair| self.send(pair)),
             7..=9 => self.pick(&streams).into_iter().for_each(|pair| self.recv(pair)),
             10 => {
-                let Some(pair) = self.pick(&streams) else { return };
-                let shut = both!(fd = pair, shutdown(fd, libc::SHUT_WR));
-                self.agree(&format!("shutdown {pair:?}"), shut);
-                self.shut.push(pair.real);
-                if pair.kind == Kind::Tcp && self.edged.contains(&pair.real) {
-                    std::thread::sleep(Duration::from_millis(60));
-                }
+                self.pick(&streams).into_iter().for_each(|pair| self.shut_down(pair));
             }
             11 => {
                 let all =
