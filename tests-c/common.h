@@ -404,16 +404,23 @@ typedef struct
 #name, group_##name, seconds                                                                                   \
     }
 
-/* SIGALRM at its default ends the process of a group that hangs. Under a tool everything takes longer (sanitized.sh). The runner
+/* How many times as long everything may take: under a tool more than once (sanitized.sh). */
+static int UNUSED slower (void)
+{
+    const char *times = getenv ("TESTS_C_SLOWER");
+    return times ? atoi (times) : 1;
+}
+
+/* SIGALRM at its default ends the process of a group that hangs. The runner
  * names the groups that are known to fail with the library it looks at (run.sh): for those that hang there, seconds will do. */
 static void UNUSED watchdog (const char *group, int seconds)
 {
-    const char *slower = getenv ("TESTS_C_SLOWER"), *known = getenv ("TESTS_C_KNOWN");
+    const char *known = getenv ("TESTS_C_KNOWN");
     char name[128];
     snprintf (name, sizeof name, " %s:%s ", program_invocation_short_name, group);
     if (known && strstr (known, name) && seconds > 6)
         seconds = 6;
-    alarm ((unsigned) (seconds * (slower ? atoi (slower) : 1)));
+    alarm ((unsigned) (seconds * slower ()));
 }
 
 static void UNUSED run_in_child (const group_t *g)

@@ -78,14 +78,18 @@ static name_t fresh (int family)
     return name;
 }
 
+/* A number goes from a thread that closes to one that opens: the kernel sees to the order, which a tool cannot see. */
 static void become (int fd, int family)
 {
+    static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
     if (fd < 0 || fd >= MOST_FDS)
         return;
+    pthread_mutex_lock (&order);
     memset (&made_up[fd], 0, sizeof made_up[fd]);
     made_up[fd].family = family;
     if (family)
         made_up[fd].local = fresh (family);
+    pthread_mutex_unlock (&order);
 }
 
 /* Whether somebody who was bound to `at` is who `to` names. */

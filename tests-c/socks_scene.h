@@ -12,7 +12,8 @@
 typedef struct
 {
     void *ctx, *pull, *push, *mon;
-    proxy_t proxy;
+    /* Its thread uses it for as long as the process lives. */
+    proxy_t *proxy;
     char pull_ep[EP_SIZE];
 } scene_t;
 
@@ -24,8 +25,9 @@ static void UNUSED scene_unserved (scene_t *sc)
     sc->pull = sock (sc->ctx, ZMQ_PULL);
     sc->push = sock (sc->ctx, ZMQ_PUSH);
     bind_any (sc->pull, "tcp", sc->pull_ep);
-    proxy_bind (&sc->proxy);
-    set_text (sc->push, ZMQ_SOCKS_PROXY, sc->proxy.address);
+    sc->proxy = malloc (sizeof *sc->proxy);
+    proxy_bind (sc->proxy);
+    set_text (sc->push, ZMQ_SOCKS_PROXY, sc->proxy->address);
     set_int (sc->push, ZMQ_RECONNECT_IVL, 10);
     sc->mon = monitor (sc->ctx, sc->push);
 }
@@ -33,15 +35,15 @@ static void UNUSED scene_unserved (scene_t *sc)
 static void UNUSED scene (scene_t *sc, const behaviour_t *script, int steps)
 {
     scene_unserved (sc);
-    proxy_serve (&sc->proxy, sc->pull_ep, script, steps);
+    proxy_serve (sc->proxy, sc->pull_ep, script, steps);
 }
 
 /* An attempt that the proxy, or whatever stands there, ends. */
 static void UNUSED expect_failure (scene_t *sc)
 {
-    EVENT (sc->mon, ZMQ_EVENT_CONNECT_DELAYED, sc->proxy.endpoint);
-    CHECK ((int32_t) EVENT (sc->mon, ZMQ_EVENT_CLOSED, sc->proxy.endpoint) >= 0);
-    EVENT (sc->mon, ZMQ_EVENT_CONNECT_RETRIED, sc->proxy.endpoint);
+    EVENT (sc->mon, ZMQ_EVENT_CONNECT_DELAYED, sc->proxy->endpoint);
+    CHECK ((int32_t) EVENT (sc->mon, ZMQ_EVENT_CLOSED, sc->proxy->endpoint) >= 0);
+    EVENT (sc->mon, ZMQ_EVENT_CONNECT_RETRIED, sc->proxy->endpoint);
 }
 
 static void UNUSED expect_success (scene_t *sc, const char *name)
@@ -81,9 +83,9 @@ static void UNUSED fail_then_succeed (const behaviour_t *script, int steps, cons
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
     for (i = 1; i < steps; i++)
         expect_failure (&sc);
-    expect_success (&sc, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
-    IS (clients (&sc.proxy), steps);
+    IS (clients (sc.proxy), steps);
     scene_end (&sc);
 }
 

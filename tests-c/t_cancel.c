@@ -112,6 +112,7 @@ static void send_messages (void *s)
     zmq_msg_t msg;
     do {
         zmq_msg_init_size (&msg, sizeof big);
+        memcpy (zmq_msg_data (&msg), big, sizeof big);
     } while (zmq_msg_send (&msg, s, 0) > 0);
 }
 

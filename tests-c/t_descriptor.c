@@ -216,7 +216,7 @@ GROUP (quiet_although_there_is_more)
         connect_to (in, out, transports[t]);
         for (int i = 0; i < 200; i++)
             IS (zmq_send (out, body, sizeof body, 0), sizeof body);
-        sleep_ms (100);
+        sleep_ms (100 * slower ());
         struct pollfd fd = {get_int (in, ZMQ_FD), POLLIN, 0};
         int woken = 0;
         do

@@ -279,7 +279,7 @@ static void stop_after_disconnect (const char *transport, int pending)
         snprintf (ep, sizeof ep, "ipc://@nobody-%d", (int) getpid ());
     mon = monitor (ctx, s);
     set_int (s, ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT);
-    set_int (s, ZMQ_RECONNECT_IVL, 40);
+    set_int (s, ZMQ_RECONNECT_IVL, 40 * slower ());
     OK (zmq_connect (s, ep));
     until (mon, ZMQ_EVENT_CLOSED);
     until (mon, ZMQ_EVENT_CONNECT_RETRIED);

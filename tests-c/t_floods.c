@@ -395,7 +395,7 @@ static void a_ping_behind_is_answered (int type, const nonsense_t *what)
 {
     unsigned char pong[7];
     serve (type);
-    struct timeval patience = {3, 0};
+    struct timeval patience = {3 * slower (), 0};
     int fd = burst (what, "\4\7\4PING\0\0", 9);
     setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     CHECK (raw_read (fd, pong, 7));

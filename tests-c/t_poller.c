@@ -320,7 +320,7 @@ GROUP (ppoll_of_nothing)
 
 /* A signal while it sleeps, over and over: whenever it comes it is not lost. */
 static pthread_t waiter;
-static volatile int rounds;
+static _Atomic int rounds;
 static void *raiser (void *arg)
 {
     (void) arg;

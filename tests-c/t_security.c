@@ -78,7 +78,7 @@ GROUP (zap_silence)
         scene_t scene = begin (mechanism, "domain", 0);
         pthread_t handler = start_handler (scene.ctx, &silence);
         OK (zmq_unbind (scene.server, scene.ep));
-        set_int (scene.server, ZMQ_HANDSHAKE_IVL, 500);
+        set_int (scene.server, ZMQ_HANDSHAKE_IVL, 500 * slower ());
         bind_any (scene.server, "tcp", scene.ep);
         as_client (scene.bad, mechanism, 0);
         as_client (scene.good, mechanism, 1);

@@ -126,7 +126,7 @@ GROUP (pair_forgets_who_gives_up)
         SEND (other, "lost", 0);
         OK (zmq_close (other));
     }
-    int64_t until = now_ms () + 5000;
+    int64_t until = now_ms () + 5000 * slower ();
     while (descriptors () > before && now_ms () < until)
         sleep_ms (5);
     CHECK (descriptors () <= before);

@@ -48,10 +48,10 @@ GROUP (address)
     OK (zmq_connect (sc.push, "tcp://10.1.2.3:99"));
     last_endpoint (sc.push, ep);
     CHECK (!strcmp (ep, "tcp://10.1.2.3:99"));
-    expect_success (&sc, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
-    SAID (&sc.proxy, greeting, "\5\1\0", 3);
-    SAID (&sc.proxy, request, "\5\1\0\1\x0a\1\2\3\0\x63", 10);
+    SAID (sc.proxy, greeting, "\5\1\0", 3);
+    SAID (sc.proxy, request, "\5\1\0\1\x0a\1\2\3\0\x63", 10);
     SEND (sc.push, "x", 0);
     OK (zmq_msg_init (&msg));
     IS (zmq_msg_recv (&msg, sc.pull, 0), 1);
@@ -67,17 +67,17 @@ GROUP (name_is_left_to_the_proxy)
     scene_t sc;
     scene (&sc, script, 1);
     OK (zmq_connect (sc.push, "tcp://no.such.host.invalid:4660"));
-    expect_success (&sc, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
-    SAID (&sc.proxy, request, "\5\1\0\3\x14no.such.host.invalid\x12\x34", 27);
+    SAID (sc.proxy, request, "\5\1\0\3\x14no.such.host.invalid\x12\x34", 27);
     scene_end (&sc);
 
     memset (longest + 6, 'n', 255);
     strcpy (longest + 6 + 255, ":1");
     scene (&sc, &grant, 1);
     OK (zmq_connect (sc.push, longest));
-    expect_success (&sc, sc.proxy.endpoint);
-    IS (sc.proxy.request_size, 4 + 1 + 255 + 2);
+    expect_success (&sc, sc.proxy->endpoint);
+    IS (sc.proxy->request_size, 4 + 1 + 255 + 2);
     scene_end (&sc);
 }
 
@@ -90,9 +90,9 @@ GROUP (ipv6_address)
         scene_t sc;
         scene (&sc, script, 1);
         OK (zmq_connect (sc.push, endpoints[i]));
-        expect_success (&sc, sc.proxy.endpoint);
+        expect_success (&sc, sc.proxy->endpoint);
         exchange (&sc);
-        SAID (&sc.proxy, request, "\5\1\0\4\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7\0\x63", 22);
+        SAID (sc.proxy, request, "\5\1\0\4\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7\0\x63", 22);
         scene_end (&sc);
     }
 }
@@ -102,7 +102,7 @@ GROUP (proxy_by_name)
     scene_t sc;
     char name[80], endpoint[90];
     scene (&sc, &grant, 1);
-    sprintf (name, "localhost%s", strrchr (sc.proxy.address, ':'));
+    sprintf (name, "localhost%s", strrchr (sc.proxy->address, ':'));
     sprintf (endpoint, "tcp://%s", name);
     set_text (sc.push, ZMQ_SOCKS_PROXY, name);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
@@ -116,7 +116,7 @@ GROUP (proxy_with_source)
     scene_t sc;
     char name[80], endpoint[90];
     scene (&sc, &grant, 1);
-    sprintf (name, "127.0.0.1:0;%s", sc.proxy.address);
+    sprintf (name, "127.0.0.1:0;%s", sc.proxy->address);
     sprintf (endpoint, "tcp://%s", name);
     set_text (sc.push, ZMQ_SOCKS_PROXY, name);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
@@ -156,13 +156,13 @@ GROUP (option_as_it_was)
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
     OK (zmq_setsockopt (sc.push, ZMQ_SOCKS_PROXY, NULL, 0));
     OK (zmq_setsockopt (sc.push, ZMQ_SOCKS_USERNAME, NULL, 0));
-    expect_success (&sc, sc.proxy.endpoint);
-    SAID (&sc.proxy, greeting, "\5\1\2", 3);
-    SAID (&sc.proxy, login, "\1\2me\6secret", 11);
+    expect_success (&sc, sc.proxy->endpoint);
+    SAID (sc.proxy, greeting, "\5\1\2", 3);
+    SAID (sc.proxy, login, "\1\2me\6secret", 11);
     OK (zmq_disconnect (sc.push, "tcp://peer.example:99"));
     OK (zmq_connect (sc.push, sc.pull_ep));
     exchange (&sc);
-    IS (clients (&sc.proxy), 1);
+    IS (clients (sc.proxy), 1);
     OK (zmq_close (sc.push));
     OK (zmq_close (sc.mon));
     OK (zmq_close (sc.pull));
@@ -176,9 +176,9 @@ GROUP (proxy_comes_late)
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
     expect_failure (&sc);
     expect_failure (&sc);
-    proxy_serve (&sc.proxy, sc.pull_ep, &grant, 1);
+    proxy_serve (sc.proxy, sc.pull_ep, &grant, 1);
     exchange (&sc);
-    SAID (&sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
+    SAID (sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
     OK (zmq_close (sc.push));
     OK (zmq_close (sc.mon));
     OK (zmq_close (sc.pull));
@@ -191,15 +191,15 @@ GROUP (lost_connection_comes_back)
     char ep[EP_SIZE];
     scene (&sc, &grant, 1);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-    expect_success (&sc, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
     OK (zmq_close (sc.pull));
-    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy->endpoint);
     sc.pull = sock (sc.ctx, ZMQ_PULL);
     strcpy (ep, sc.pull_ep);
     EVENTUALLY (zmq_bind (sc.pull, ep) == 0, 5000);
     exchange (&sc);
-    CHECK (clients (&sc.proxy) >= 2);
+    CHECK (clients (sc.proxy) >= 2);
     OK (zmq_close (sc.push));
     OK (zmq_close (sc.mon));
     OK (zmq_close (sc.pull));
@@ -250,7 +250,7 @@ GROUP (close_at_any_time)
         scene_t sc;
         scene (&sc, &stages[i], 1);
         OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-        EVENTUALLY (clients (&sc.proxy) == 1, 10000);
+        EVENTUALLY (clients (sc.proxy) == 1, 10000);
         sleep_ms (i % 2 * 20);
         OK (zmq_close (sc.push));
         OK (zmq_close (sc.mon));
@@ -283,8 +283,8 @@ GROUP (impossible_destination)
     FAILS (zmq_connect (sc.push, "tcp://[]:99"), EINVAL);
     FAILS (zmq_connect (sc.push, "tcp://peer.example:0"), EINVAL);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-    expect_success (&sc, sc.proxy.endpoint);
-    IS (clients (&sc.proxy), 1);
+    expect_success (&sc, sc.proxy->endpoint);
+    IS (clients (sc.proxy), 1);
     scene_end (&sc);
 }
 
@@ -294,11 +294,11 @@ GROUP (destination_with_source)
     scene_t sc;
     char endpoint[120];
     scene (&sc, &grant, 1);
-    sprintf (endpoint, "tcp://127.0.0.1:0;%s", sc.proxy.address);
+    sprintf (endpoint, "tcp://127.0.0.1:0;%s", sc.proxy->address);
     OK (zmq_connect (sc.push, "tcp://127.0.0.1:0;peer.example:99"));
     expect_success (&sc, endpoint);
     exchange (&sc);
-    SAID (&sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
+    SAID (sc.proxy, request, "\5\1\0\3\x0cpeer.example\0\x63", 19);
     scene_end (&sc);
 }
 
@@ -347,15 +347,16 @@ GROUP (stream)
         void *ctx = ctx_new (), *far = sock (ctx, ZMQ_STREAM), *near = sock (ctx, ZMQ_STREAM), *mon;
         char ep[EP_SIZE], id[256], far_id[256];
         int n, m;
-        proxy_t proxy;
+        static proxy_t two[2];
+        proxy_t *proxy = &two[i];
         bind_any (far, "tcp", ep);
-        proxy_bind (&proxy);
-        proxy_serve (&proxy, ep, &scripts[i], 1);
-        set_text (near, ZMQ_SOCKS_PROXY, proxy.address);
+        proxy_bind (proxy);
+        proxy_serve (proxy, ep, &scripts[i], 1);
+        set_text (near, ZMQ_SOCKS_PROXY, proxy->address);
         mon = monitor (ctx, near);
         OK (zmq_connect (near, "tcp://peer.example:99"));
-        EVENT (mon, ZMQ_EVENT_CONNECT_DELAYED, proxy.endpoint);
-        EVENT (mon, ZMQ_EVENT_CONNECTED, proxy.endpoint);
+        EVENT (mon, ZMQ_EVENT_CONNECT_DELAYED, proxy->endpoint);
+        EVENT (mon, ZMQ_EVENT_CONNECTED, proxy->endpoint);
         n = zmq_recv (near, id, sizeof id, 0);
         CHECK (n > 0 && RCVMORE (near));
         RECV (near, "");

@@ -31,10 +31,10 @@ GROUP (login)
         if (cases[i].password)
             set_text (sc.push, ZMQ_SOCKS_PASSWORD, cases[i].password);
         OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-        expect_success (&sc, sc.proxy.endpoint);
+        expect_success (&sc, sc.proxy->endpoint);
         exchange (&sc);
-        SAID (&sc.proxy, greeting, cases[i].greeting, 3);
-        SAID (&sc.proxy, login, cases[i].login, cases[i].login_size);
+        SAID (sc.proxy, greeting, cases[i].greeting, 3);
+        SAID (sc.proxy, login, cases[i].login, cases[i].login_size);
         scene_end (&sc);
     }
 }
@@ -49,9 +49,9 @@ GROUP (longest_login)
     set_text (sc.push, ZMQ_SOCKS_USERNAME, text);
     set_text (sc.push, ZMQ_SOCKS_PASSWORD, text);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-    expect_success (&sc, sc.proxy.endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
-    IS (sc.proxy.login_size, 1 + 256 + 256);
+    IS (sc.proxy->login_size, 1 + 256 + 256);
     scene_end (&sc);
 }
 
@@ -142,12 +142,12 @@ GROUP (peer_hangs_up)
     scene_t sc;
     scene (&sc, script, 2);
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
-    EVENT (sc.mon, ZMQ_EVENT_CONNECT_DELAYED, sc.proxy.endpoint);
-    EVENT (sc.mon, ZMQ_EVENT_CONNECTED, sc.proxy.endpoint);
-    EVENT (sc.mon, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, sc.proxy.endpoint);
-    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy.endpoint);
-    EVENT (sc.mon, ZMQ_EVENT_CONNECT_RETRIED, sc.proxy.endpoint);
-    expect_success (&sc, sc.proxy.endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_CONNECT_DELAYED, sc.proxy->endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_CONNECTED, sc.proxy->endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, sc.proxy->endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_DISCONNECTED, sc.proxy->endpoint);
+    EVENT (sc.mon, ZMQ_EVENT_CONNECT_RETRIED, sc.proxy->endpoint);
+    expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
     scene_end (&sc);
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::sync::PerProcess;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sync::statics::AtomicPtr;
 use crate::util::{memory, reserve};
 use std::ffi::c_void;
 use std::ptr;
@@ -20,6 +21,9 @@ const DEAD: u32 = 0xdead_7a6e;
 pub(super) struct Slot<T> {
     mark: AtomicU32,
     object: PerProcess<Mutex<Option<Arc<T>>>>,
+    /// The one that was made before. Nobody follows it but tools that look for memory nobody has: a
+    /// program may end with objects of which it has forgotten the handles.
+    before: AtomicPtr<Slot<T>>,
 }
 
 impl<T> Slot<T> {
@@ -34,11 +38,16 @@ pub(super) struct Slots<T: 'static> {
     /// Tells a live one from any other memory.
     live: u32,
     free: PerProcess<Mutex<Vec<&'static Slot<T>>>>,
+    newest: AtomicPtr<Slot<T>>,
 }
 
 impl<T> Slots<T> {
     pub(super) const fn new(live: u32) -> Slots<T> {
-        Slots { live, free: PerProcess::new(Mutex::new(Vec::new())) }
+        Slots {
+            live,
+            free: PerProcess::new(Mutex::new(Vec::new())),
+            newest: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// Gives an object a handle.
@@ -48,13 +57,19 @@ impl<T> Slots<T> {
     pub(super) fn add(&self, object: T) -> Result<*mut c_void> {
         reserve::ready()?;
         let free = self.free.get().lock().pop();
-        let slot: &'static Slot<T> = free.unwrap_or_else(|| {
-            let object = PerProcess::here(Mutex::new(None));
-            Box::leak(Box::new(Slot { mark: AtomicU32::new(DEAD), object }))
-        });
+        let slot = free.unwrap_or_else(|| self.one_more());
         *slot.object().lock() = Some(Arc::new(object));
         slot.mark.store(self.live, Ordering::SeqCst);
         Ok(ptr::from_ref(slot).cast_mut().cast())
+    }
+
+    fn one_more(&self) -> &'static Slot<T> {
+        let (mark, object) = (AtomicU32::new(DEAD), PerProcess::here(Mutex::new(None)));
+        let before = AtomicPtr::new(ptr::null_mut());
+        let slot: &'static Slot<T> = Box::leak(Box::new(Slot { mark, object, before }));
+        let newest = self.newest.swap(ptr::from_ref(slot).cast_mut(), Ordering::AcqRel);
+        slot.before.store(newest, Ordering::Release);
+        slot
     }
 
     /// The object of a handle; `EFAULT` if it has none.
