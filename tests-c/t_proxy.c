@@ -222,6 +222,36 @@ GROUP (capture)
     finish (ctx, thread, &p);
 }
 
+/* Nobody takes what is captured, and it is waited for as long as ZMQ_SNDTIMEO says, whatever comes meanwhile. */
+GROUP (capture_without_room)
+{
+    void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *steer = sock (ctx, ZMQ_PAIR);
+    proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PAIR), 0, 0, 0};
+    char front[EP_SIZE], back[EP_SIZE], control[EP_SIZE];
+    pthread_t thread;
+    int said = 0;
+    bind_any (p.front, "inproc", front);
+    bind_any (p.back, "inproc", back);
+    bind_any (p.control, "inproc", control);
+    set_int (p.capture, ZMQ_SNDTIMEO, 200 * slower ());
+    OK (zmq_connect (push, front));
+    OK (zmq_connect (pull, back));
+    OK (zmq_connect (steer, control));
+    SEND (push, "captured", 0);
+    pthread_create (&thread, NULL, run_proxy, &p);
+    while (pthread_tryjoin_np (thread, NULL) && said++ < 100) {
+        zmq_send (steer, "RESUME", 6, ZMQ_DONTWAIT);
+        sleep_ms (20 * slower ());
+    }
+    CHECK (said < 60);
+    IS (p.rc, -1);
+    IS (p.error, EAGAIN);
+    OK (zmq_close (push));
+    OK (zmq_close (pull));
+    OK (zmq_close (steer));
+    OK (zmq_ctx_term (ctx));
+}
+
 /* A REP for control answers every command, as zmq_proxy_steerable(3) of libzmq 4.3.5 says. */
 GROUP (steerable_by_req)
 {
@@ -451,5 +481,5 @@ GROUP (two_proxies_between_the_same_sockets)
 }
 
 MAIN (ENTRY (request_reply_proxy), ENTRY (queue_device), ENTRY (pipeline_proxy), ENTRY (streamer_device),
-      ENTRY (forwarder_proxy), ENTRY (forwarder_device), ENTRY (capture), ENTRY (steerable_by_pair), ENTRY (steerable_by_req),
+      ENTRY (forwarder_proxy), ENTRY (forwarder_device), ENTRY (capture), ENTRY (capture_without_room), ENTRY (steerable_by_pair), ENTRY (steerable_by_req),
       ENTRY (single_socket), ENTRY (back_pressure), ENTRY (all_sizes_and_parts), ENTRY (two_proxies_between_the_same_sockets))

@@ -7,7 +7,8 @@ use super::poll::terms::Terms;
 use super::poll::{self, Item, Source};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::sys::cancel;
+use crate::sys::{cancel, clock};
+use std::time::Instant;
 
 /// Messages moved before the other direction gets its turn.
 const BATCH: usize = 1000;
@@ -38,6 +39,8 @@ struct Proxy {
     /// The capture socket says when it has room. Whatever others say of what they are sent shows when
     /// it is.
     capture_tells: bool,
+    /// Since when it has had none for what waits.
+    capture_full: Option<Instant>,
     control: Option<&'static Socket>,
     state: State,
     counts: [Count; 2],
@@ -57,6 +60,7 @@ pub fn run(
         sides: [frontend, backend],
         capture,
         capture_tells: capture.is_some_and(tells_of_room),
+        capture_full: None,
         control,
         state: State::Active,
         counts: [Count::default(); 2],
@@ -156,11 +160,21 @@ impl Proxy {
         let capture = self.capture.filter(|capture| is_full(capture));
         items.extend(capture.map(|capture| item(capture, POLL_OUT)));
         items.extend(self.control.map(|control| item(control, POLL_IN)));
-        // A capture socket may be told not to be waited for longer (ZMQ_SNDTIMEO).
-        let patience = capture.map_or(-1, send_timeout);
+        let patience = capture.map_or(-1, |capture| self.patience(capture));
         match poll::wait(&mut items, Terms::plain(patience.into()))? {
             0 => Err(Error::Again),
             _ => Ok(()),
+        }
+    }
+
+    /// How long the capture socket is still waited for, in milliseconds: as long as ZMQ_SNDTIMEO says, whatever
+    /// else happens meanwhile.
+    fn patience(&mut self, capture: &'static Socket) -> i32 {
+        let full = *self.capture_full.get_or_insert_with(clock::now);
+        let gone = i32::try_from(clock::since(full).as_millis()).unwrap_or(i32::MAX);
+        match send_timeout(capture) {
+            limit if limit < 0 => limit,
+            limit => (limit - gone).max(0),
         }
     }
 
@@ -197,6 +211,7 @@ impl Proxy {
             {
                 return Ok(Some(capture));
             }
+            self.capture_full = None;
             // A socket that talks to itself is a REP: it can send once it has received.
             if from != to && !has_room(target)? {
                 return Ok(Some(target));
@@ -254,7 +269,7 @@ impl Proxy {
             more = control.receive(false)?.more();
         }
         match command.data() {
-            b"PAUSE" => self.state = State::Paused,
+            b"PAUSE" => (self.state, self.capture_full) = (State::Paused, None),
             b"RESUME" => self.state = State::Active,
             b"TERMINATE" => self.state = State::Terminated,
             b"STATISTICS" => return self.tell(control),
