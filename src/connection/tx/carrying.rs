@@ -43,24 +43,9 @@ impl TxQueue {
             }
             let octets = carried.unsent();
             let wanted = octets.len();
-            match carried.link.send(fd, octets) {
-                Ok(sent) => {
-                    self.advance(carried.advance(sent));
-                    if sent < wanted {
-                        self.blocked = true;
-                        return Ok(false);
-                    }
-                }
-                Err(Error::Again) => {
-                    self.blocked = true;
-                    return Ok(false);
-                }
-                Err(Error::NoMemory) => {
-                    self.starve();
-                    return Ok(false);
-                }
-                Err(Error::Interrupted) => {}
-                Err(error) => self.lose(error),
+            let tried = carried.link.send(fd, octets);
+            if !self.handed_over(tried, wanted, |sent| carried.advance(sent)) {
+                return Ok(false);
             }
         }
         Ok(self.bytes == 0)

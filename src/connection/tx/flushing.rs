@@ -80,23 +80,40 @@ impl TxQueue {
                     break;
                 }
             }
-            match net::send_vectored(fd, &vectors[..count]) {
-                Ok(sent) => {
-                    self.advance(sent);
-                    if sent < wanted {
-                        self.blocked = true;
-                        return Ok(false);
-                    }
-                }
-                Err(Error::Again) => {
-                    self.blocked = true;
-                    return Ok(false);
-                }
-                Err(Error::Interrupted) => {}
-                Err(error) => self.lose(error),
+            let tried = net::send_vectored(fd, &vectors[..count]);
+            if !self.handed_over(tried, wanted, |sent| sent) {
+                return Ok(false);
             }
         }
         Ok(self.bytes == 0)
+    }
+
+    /// What came of handing over so many bytes, which stand for as many of the queue as `of_queue` says. False if
+    /// it is to be tried again later: when there is room, or memory.
+    #[inline(always)]
+    pub(super) fn handed_over(
+        &mut self,
+        tried: Result<usize>,
+        wanted: usize,
+        of_queue: impl FnOnce(usize) -> usize,
+    ) -> bool {
+        match tried {
+            Ok(sent) => {
+                self.advance(of_queue(sent));
+                if sent == wanted {
+                    return true;
+                }
+                self.blocked = true;
+            }
+            Err(Error::Again) => self.blocked = true,
+            Err(Error::NoMemory) => self.starve(),
+            Err(Error::Interrupted) => return true,
+            Err(error) => {
+                self.lose(error);
+                return true;
+            }
+        }
+        false
     }
 
     #[inline(always)]
