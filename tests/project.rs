@@ -133,3 +133,29 @@ fn nothing_that_is_installed_asks_for_the_draft_interface() {
     // Nor does the header decide for itself.
     assert!(!text("include/zmq.h").contains("#define ZMQ_BUILD_DRAFT_API"));
 }
+
+/// The C tests that the page names: `t_program`, `t_program:group`, and `:another` of the same program; and the mends
+/// that a made-up world has to miss.
+#[test]
+fn tests_that_the_page_of_faults_names_are_there() {
+    let page = text("docs/design/faults.md");
+    let (mut program, mut seen) = (String::new(), 0);
+    for name in page.split('`').skip(1).step_by(2) {
+        let name = name.trim_start_matches("tests-c/").trim_end_matches(".c");
+        let (file, group) = name.split_once(':').unwrap_or((name, ""));
+        if file == "sim-faults" {
+            let patch = format!("tests/sim/faults/{}.patch", group.trim());
+            assert!(root().join(&patch).exists(), "{name}: no {patch}");
+        } else if file.starts_with("t_") {
+            program = text(&format!("tests-c/{file}.c"));
+            let there = group.is_empty() || program.contains(&format!("GROUP ({group})"));
+            assert!(there, "{name}: no such group");
+        } else if file.is_empty() && !group.is_empty() {
+            assert!(program.contains(&format!("GROUP ({group})")), "{name}: no such group");
+        } else {
+            continue;
+        }
+        seen += 1;
+    }
+    assert!(seen > 30, "only {seen}");
+}

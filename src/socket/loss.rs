@@ -11,7 +11,9 @@
 //! - who connects has it looked at each second ([`Timer::Silence`]). A peer that only reads no more
 //!   (shutdown(2), SHUT_RD, which Unix domain sockets tell the other side) keeps us from connecting again
 //!   as long as it speaks, as with libzmq, and unlike there no longer: a second of silence ends it. An
-//!   application that does not read what has come has ten seconds for each step.
+//!   application that does not read what has come has ten seconds for each step: it may be a connection that
+//!   has ended altogether, of which the end stands behind what waits for the application. libzmq never connects
+//!   again then.
 //!
 //! A peer that came to us keeps nobody waiting, and may go on speaking after any time.
 
