@@ -182,7 +182,7 @@ static void UNUSED bind_any (void *s, const char *transport, char *ep)
 {
     static int counter;
     char wanted[EP_SIZE];
-    if (!strcmp (transport, "tcp") || !strcmp (transport, "ws"))
+    if (!strcmp (transport, "tcp") || !strncmp (transport, "ws", 2))
         snprintf (wanted, sizeof wanted, "%s://127.0.0.1:*", transport);
     else if (!strcmp (transport, "ipc")) {
         char name[16];
