@@ -1,10 +1,15 @@
 """Debian's python3-websockets, a WebSocket library nobody of ZeroMQ wrote, speaks ZWS 2.0 (RFC 45, "No Mechanism") with
-sockets of the libzmq in LD_LIBRARY_PATH, which pyzmq loads; and whatever it likes with a STREAM socket.
+sockets of the libzmq in LD_LIBRARY_PATH, which pyzmq loads; and whatever it likes with a STREAM socket. Over wss, too, where the
+library has that.
 One line `ok|FAIL zws:NAME` for each; zws.sh runs it."""
 
 import asyncio
 import contextlib
+import os
+import re
+import ssl
 import sys
+import tempfile
 import traceback
 
 import websockets
@@ -14,17 +19,39 @@ CTX = zmq.Context()
 LARGE = bytes(range(256)) * 4096
 
 
+# Numbers of the draft API.
+WSS_KEY_PEM, WSS_CERT_PEM, WSS_TRUST_PEM, WSS_HOSTNAME = 103, 104, 105, 106
+SCHEME = "ws"
+
+
+def pem(name):
+    """A text of certificates.h."""
+    with open(os.path.join(os.path.dirname(__file__), "certificates.h"), encoding="ascii") as header:
+        found = re.search(r"char %s\[\] =(.*?);" % name, header.read(), re.S)
+    return "".join(re.findall(r'"(.*?)"', found.group(1))).replace("\\n", "\n")
+
+
+def trusting():
+    """What a client of ours is to know about TLS, if that is spoken."""
+    if SCHEME == "ws":
+        return {}
+    return {"ssl": ssl.create_default_context(cadata=pem("authority_crt")), "server_hostname": "server.test"}
+
+
 def bound(kind, **options):
     s = CTX.socket(kind)
     s.linger = 0
     s.rcvtimeo = s.sndtimeo = 10000
-    s.bind("ws://127.0.0.1:*/page")
+    if SCHEME == "wss":
+        s.setsockopt(WSS_CERT_PEM, pem("server_crt").encode())
+        s.setsockopt(WSS_KEY_PEM, pem("server_key").encode())
+    s.bind(SCHEME + "://127.0.0.1:*/page")
     return s, s.last_endpoint.decode().rstrip("\0")
 
 
 @contextlib.asynccontextmanager
 async def peer(url, routing_id=b""):
-    async with websockets.connect(url, subprotocols=["ZWS2.0"], max_size=None) as ws:
+    async with websockets.connect(url, subprotocols=["ZWS2.0"], max_size=None, **trusting()) as ws:
         assert ws.subprotocol == "ZWS2.0"
         await ws.send(b"\0" + routing_id)
         assert await ws.recv() == b"\0"
@@ -111,7 +138,7 @@ async def ends_are_clean():
 
 async def stream_serves():
     s, url = bound(zmq.STREAM)
-    async with websockets.connect(url) as ws:
+    async with websockets.connect(url, **trusting()) as ws:
         name, empty = await later(s.recv_multipart)
         assert empty == b""
         for body in (b"binary", "text", LARGE):
@@ -132,10 +159,19 @@ async def stream_connects():
         async for message in ws:
             await ws.send(message)
 
-    async with websockets.serve(echo, "127.0.0.1", 0) as server:
+    tls = None
+    if SCHEME == "wss":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(pem("self_crt") + pem("self_key"))
+            file.flush()
+            tls.load_cert_chain(file.name)
+    async with websockets.serve(echo, "127.0.0.1", 0, ssl=tls) as server:
         s = CTX.socket(zmq.STREAM)
         s.linger, s.rcvtimeo = 0, 10000
-        s.connect("ws://127.0.0.1:%d/some/page" % server.sockets[0].getsockname()[1])
+        s.setsockopt(WSS_TRUST_PEM, pem("self_crt").encode())
+        s.setsockopt(WSS_HOSTNAME, b"self.test")
+        s.connect(SCHEME + "://127.0.0.1:%d/some/page" % server.sockets[0].getsockname()[1])
         name, empty = await later(s.recv_multipart)
         assert empty == b""
         for body in (b"hello", LARGE[:100000]):
@@ -146,17 +182,21 @@ async def stream_connects():
 
 
 def main():
-    failed = 0
+    global SCHEME
+    passed, failed = 0, 0
     tests = [rep, pub, pull, dealer, router, ends_are_clean, stream_serves, stream_connects]
-    for test in tests:
-        try:
-            asyncio.run(asyncio.wait_for(test(), 30))
-            print("ok zws:" + test.__name__, flush=True)
-        except BaseException:
-            failed += 1
-            print("FAIL zws:" + test.__name__, flush=True)
-            traceback.print_exc(file=sys.stdout)
-    print("%d passed, %d failed" % (len(tests) - failed, failed))
+    for scheme in ("ws", "wss") if zmq.has("wss") else ("ws",):
+        SCHEME = scheme
+        for test in tests:
+            try:
+                asyncio.run(asyncio.wait_for(test(), 30))
+                passed += 1
+                print("ok zws:%s:%s" % (scheme, test.__name__), flush=True)
+            except BaseException:
+                failed += 1
+                print("FAIL zws:%s:%s" % (scheme, test.__name__), flush=True)
+                traceback.print_exc(file=sys.stdout)
+    print("%d passed, %d failed" % (passed, failed))
     return failed > 0
 
 
