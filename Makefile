@@ -66,7 +66,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install tools install-tools uninstall header demo test stage test-packages test-rust test-tools test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri test-sanitized terminations soak \
+.PHONY: all help build install tools install-tools uninstall header demo test stage test-packages test-rust test-tools test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri browser test-sanitized terminations soak \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -176,6 +176,10 @@ miri: ## unit tests that need no system call under Miri, where a nightly toolcha
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
 		echo "miri cannot be had here: no nightly toolchain with it (rustup +nightly component add miri rust-src)"; exit 77; }
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --lib --target-dir $(BUILD)/miri -- wire:: msg:: util:: pattern::
+
+# Not part of `make test`: Chromium is large. Without it this stops with "Error 77" after a line that says so.
+browser: stage ## a page without any library, in headless Chromium, speaks with sockets over ws and wss
+	tests-c/browser.sh $(STAGE)/lib
 
 # A tool that is missing is said, and no failure.
 test-sanitized: stage ## of `make test`, a few programs with valgrind and ThreadSanitizer

@@ -5,8 +5,6 @@ One line `ok|FAIL zws:NAME` for each; zws.sh runs it."""
 
 import asyncio
 import contextlib
-import os
-import re
 import ssl
 import sys
 import tempfile
@@ -15,20 +13,13 @@ import traceback
 import websockets
 import zmq
 
+from zws_pem import WSS_CERT_PEM, WSS_HOSTNAME, WSS_KEY_PEM, WSS_TRUST_PEM, pem
+
 CTX = zmq.Context()
 LARGE = bytes(range(256)) * 4096
 
 
-# Numbers of the draft API.
-WSS_KEY_PEM, WSS_CERT_PEM, WSS_TRUST_PEM, WSS_HOSTNAME = 103, 104, 105, 106
 SCHEME = "ws"
-
-
-def pem(name):
-    """A text of certificates.h."""
-    with open(os.path.join(os.path.dirname(__file__), "certificates.h"), encoding="ascii") as header:
-        found = re.search(r"char %s\[\] =(.*?);" % name, header.read(), re.S)
-    return "".join(re.findall(r'"(.*?)"', found.group(1))).replace("\\n", "\n")
 
 
 def trusting():
