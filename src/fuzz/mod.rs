@@ -26,7 +26,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: &[Target] = &[
     target("greeting", wire::fuzz::greeting, corpus::greetings),
     target("frames_v1", wire::fuzz::frames_v1, corpus::frames_v1),
     target("frames_v2", wire::fuzz::frames_v2, corpus::frames_v2),
@@ -53,4 +53,8 @@ pub const TARGETS: [Target; 26] = [
     target("websocket_masks", wire::fuzz::websocket::masks, corpus::websocket_messages),
     target("datagram", wire::fuzz::datagram, corpus::datagrams),
     target("packets", wire::fuzz::packets, corpus::packets),
+    #[cfg(tls)]
+    target("tls_hello", transport::fuzz::tls::hello, transport::fuzz::tls::hellos),
+    #[cfg(tls)]
+    target("tls_spoiled", transport::fuzz::tls::spoiled, corpus::spoilt),
 ];

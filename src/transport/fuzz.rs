@@ -6,6 +6,9 @@ use crate::options::SocketOptions;
 use crate::types::SocketType;
 use crate::util::fuzz::Input;
 
+#[cfg(tls)]
+pub(crate) use super::tls::fuzz as tls;
+
 /// What a SOCKS proxy answers. It must not matter in which pieces it comes.
 pub(crate) fn socks(bytes: &[u8]) {
     let mut input = Input::new(bytes);

@@ -6,6 +6,8 @@
 //! that says it is the kernel's: no peer can read less than a record.
 
 mod config;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod verify;
 
 pub(super) use config::Config;

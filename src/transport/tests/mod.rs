@@ -5,6 +5,8 @@ mod endpoints;
 mod ipc;
 mod tcp;
 mod tipc;
+#[cfg(tls)]
+mod tls;
 mod udp;
 mod vsock;
 
