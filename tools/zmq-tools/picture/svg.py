@@ -48,7 +48,7 @@ def draw(lines, title):
     columns = max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)
     width, height = columns * WIDTH + 2 * MARGIN, len(lines) * HEIGHT + BAR + MARGIN
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" font-size="12" xml:space="preserve" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" font-size="12" '
         'font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace">'
     )
     yield f'<rect width="{width:.0f}" height="{height}" rx="8" fill="{BACKGROUND}"/>'
@@ -67,7 +67,8 @@ def draw(lines, title):
                 weight = ' font-weight="bold"' if bold else ""
                 yield (
                     f'<text x="{left:.1f}" y="{top + 13}" textLength="{long:.1f}" fill="{colour}"{weight}>'
-                    f"{html.escape(text)}</text>"
+                    # Blanks of another kind: readers of SVG make one of several.
+                    f"{html.escape(text).replace(' ', chr(0xA0))}</text>"
                 )
     yield "</svg>"
 

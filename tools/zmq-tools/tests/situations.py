@@ -189,13 +189,16 @@ def counts():
 def forked():
     """A child that makes a socket, and one that makes none."""
     counts()
+    done, told = os.pipe()
     for makes in (True, False):
         if os.fork() == 0:
             own = zmq.Context()
             socket = own.socket(zmq.PAIR) if makes else None
             print("child", os.getpid(), makes, flush=True)
+            os.write(told, b".")
             sys.stdin.read()
             os._exit(socket is None)
+        os.read(done, 1)
 
 
 def hostile():

@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+/// Of more than so many memories in one process none but the first are looked at.
+const MOST: usize = 8;
+
 /// A process's memory, opened.
 pub(super) struct Memory {
     pub(super) file: File,
@@ -114,6 +117,9 @@ pub(super) fn find(pid: u32) -> Found {
         let inode = metadata.ino();
         if memories.iter().all(|other| other.inode != inode) {
             memories.push(Memory { file, descriptor, inode });
+        }
+        if memories.len() == MOST {
+            break;
         }
     }
     Found::Memories(memories)

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// More than this is none of this library's making.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 16 << 20;
 
 /// How often what has changed is read again.
 const ATTEMPTS: usize = 5;
