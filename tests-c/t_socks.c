@@ -77,7 +77,7 @@ GROUP (name_is_left_to_the_proxy)
     scene (&sc, &grant, 1);
     OK (zmq_connect (sc.push, longest));
     expect_success (&sc, sc.proxy->endpoint);
-    IS (sc.proxy->request_size, 4 + 1 + 255 + 2);
+    IS (heard (sc.proxy, &sc.proxy->request_size), 4 + 1 + 255 + 2);
     scene_end (&sc);
 }
 

@@ -51,7 +51,7 @@ GROUP (longest_login)
     OK (zmq_connect (sc.push, "tcp://peer.example:99"));
     expect_success (&sc, sc.proxy->endpoint);
     exchange (&sc);
-    IS (sc.proxy->login_size, 1 + 256 + 256);
+    IS (heard (sc.proxy, &sc.proxy->login_size), 1 + 256 + 256);
     scene_end (&sc);
 }
 
