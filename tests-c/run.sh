@@ -39,9 +39,9 @@ build() {
     cc -std=gnu11 -Wall -Wextra -Wno-format-truncation -O1 -g $CFLAGS "$HERE/$1.c" -o "$WORK/bin/$1" $LIBS -lpthread || echo "cannot build $1"
 }
 export -f build
-problems=$(printf '%s\n' $programs interop interop_security interop_multicast interop_draft meddle differential | xargs -P2 -I{} bash -c 'build {}')
+problems=$(printf '%s\n' $programs interop interop_security interop_multicast interop_draft interop_gssapi meddle differential | xargs -P2 -I{} bash -c 'build {}')
 [ -z "$problems" ] || { echo "$problems"; exit 1; }
-for p in $programs interop interop_security interop_multicast interop_draft meddle differential; do
+for p in $programs interop interop_security interop_multicast interop_draft interop_gssapi meddle differential; do
     loads_from "$WORK/bin/$p" "$OURS" && loads_from "$WORK/bin/$p" "$SYSTEM" || exit 1
 done
 
@@ -193,6 +193,12 @@ wants unit && unit
 wants interop && { between interop 48; between interop_security 292; }
 # Over pgm and epgm, where there are network namespaces.
 wants interop && between interop_multicast 3
+# 4 pairs, in clear and encrypted, either end binding, in a Kerberos realm of the program's own.
+wants interop && if [ -x /usr/sbin/krb5kdc ] && [ -x /usr/sbin/kadmin.local ]; then
+    between interop_gssapi 16
+else
+    echo "skipped: interop_gssapi: please install krb5-kdc and krb5-admin-server"
+fi
 # The same pairs over WebSocket.
 wants interop && INTEROP_TRANSPORT=ws between interop 24
 # 5 pairs of draft types, 3 transports, 2 binders; RADIO to DISH and DGRAM over udp.

@@ -111,7 +111,7 @@ fn nobody_asks_which_transport_it_is() {
 
 #[test]
 fn nobody_asks_which_mechanism_it_is() {
-    let words = ["value::NULL", "value::PLAIN", "value::CURVE"].map(str::to_owned);
+    let words = ["value::NULL", "value::PLAIN", "value::CURVE", "value::GSSAPI"].map(str::to_owned);
     // The options that choose one, and each one's own row.
     let known = [
         "options/mod.rs",

@@ -3,7 +3,7 @@
 set -eu
 
 packages="libzmq5 libzmq3-dev python3-zmq python3-pytest python3-websockets libczmq-dev cppzmq-dev
-    cmake pkg-config g++ strace iproute2 valgrind"
+    cmake pkg-config g++ strace iproute2 valgrind krb5-kdc krb5-admin-server"
 
 missing=
 for package in $packages; do

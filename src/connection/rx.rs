@@ -34,7 +34,7 @@ const LONGEST: u64 = 1 << 46;
 const MOST_PARTS: usize = 1 << 20;
 
 /// What encryption may add to a frame, beyond the largest message allowed.
-const ENVELOPE: u64 = 64;
+const ENVELOPE: u64 = 128;
 
 /// Frames longer than this are read into their own allocation.
 const DIRECT: usize = 16 * 1024;

@@ -23,6 +23,8 @@ pub(super) enum Progress {
     Reached,
     /// A ZAP handler has to be asked or to answer, see [`Attempt::handshake`].
     WaitingForZap,
+    /// Something has to be done elsewhere, see [`Attempt::handshake`].
+    Working,
     /// Done, and what was agreed on, if ZMTP is spoken. The bytes are what came behind it.
     Established(Option<Box<Established>>, Zeroizing<Vec<u8>>),
     /// The peer broke the protocol or was refused.
@@ -158,6 +160,11 @@ impl Attempt {
         self.handshake().is_some_and(|handshake| handshake.waiting_for_zap())
     }
 
+    /// Whether nothing goes on until somebody else has done something.
+    pub(super) fn is_waiting(&mut self) -> bool {
+        self.handshake().is_some_and(|handshake| handshake.waiting())
+    }
+
     /// Goes as far as possible without waiting.
     pub(super) fn drive(&mut self) -> Progress {
         self.drained = false;
@@ -231,13 +238,16 @@ impl Attempt {
             let rest = self.take_rest();
             return Some(Progress::Established(Some(Box::new(established)), rest));
         }
+        if handshake.working() {
+            return Some(Progress::Working);
+        }
         handshake.waiting_for_zap().then_some(Progress::WaitingForZap)
     }
 
     /// The peer hears no more. Why may be in what it said before it went: an ERROR command.
     fn last_words(&mut self, error: Error) -> Progress {
         while let Some(handshake) = self.handshake.as_mut().filter(|_| self.dialogues.is_empty()) {
-            if handshake.waiting_for_zap() || self.rest.is_empty() && self.receive().is_some() {
+            if handshake.waiting() || self.rest.is_empty() && self.receive().is_some() {
                 break;
             }
             let before = self.rest.len();

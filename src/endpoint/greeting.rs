@@ -10,16 +10,35 @@ use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg};
 use crate::options::SocketOptions;
 use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
+use crate::reactor::{IoThread, Key};
 use crate::security;
-use crate::sys::{clock, epoll};
-use crate::wire::{Established, HandshakeConfig, HandshakeError, MonitorEvent, ZapReply};
+use crate::sys::{clock, epoll, helpers};
+use crate::wire::{Established, HandshakeConfig, HandshakeError, ZapReply};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// Tells an I/O thread, if it is still there, that a helper is done: also if it panicked, or if nobody came to it.
+struct Done {
+    io: Weak<IoThread>,
+    key: Key,
+    token: u64,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(io) = self.io.upgrade() {
+            io.set_timer(clock::now(), self.key, self.token);
+        }
+    }
+}
 
 impl Endpoints {
     /// The time has come for something that was asked for with this number and serial.
     pub fn timer_due(&mut self, timer: Timer, number: u32, serial: u32) {
-        if timer == Timer::Attempt {
+        if timer == Timer::Worked {
+            self.hear_of_work(number, serial);
+        } else if timer == Timer::Attempt {
             let attempt = self.attempts.get(number);
             // Deadlines of earlier stages come up, too.
             let due = |a: &Attempt| a.deadline.is_some_and(|deadline| deadline <= clock::now());
@@ -50,8 +69,8 @@ impl Endpoints {
         let Some(attempt) = self.attempts.get_mut(number) else { return };
         if connecting != (attempt.stage == Stage::Connecting) {
             // Not this attempt's.
-        } else if attempt.waits_for_zap() && events & (epoll::FAILED | epoll::PEER_CLOSED) != 0 {
-            // Nothing is read while the ZAP handler thinks, but a peer that left is not kept.
+        } else if attempt.is_waiting() && events & (epoll::FAILED | epoll::PEER_CLOSED) != 0 {
+            // Nothing is read while the ZAP handler or a helper is at it, but a peer that left is not kept.
             self.greeting_closed(number, Error::Os(libc::EPIPE));
         } else {
             self.drive(number);
@@ -82,6 +101,7 @@ impl Endpoints {
                 self.reached(at);
             }
             Progress::WaitingForZap => self.ask_zap(at),
+            Progress::Working => self.have_done(at),
             Progress::Established(Some(established), rest) => {
                 self.established(at, *established, rest);
             }
@@ -210,9 +230,7 @@ impl Endpoints {
         if self.connecter(endpoint).is_none() {
             return;
         }
-        let free_text = matches!(error, HandshakeError::PeerError(_))
-            && error.monitor_event() == MonitorEvent::Quiet;
-        if free_text && !self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
+        if error.may_pass() && !self.stops_if(endpoint, RECONNECT_STOP_HANDSHAKE_FAILED) {
             self.retry_later(endpoint);
         } else {
             // A peer we do not understand, or that refuses us, will not change its mind: like
@@ -261,6 +279,40 @@ impl Endpoints {
         let Some(attempt) = attempt else { return };
         let Some(handshake) = attempt.handshake() else { return };
         if let Err(error) = handshake.zap_reply(reply) {
+            attempt.say_goodbye();
+            self.greeting_failed(at, &error);
+            return;
+        }
+        let _ = self.watch_attempt(at, epoll::IN);
+        self.drive(at);
+    }
+
+    /// A handshake stands still until something is done that takes as long as others like: a helper does it, who
+    /// knows nothing of the socket. That it is done is for the I/O thread, if either is still there then.
+    fn have_done(&mut self, at: u32) {
+        let io = self.io.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        let key = self.key;
+        let Some(attempt) = self.attempts.get_mut(at) else { return };
+        let serial = attempt.serial;
+        // Being done already if there is none; bytes of the peer wait in the kernel meanwhile.
+        let Some(work) = attempt.handshake().and_then(|handshake| handshake.work()) else { return };
+        let _ = self.watch_attempt(at, epoll::PEER_CLOSED);
+        let done = Done { io, key, token: Timer::Worked.token(at, serial) };
+        let begun = helpers::run(move || {
+            let _tells = done;
+            work();
+        });
+        if begun.is_err() {
+            self.hear_of_work(at, serial);
+        }
+    }
+
+    /// A helper has done what a handshake has waited for, or there is none to do it.
+    fn hear_of_work(&mut self, at: u32, serial: u32) {
+        let attempt = self.attempts.get_mut(at).filter(|attempt| attempt.serial == serial);
+        let Some(attempt) = attempt else { return };
+        let Some(handshake) = attempt.handshake() else { return };
+        if let Err(error) = handshake.work_done() {
             attempt.say_goodbye();
             self.greeting_failed(at, &error);
             return;

@@ -55,6 +55,8 @@ pub enum Timer {
     Reconnect,
     /// A name has been looked up.
     LookedUp,
+    /// A helper has done what a handshake waits for.
+    Worked,
     /// A listener has rested.
     Accept,
     /// An attempt has taken too long.
@@ -77,9 +79,10 @@ pub enum Timer {
     Network,
 }
 
-const TIMERS: [Timer; 12] = [
+const TIMERS: [Timer; 13] = [
     Timer::Reconnect,
     Timer::LookedUp,
+    Timer::Worked,
     Timer::Accept,
     Timer::Attempt,
     Timer::Zap,

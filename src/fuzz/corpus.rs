@@ -135,8 +135,21 @@ pub(super) fn handshakes() -> Vec<Vec<u8>> {
         [greeting(0, b"CURVE"), command(&[&b"\x05HELLO\x01\0"[..], &[0; 192]].concat())].concat(),
         [greeting(0, b"CURVE"), command(&[&b"\x07WELCOME"[..], &[9; 160]].concat())].concat(),
         [greeting(0, b"CURVE"), command(&[&b"\x08INITIATE"[..], &[9; 300]].concat())].concat(),
+        [
+            greeting(0, b"GSSAPI"),
+            command(b"\x08INITIATE\0\0\0\x05hello"),
+            command(b""),
+            ready(b"\x05READY"),
+        ]
+        .concat(),
+        [
+            greeting(0, b"GSSAPI"),
+            command(b"\x08INITIATE\0\0\0\x07welcome"),
+            command(b"\x07MESSAGE\0\0\0\x03\0\0\0"),
+        ]
+        .concat(),
     ];
-    let starts: [[u8; 3]; 4] = [[0, 6, 0], [1, 6, 3], [2, 3, 70], [13, 5, 9]];
+    let starts: [[u8; 3]; 5] = [[0, 6, 0], [1, 6, 3], [2, 3, 70], [13, 5, 9], [17, 6, 1]];
     starts.iter().flat_map(|start| all.iter().map(|rest| [&start[..], rest].concat())).collect()
 }
 

@@ -72,6 +72,21 @@ impl Default for DraftOptions {
     }
 }
 
+/// Those of [`SocketOptions`] for the mechanism GSSAPI.
+#[derive(Clone, Default)]
+pub struct GssapiOptions {
+    /// Whose credentials to use, empty: those there are.
+    pub principal: Vec<u8>,
+    /// How to read that: a `ZMQ_GSSAPI_NT_*`.
+    pub principal_type: i32,
+    /// The server that a client wants.
+    pub service: Vec<u8>,
+    /// How to read that.
+    pub service_type: i32,
+    /// Messages are not encrypted.
+    pub plaintext: bool,
+}
+
 /// The values of the options of one socket (zmq_setsockopt(3)). A connection copies what it
 /// needs when it is made, so later changes affect later connections only, as the man page says.
 /// Passwords and secret keys are overwritten when they are dropped or replaced.
@@ -156,6 +171,8 @@ pub struct SocketOptions {
     pub curve_public_key: [u8; 32],
     pub curve_secret_key: SecretKey,
     pub curve_server_key: [u8; 32],
+    /// Those of the mechanism GSSAPI.
+    pub gssapi: GssapiOptions,
 }
 
 impl Default for SocketOptions {
@@ -218,6 +235,7 @@ impl Default for SocketOptions {
             curve_public_key: [0; 32],
             curve_secret_key: SecretKey::default(),
             curve_server_key: [0; 32],
+            gssapi: GssapiOptions::default(),
         }
     }
 }

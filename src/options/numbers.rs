@@ -70,6 +70,10 @@ pub mod option {
         IPC_FILTER_UID = 59;
         IPC_FILTER_GID = 60;
         CONNECT_ROUTING_ID = 61;
+        GSSAPI_SERVER = 62;
+        GSSAPI_PRINCIPAL = 63;
+        GSSAPI_SERVICE_PRINCIPAL = 64;
+        GSSAPI_PLAINTEXT = 65;
         HANDSHAKE_IVL = 66;
         SOCKS_PROXY = 68;
         XPUB_NODROP = 69;
@@ -86,6 +90,8 @@ pub mod option {
         THREAD_SAFE = 81;
         MULTICAST_MAXTPDU = 84;
         USE_FD = 89;
+        GSSAPI_PRINCIPAL_NAMETYPE = 90;
+        GSSAPI_SERVICE_PRINCIPAL_NAMETYPE = 91;
         BINDTODEVICE = 92;
         ZAP_ENFORCE_DOMAIN = 93;
         LOOPBACK_FASTPATH = 94;
@@ -121,6 +127,7 @@ pub mod value {
         NULL = 0;
         PLAIN = 1;
         CURVE = 2;
+        GSSAPI = 3;
         RECONNECT_STOP_CONN_REFUSED = 1;
         RECONNECT_STOP_HANDSHAKE_FAILED = 2;
         RECONNECT_STOP_AFTER_DISCONNECT = 4;

@@ -7,6 +7,7 @@ use super::SocketOptions;
 use super::filter::AddressMask;
 use super::numbers::{option, value};
 use crate::error::{Error, Result};
+use crate::sys::gssapi;
 use crate::types::SocketType;
 use crate::util::memory::{copy_of, try_room};
 
@@ -21,6 +22,8 @@ pub struct OptionInfo {
     pub scope: Scope,
     /// Which types of sockets have it; for others setting it is EINVAL.
     types: fn(SocketType) -> bool,
+    /// Whether what it is about is there: without it, it is as unknown as in a libzmq built without.
+    is_there: fn() -> bool,
     pub(super) shape: Shape,
 }
 
@@ -48,6 +51,10 @@ impl OptionInfo {
 
     const fn for_next_connect(self) -> OptionInfo {
         OptionInfo { scope: Scope::NextConnect, ..self }
+    }
+
+    const fn if_there(self, is_there: fn() -> bool) -> OptionInfo {
+        OptionInfo { is_there, ..self }
     }
 
     const fn of_types(self, types: fn(SocketType) -> bool) -> OptionInfo {
@@ -97,7 +104,8 @@ pub(super) enum Shape {
 
 /// The row of this number.
 pub(super) fn find(option: i32) -> Option<&'static OptionInfo> {
-    TABLE.binary_search_by_key(&option, |info| info.number).ok().and_then(|at| TABLE.get(at))
+    let at = TABLE.binary_search_by_key(&option, |info| info.number).ok()?;
+    TABLE.get(at).filter(|info| (info.is_there)())
 }
 
 /// Whether sockets of this type have this option of the table; if not, setting it is EINVAL.
@@ -215,6 +223,45 @@ macro_rules! key {
     };
 }
 
+/// The name of a principal, which chooses GSSAPI.
+macro_rules! principal {
+    ($name:ident $field:ident $also:expr) => {
+        row!(
+            $name,
+            Shape::Text {
+                min: 1,
+                max: 255,
+                get: |o| &o.gssapi.$field,
+                set: |o, v| {
+                    let also: fn(&mut Options) = $also;
+                    o.gssapi.$field = copy_of(v)?;
+                    o.mechanism = value::GSSAPI;
+                    also(o);
+                    Ok(())
+                },
+                clear: None,
+            },
+        )
+        .if_there(gssapi::is_there)
+    };
+}
+
+/// What kind of name that is.
+macro_rules! name_type {
+    ($name:ident $field:ident) => {
+        row!(
+            $name,
+            Shape::Int {
+                min: 0,
+                max: 2,
+                get: |o| o.gssapi.$field,
+                set: Some(|o, v| o.gssapi.$field = v),
+            },
+        )
+        .if_there(gssapi::is_there)
+    };
+}
+
 macro_rules! list {
     ($name:ident $field:ident $parse:expr) => {
         row!(
@@ -233,8 +280,7 @@ macro_rules! list {
 
 /// Every option common to the socket types, in the order of their numbers.
 ///
-/// Not here, hence EINVAL: the ZMQ_GSSAPI_* options (Debian's build has that mechanism, this
-/// library does not yet) and ZMQ_VMCI_* (neither has).
+/// Not here, hence EINVAL: ZMQ_VMCI_*, which Debian's build has not either.
 #[rustfmt::skip]
 pub const TABLE: &[OptionInfo] = &[
     row!(AFFINITY, Shape::Uint64 { get: |o| o.affinity, set: |o, v| o.affinity = v }),
@@ -298,6 +344,18 @@ pub const TABLE: &[OptionInfo] = &[
         get: None,
         set: |o, v| copy_of(v).map(|v| o.connect_routing_id = v),
     }).for_next_connect().of_types(|socket_type| socket_type.info().names_peers),
+    row!(GSSAPI_SERVER, Shape::Flag {
+        strict: true,
+        get: |o| o.as_server && o.mechanism == value::GSSAPI,
+        set: |o, v| (o.as_server, o.mechanism) = (v, value::GSSAPI),
+    }).if_there(gssapi::is_there),
+    principal!(GSSAPI_PRINCIPAL principal |_| ()),
+    principal!(GSSAPI_SERVICE_PRINCIPAL service |o| o.as_server = false),
+    row!(GSSAPI_PLAINTEXT, Shape::Flag {
+        strict: true,
+        get: |o| o.gssapi.plaintext,
+        set: |o, v| o.gssapi.plaintext = v,
+    }).if_there(gssapi::is_there),
     int!(HANDSHAKE_IVL handshake_ivl 0..),
     text!(SOCKS_PROXY socks_proxy 1..usize::MAX, Some(|o| o.socks_proxy.clear())),
     flag!(INVERT_MATCHING invert_matching strict false),
@@ -313,6 +371,8 @@ pub const TABLE: &[OptionInfo] = &[
     int!(TCP_MAXRT tcp_maxrt 0..),
     int!(MULTICAST_MAXTPDU multicast_maxtpdu 1..),
     int!(USE_FD use_fd -1..),
+    name_type!(GSSAPI_PRINCIPAL_NAMETYPE principal_type),
+    name_type!(GSSAPI_SERVICE_PRINCIPAL_NAMETYPE service_type),
     text!(BINDTODEVICE bindtodevice 1..16, Some(|o| o.bindtodevice.clear())),
     flag!(ZAP_ENFORCE_DOMAIN zap_enforce_domain strict false),
     flag!(LOOPBACK_FASTPATH loopback_fastpath strict false),
@@ -359,7 +419,7 @@ pub const TABLE: &[OptionInfo] = &[
 ];
 
 const fn row(name: &'static str, number: i32, shape: Shape) -> OptionInfo {
-    OptionInfo { number, name, scope: Scope::Endpoints, types: |_| true, shape }
+    OptionInfo { number, name, scope: Scope::Endpoints, types: |_| true, is_there: || true, shape }
 }
 
 /// Becoming a server chooses the mechanism; ceasing to be one ends security altogether.

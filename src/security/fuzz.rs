@@ -1,5 +1,6 @@
 //! What a fuzzer tries of this layer, and of the handshakes that need it, see `crate::fuzz`.
 
+use super::gssapi::toy;
 use super::{CurveClient, CurveServer, Null, PlainClient, PlainServer, zap};
 use crate::types::SocketType;
 use crate::util::buffer::Buffer;
@@ -35,6 +36,16 @@ pub(crate) fn curve_server(bytes: &[u8]) {
 /// ... to a CURVE client.
 pub(crate) fn curve_client(bytes: &[u8]) {
     handshake(bytes, |_| Box::new(client()));
+}
+
+/// ... to a GSSAPI server.
+pub(crate) fn gssapi_server(bytes: &[u8]) {
+    handshake(bytes, |choice| Box::new(toy::server(choice & 1 == 1, choice & 16 == 16)));
+}
+
+/// ... to a GSSAPI client.
+pub(crate) fn gssapi_client(bytes: &[u8]) {
+    handshake(bytes, |choice| Box::new(toy::client(choice & 1 == 1)));
 }
 
 fn client() -> CurveClient {
@@ -90,6 +101,15 @@ fn converse(ours: &mut Handshake, bytes: &[u8], piece: usize, choice: u8) -> Out
                     outcome.taken = 0;
                     break;
                 }
+            }
+            if let Some(work) = ours.work() {
+                work();
+                if let Err(error) = ours.work_done() {
+                    outcome.failed = Some(error);
+                    outcome.taken = 0;
+                    break;
+                }
+                continue;
             }
             if ours.zap_request().is_none() {
                 break;
@@ -181,6 +201,37 @@ pub(crate) fn curve_messages(bytes: &[u8]) {
         let heard = to.process_command(&body, &mut PeerMetadata::new(SocketType::Router));
         assert_eq!((said, heard), (Ok(true), Ok(())));
     }
+    messages(&mut input, &mut ours, &mut server);
+}
+
+/// Messages of a GSSAPI connection, somebody in the middle.
+pub(crate) fn gssapi_messages(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (mut ours, mut server) = (toy::client(true), toy::server(true, false));
+    for turn in 0..5 {
+        let (from, to): (&mut dyn Mechanism, &mut dyn Mechanism) =
+            if turn % 2 == 0 { (&mut ours, &mut server) } else { (&mut server, &mut ours) };
+        if turn == 0 {
+            do_work(from);
+        }
+        let mut body = Vec::new();
+        assert_eq!(from.next_command(&metadata(), &mut body), Ok(true), "turn {turn}");
+        let heard = to.process_command(&body, &mut PeerMetadata::new(SocketType::Router));
+        assert_eq!(heard, Ok(()), "turn {turn}");
+        do_work(to);
+    }
+    messages(&mut input, &mut ours, &mut server);
+}
+
+fn do_work(mechanism: &mut dyn Mechanism) {
+    if let Some(work) = mechanism.work() {
+        work();
+        assert_eq!(mechanism.work_done(), Ok(()));
+    }
+}
+
+/// What both have to say once they know each other.
+fn messages(input: &mut Input<'_>, ours: &mut dyn Mechanism, server: &mut dyn Mechanism) {
     let (Some(mut ours), Some(mut theirs)) = (ours.session(), server.session()) else {
         unreachable!("both are done")
     };
@@ -190,7 +241,7 @@ pub(crate) fn curve_messages(bytes: &[u8]) {
         let (body, mut good) = (input.bytes(len), Buffer::new());
         assert_eq!(ours.encoder.encode(flags, body, &mut good), Ok(()));
         assert_eq!(good.len(), body.len() + ours.encoder.overhead());
-        let mut bad = spoil(&mut input, &good);
+        let mut bad = spoil(input, &good);
         let same = bad == *good;
         match theirs.decoder.decode(&mut bad) {
             Ok((heard, range)) => assert!(same && heard == flags && bad.get(range) == Some(body)),

@@ -6,6 +6,7 @@ pub mod curve;
 mod dialogue;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub mod gssapi;
 pub mod null;
 pub mod plain;
 mod row;
@@ -15,6 +16,7 @@ pub mod zap;
 mod tests;
 
 pub use curve::{CurveClient, CurveServer};
+pub use gssapi::Gssapi;
 pub use null::Null;
 pub use plain::{PlainClient, PlainServer};
 
@@ -23,16 +25,16 @@ use crate::wire::Mechanism;
 use row::Row;
 
 /// Every mechanism.
-static TABLE: &[&Row] = &[&null::ROW, &plain::ROW, &curve::ROW];
+static TABLE: &[&Row] = &[&null::ROW, &plain::ROW, &curve::ROW, &gssapi::ROW];
 
 /// The mechanism that the options choose.
 fn chosen(options: &SocketOptions) -> &'static Row {
     TABLE.iter().copied().find(|row| row.number == options.mechanism).unwrap_or(&null::ROW)
 }
 
-/// Whether this is a mechanism that we have, and not every library (zmq_has(3)).
+/// Whether this is a mechanism that we have here, and not every library (zmq_has(3)).
 pub fn is_optional(name: &[u8]) -> bool {
-    TABLE.iter().any(|row| row.optional == Some(name))
+    TABLE.iter().filter_map(|row| row.optional).any(|(of, is_there)| of == name && is_there())
 }
 
 /// Our side of a handshake with these options.

@@ -49,7 +49,7 @@ impl Core {
 
     fn timer_due(&mut self, timer: Timer, number: u32, serial: u32) {
         match timer {
-            Timer::Reconnect | Timer::LookedUp | Timer::Accept | Timer::Attempt => {
+            Timer::Reconnect | Timer::LookedUp | Timer::Worked | Timer::Accept | Timer::Attempt => {
                 self.endpoints.timer_due(timer, number, serial);
                 self.carry_out();
             }

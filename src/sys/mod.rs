@@ -10,6 +10,7 @@ pub mod eventfd;
 pub mod fd;
 #[cfg(not(loom))]
 pub mod futex;
+pub mod gssapi;
 pub mod helpers;
 pub mod local;
 #[cfg(not(loom))]

@@ -84,6 +84,8 @@ pub enum HandshakeError {
     Refused(u16),
     /// The ZAP handler's reply is not one; the value is one of `ZMQ_PROTOCOL_ERROR_ZAP_*`.
     Zap(u32),
+    /// Our side has no security context to offer, or none yet: no credentials, no ticket, no KDC (GSSAPI).
+    NoContext,
     /// The mechanism needs a ZAP handler and there is none; the value is the `errno` reported.
     NoZapHandler,
 }
@@ -129,7 +131,18 @@ impl HandshakeError {
             | HandshakeError::OldVersion
             | HandshakeError::PeerError(_)
             | HandshakeError::Refused(_)
+            | HandshakeError::NoContext
             | HandshakeError::NoZapHandler => 0x1000_0000,
+        }
+    }
+
+    /// Whether the next attempt with the same peer may come out otherwise: it was refused in free text, or we
+    /// had nothing to offer. Else libzmq does not try again.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            HandshakeError::PeerError(_) => self.monitor_event() == MonitorEvent::Quiet,
+            HandshakeError::NoContext => true,
+            _ => false,
         }
     }
 
@@ -147,6 +160,7 @@ impl HandshakeError {
                 _ => MonitorEvent::Quiet,
             },
             HandshakeError::Refused(status) => MonitorEvent::Auth(*status),
+            HandshakeError::NoContext => MonitorEvent::NoDetail(libc::EACCES),
             HandshakeError::NoZapHandler => MonitorEvent::NoDetail(libc::EFAULT),
             other => MonitorEvent::Protocol(other.protocol_error_code()),
         }

@@ -3,7 +3,7 @@
 use super::error::{FrameError, HandshakeError};
 use super::frame::{Flags, Framing, Header, append_frame, append_frame_as, parse_header};
 use super::greeting::{self, GREETING_LEN, MECHANISM_LEN, SIGNATURE_LEN, Signature};
-use super::mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
+use super::mechanism::{Mechanism, Session, Status, Work, ZapReply, ZapRequest};
 use super::metadata;
 use super::metadata::{MAX_ROUTING_ID, PeerMetadata, local_properties};
 use super::websocket::Opcode;
@@ -185,8 +185,8 @@ impl Handshake {
     }
 
     /// Takes bytes of the peer and tells how many it used. It uses none that belong to the traffic
-    /// after the handshake, and none while the ZAP handler is being asked: keep the rest, and after
-    /// [`Handshake::zap_reply`] offer it again.
+    /// after the handshake, and none while it [waits](Handshake::waiting): keep the rest, and after
+    /// [`Handshake::zap_reply`] or [`Handshake::work_done`] offer it again.
     ///
     /// # Errors
     /// What the peer did wrong; every later call gives the same error. Send what is in the output
@@ -233,9 +233,38 @@ impl Handshake {
 
     /// Whether `input` stands still until [`Handshake::zap_reply`].
     pub fn waiting_for_zap(&self) -> bool {
-        self.failed.is_none()
-            && self.stage == Stage::Commands
-            && self.mechanism.status() == Status::WaitingForZap
+        self.waits_as(Status::WaitingForZap)
+    }
+
+    /// Whether `input` stands still until [`Handshake::work_done`].
+    pub fn working(&self) -> bool {
+        self.waits_as(Status::Working)
+    }
+
+    /// Whether `input` stands still, for either.
+    pub fn waiting(&self) -> bool {
+        self.waiting_for_zap() || self.working()
+    }
+
+    fn waits_as(&self, status: Status) -> bool {
+        self.failed.is_none() && self.stage == Stage::Commands && self.mechanism.status() == status
+    }
+
+    /// What is to be done elsewhere, once. [`Handshake::work_done`] follows, whatever comes of it.
+    pub fn work(&mut self) -> Option<Work> {
+        if self.working() { self.mechanism.work() } else { None }
+    }
+
+    /// Goes on after the work, done or not.
+    ///
+    /// # Errors
+    /// What has come of it, if that ends the handshake.
+    pub fn work_done(&mut self) -> Result<(), HandshakeError> {
+        if !self.working() {
+            return Ok(());
+        }
+        let result = self.mechanism.work_done().and_then(|()| self.send_commands());
+        self.keep(result)
     }
 
     fn keep<T>(&mut self, result: Result<T, HandshakeError>) -> Result<T, HandshakeError> {
@@ -262,7 +291,7 @@ impl Handshake {
 
     fn consume(&mut self, bytes: &[u8]) -> Result<usize, HandshakeError> {
         let mut rest = bytes;
-        while self.stage != Stage::Done && !self.waiting_for_zap() {
+        while self.stage != Stage::Done && !self.waiting() {
             let Some(need) = self.step()? else { continue };
             let missing = need.saturating_sub(self.pending.len());
             let (now, later) = rest.split_at(missing.min(rest.len()));

@@ -17,9 +17,15 @@ pub enum Status {
     Handshaking,
     /// Nothing goes on before [`Mechanism::zap_accepted`]: a ZAP handler is deciding (RFC 27).
     WaitingForZap,
+    /// Nothing goes on before [`Mechanism::work_done`]: something is to be done that takes as long as
+    /// others like, and [`Mechanism::work`] is what.
+    Working,
     /// Both sides are content: messages may flow.
     Ready,
 }
+
+/// Something that may take as long as others like, to be done where nobody else has to wait for it.
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// A question to the ZAP handler: the part of it that the mechanism knows (RFC 27, "Message
 /// Format"). Domain, address and routing id are known to the connection.
@@ -93,6 +99,20 @@ pub trait Mechanism: Send {
 
     /// The ZAP handler said 200. (On other answers the handshake ends without the mechanism.)
     fn zap_accepted(&mut self) {}
+
+    /// What is to be done, once, while `Working`. Whoever takes it owes [`Mechanism::work_done`], whatever
+    /// comes of it.
+    fn work(&mut self) -> Option<Work> {
+        None
+    }
+
+    /// The work has been done, or nobody can do it.
+    ///
+    /// # Errors
+    /// Whatever ends the handshake.
+    fn work_done(&mut self) -> Result<(), HandshakeError> {
+        Ok(())
+    }
 
     /// After `Ready`: what encrypts messages from now on; `None` for mechanisms in clear text.
     fn session(&mut self) -> Option<Session> {

@@ -25,4 +25,4 @@ pub use command::Command;
 pub use error::{FrameError, HandshakeError, Malformed, MonitorEvent};
 pub use frame::{Flags, Framing, Header, MAX_HEADER};
 pub use handshake::{Established, Handshake, HandshakeConfig};
-pub use mechanism::{Mechanism, Session, Status, ZapReply, ZapRequest};
+pub use mechanism::{Mechanism, Session, Status, Work, ZapReply, ZapRequest};

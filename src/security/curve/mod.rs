@@ -28,8 +28,12 @@ use crate::options::numbers::value;
 use crate::wire::Mechanism;
 
 /// The row of the table.
-pub(super) static ROW: Row =
-    Row { number: value::CURVE, optional: Some(b"curve"), needs_zap_handler: false, make };
+pub(super) static ROW: Row = Row {
+    number: value::CURVE,
+    optional: Some((b"curve", || true)),
+    needs_zap_handler: false,
+    make,
+};
 
 fn make(options: &SocketOptions) -> Box<dyn Mechanism> {
     if !options.as_server {
