@@ -17,7 +17,8 @@ pub use filter::{AddressMask, parse_ipv4};
 pub use table::{OptionInfo, Scope, TABLE, fits, scope_of, supported_by};
 
 use crate::types::SocketType;
-use crate::util::keys::SecretKey;
+use crate::util::keys::{KEY_LEN, SecretKey};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What ZMQ_IN_BATCH_SIZE and ZMQ_OUT_BATCH_SIZE say as long as nobody has set them. It is libzmq's number:
@@ -169,7 +170,8 @@ pub struct SocketOptions {
     pub plain_username: Vec<u8>,
     pub plain_password: Zeroizing<Vec<u8>>,
     pub curve_public_key: [u8; 32],
-    pub curve_secret_key: SecretKey,
+    /// On the heap, so that options may be moved and copied without leaving it behind.
+    pub curve_secret_key: Option<Arc<SecretKey>>,
     pub curve_server_key: [u8; 32],
     /// Those of the mechanism GSSAPI.
     pub gssapi: GssapiOptions,
@@ -233,7 +235,7 @@ impl Default for SocketOptions {
             plain_username: Vec::new(),
             plain_password: Zeroizing::default(),
             curve_public_key: [0; 32],
-            curve_secret_key: SecretKey::default(),
+            curve_secret_key: None,
             curve_server_key: [0; 32],
             gssapi: GssapiOptions::default(),
         }
@@ -245,6 +247,20 @@ impl SocketOptions {
     pub fn batch_limits(&self) -> (Option<usize>, Option<usize>) {
         let set = |size: i32| usize::try_from(size).ok().filter(|_| size != BATCH_SIZE);
         (set(self.draft.in_batch_size), set(self.draft.out_batch_size))
+    }
+
+    /// The secret key of ZMQ_CURVE_SECRETKEY, zeros if none was set.
+    pub fn curve_secret_key(&self) -> &[u8; KEY_LEN] {
+        self.curve_secret_key.as_deref().map_or(&[0; KEY_LEN], |key| key)
+    }
+
+    /// Sets it. It is made where it stays.
+    fn set_curve_secret_key(&mut self, bytes: &[u8; KEY_LEN]) {
+        let mut key = Arc::new(SecretKey::default());
+        if let Some(key) = Arc::get_mut(&mut key) {
+            key.copy_from_slice(bytes);
+        }
+        self.curve_secret_key = Some(key);
     }
 
     /// The values a new socket of this type starts with.

@@ -327,7 +327,13 @@ pub const TABLE: &[OptionInfo] = &[
         set: |o, v| role(o, value::CURVE, v),
     }),
     key!(CURVE_PUBLICKEY curve_public_key |o| o.mechanism = value::CURVE),
-    key!(CURVE_SECRETKEY curve_secret_key |o| o.mechanism = value::CURVE),
+    row!(CURVE_SECRETKEY, Shape::Key {
+        get: |o| o.curve_secret_key(),
+        set: |o, v| {
+            o.set_curve_secret_key(v);
+            o.mechanism = value::CURVE;
+        },
+    }),
     key!(CURVE_SERVERKEY curve_server_key |o| {
         o.mechanism = value::CURVE;
         o.as_server = false;

@@ -40,10 +40,10 @@ fn make(options: &SocketOptions) -> Box<dyn Mechanism> {
         return Box::new(CurveClient::new(
             &options.curve_server_key,
             &options.curve_public_key,
-            &options.curve_secret_key,
+            options.curve_secret_key(),
         ));
     }
     // With ZMQ_ZAP_ENFORCE_DOMAIN and no domain, libzmq asks nobody.
     let zap = !options.zap_enforce_domain || !options.zap_domain.is_empty();
-    Box::new(CurveServer::new(&options.curve_secret_key, zap))
+    Box::new(CurveServer::new(options.curve_secret_key(), zap))
 }
