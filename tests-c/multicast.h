@@ -21,9 +21,14 @@ static const char UNUSED *multicast_endpoint (void)
     return ep;
 }
 
+/* libpgm warns of the loopback interface, on stdout. */
+static void __attribute__ ((constructor)) no_warnings (void)
+{
+    setenv ("PGM_MIN_LOG_LEVEL", "ERROR", 1);
+}
+
 #define NEEDS_PGM()                                                                                                    \
     do {                                                                                                               \
-        setenv ("PGM_MIN_LOG_LEVEL", "ERROR", 1);                                                                      \
         if (!zmq_has ("pgm")) {                                                                                        \
             fprintf (stderr, "    skipped: no libpgm-5.3.so.0\n");                                                     \
             return;                                                                                                    \
