@@ -39,7 +39,7 @@ impl Parts {
     /// last part of a message counts (zmq_setsockopt(3): "Does not support multi-part messages").
     ///
     /// # Errors
-    /// [`Error::NoMemory`]; nothing has happened then.
+    /// [`NoMemory`](crate::error::Error::NoMemory); nothing has happened then.
     #[inline]
     pub(super) fn add(&mut self, part: &mut Msg, wire: &Wire, arena: &mut Arena) -> Result<()> {
         if wire.conflates() {
@@ -64,7 +64,7 @@ impl Parts {
     /// Queues the message, of which this is the last part; it is empty afterwards.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]; nothing has happened then, and the other parts wait on.
+    /// [`NoMemory`](crate::error::Error::NoMemory); nothing has happened then, and the other parts wait on.
     #[inline]
     pub(super) fn finish(&mut self, last: &mut Msg, wire: &mut Wire) -> Result<()> {
         if self.is_empty() {
@@ -104,7 +104,7 @@ impl Parts {
 /// The parts that stand in `frames` as messages: they began with a connection that is gone.
 ///
 /// # Errors
-/// [`Error::NoMemory`].
+/// [`NoMemory`](crate::error::Error::NoMemory).
 #[cold]
 fn unframe(frames: &[u8]) -> Result<Vec<Msg>> {
     let mut parts = Vec::new();

@@ -107,7 +107,7 @@ impl Chunk {
     /// Appends a frame; its body may stay apart, and `msg` is empty then.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]; nothing has happened then.
+    /// [`NoMemory`](crate::error::Error::NoMemory); nothing has happened then.
     pub(super) fn append(&mut self, header: &[u8], msg: &mut Msg, apart: bool) -> Result<()> {
         self.reserve(header.len() + if apart { 0 } else { msg.len() })?;
         self.bytes.extend_from_slice(header);
@@ -133,7 +133,7 @@ impl Chunk {
     /// The body of a frame of this chunk, to be put elsewhere.
     ///
     /// # Errors
-    /// [`Error::NoMemory`].
+    /// [`NoMemory`](crate::error::Error::NoMemory).
     pub(super) fn body_at(&mut self, place: &Place) -> Result<Msg> {
         let mut msg = if place.apart {
             self.body.as_mut().map_or(Ok(Msg::new()), Msg::share)?

@@ -7,7 +7,7 @@
 use crate::sync::statics::{AtomicPtr, AtomicU64, Ordering};
 use crate::sys::pages;
 use std::alloc::Layout;
-use std::mem::{forget, replace};
+use std::mem::{ManuallyDrop, replace};
 use std::ptr::{NonNull, null_mut};
 
 /// Longer ones are counted, and have their room here.
@@ -52,7 +52,7 @@ impl Long {
     pub(super) const fn new(first: *mut u8) -> Long {
         let mut regions = [const { Region::new() }; REGIONS];
         // In a made-up world atomics have destructors, which no constant can run.
-        forget(replace(&mut regions[0].base, AtomicPtr::new(first)));
+        let _ = ManuallyDrop::new(replace(&mut regions[0].base, AtomicPtr::new(first)));
         Long { lists: AtomicU64::new(0), regions }
     }
 
