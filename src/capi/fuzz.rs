@@ -1,12 +1,20 @@
 //! What a fuzzer tries of this layer, see `crate::fuzz`.
 
 use super::context::{zmq_ctx_new, zmq_ctx_set, zmq_ctx_term, zmq_socket};
+use super::poller::{
+    zmq_poller_add, zmq_poller_add_fd, zmq_poller_destroy, zmq_poller_fd, zmq_poller_modify,
+    zmq_poller_modify_fd, zmq_poller_new, zmq_poller_remove, zmq_poller_remove_fd, zmq_poller_size,
+    zmq_poller_wait, zmq_poller_wait_all,
+};
 use super::socket::{zmq_close, zmq_getsockopt, zmq_setsockopt};
+use super::types::zmq_poller_event_t;
 use crate::util::fuzz::Input;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
 const IO_THREADS: c_int = 1;
+/// Socket types, the draft ones among them.
+const TYPES: usize = 21;
 /// More than there are.
 const OPTIONS: c_int = 128;
 /// Stands behind every buffer that the library may write to.
@@ -20,7 +28,7 @@ pub(crate) fn options(bytes: &[u8]) {
     unsafe {
         let context = zmq_ctx_new();
         assert_eq!(zmq_ctx_set(context, IO_THREADS, 0), 0);
-        let socket = zmq_socket(context, input.below(12) as c_int);
+        let socket = zmq_socket(context, input.below(TYPES) as c_int);
         assert!(!socket.is_null());
         while !input.is_empty() {
             step(socket, &mut input);
@@ -90,4 +98,101 @@ fn get(socket: *mut c_void, option: c_int, capacity: usize) -> Option<Vec<u8>> {
     assert!(len <= capacity && (result == 0 || len == capacity), "option {option}");
     buffer.truncate(len);
     (result == 0).then_some(buffer)
+}
+
+/// zmq_poller(3): calls in any order, with sockets, descriptors, and what is neither.
+pub(crate) fn pollers(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    // SAFETY: each handle is used between its making and its end, but for those that are nobody's and refused.
+    unsafe {
+        let context = zmq_ctx_new();
+        assert_eq!(zmq_ctx_set(context, IO_THREADS, 0), 0);
+        let mut subjects = vec![(ptr::null_mut(), -1), (context, -1), (ptr::null_mut(), -7)];
+        for _ in 0..3 {
+            subjects.push((zmq_socket(context, input.below(TYPES) as c_int), -1));
+        }
+        // Of the poller itself, too; see below.
+        let mut poller = zmq_poller_new();
+        assert!(!poller.is_null());
+        let mut ends = [-1; 2];
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        subjects.extend(ends.map(|end| (ptr::null_mut(), end)));
+        let mut known = vec![false; subjects.len()];
+        while !input.is_empty() {
+            let at = input.below(subjects.len());
+            poller_step(poller, subjects[at], at, &mut known, &mut input);
+            let size = known.iter().filter(|known| **known).count();
+            assert_eq!(zmq_poller_size(poller), size as c_int);
+        }
+        assert_eq!(zmq_poller_destroy(&raw mut poller), 0);
+        assert!(poller.is_null() && zmq_poller_destroy(&raw mut poller) == -1);
+        assert!(ends.iter().all(|end| libc::close(*end) == 0));
+        subjects[3..6].iter().for_each(|(socket, _)| assert_eq!(zmq_close(*socket), 0));
+        assert_eq!(zmq_ctx_term(context), 0);
+    }
+}
+
+/// One call. What is known of a subject decides whether it is refused.
+unsafe fn poller_step(
+    poller: *mut c_void,
+    (socket, fd): (*mut c_void, c_int),
+    at: usize,
+    known: &mut [bool],
+    input: &mut Input<'_>,
+) {
+    let events = i16::from(input.byte()) - 100 * i16::from(input.byte() == 255);
+    let is_one = at >= 3;
+    // ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR, ZMQ_POLLPRI.
+    let fits = events & !15 == 0;
+    let data = ptr::without_provenance_mut(at);
+    let is_fd = at == 2 || at > 5;
+    // SAFETY: a poller; what is neither a socket nor a descriptor is refused.
+    unsafe {
+        match input.below(8) {
+            0..=2 => {
+                let done = if is_fd {
+                    zmq_poller_add_fd(poller, fd, data, events)
+                } else {
+                    zmq_poller_add(poller, socket, data, events)
+                };
+                assert_eq!(done == 0, is_one && fits && !known[at], "{at} {events}");
+                known[at] |= done == 0;
+            }
+            3 => {
+                let done = if is_fd {
+                    zmq_poller_modify_fd(poller, fd, events)
+                } else {
+                    zmq_poller_modify(poller, socket, events)
+                };
+                assert_eq!(done == 0, is_one && fits && known[at], "{at} {events}");
+            }
+            4 => {
+                let done = if is_fd {
+                    zmq_poller_remove_fd(poller, fd)
+                } else {
+                    zmq_poller_remove(poller, socket)
+                };
+                assert_eq!(done == 0, is_one && known[at], "{at}");
+                known[at] &= done != 0;
+            }
+            5 => {
+                let mut fd = -2;
+                let done = zmq_poller_fd(poller, &raw mut fd);
+                assert_eq!(done == 0, fd >= 0);
+            }
+            6 => {
+                let mut one = std::mem::zeroed::<zmq_poller_event_t>();
+                let done = zmq_poller_wait(poller, &raw mut one, 0);
+                assert!(done == -1 || known[one.user_data.addr()]);
+            }
+            _ => {
+                let mut all: [zmq_poller_event_t; 4] = std::mem::zeroed();
+                let most = input.below(5) as c_int - 1;
+                let done = zmq_poller_wait_all(poller, all.as_mut_ptr(), most, 0);
+                assert!(done <= most.max(-1), "{done} of {most}");
+                let found = &all[..done.max(0) as usize];
+                assert!(found.iter().all(|one| known[one.user_data.addr()] && one.events != 0));
+            }
+        }
+    }
 }

@@ -224,6 +224,19 @@ pub(super) fn endpoints() -> Vec<Vec<u8>> {
         b"tipc://<1.1.10:5555>",
         b"inproc://name",
         b"udp://239.0.0.1:5555",
+        b"udp://lo;239.0.0.1:5555",
+        b"vsock://2:5555",
+        b"vsock://*:*",
+        b"tipc://{5560,0,0}",
+        b"tipc://{5560,1,9}",
+        b"tipc://<*>",
+        b"vmci://@:*",
+        b"ws://127.0.0.1:80/path",
+        b"ws://*:*",
+        b"ws://[::1]:5555/a/b?c",
+        b"wss://localhost:443/",
+        b"epgm://127.0.0.1;239.0.0.1:5555",
+        b"norm://7,eth0;239.0.0.1:5555",
         b"pgm://eth0;239.0.0.1:5555",
         b"://",
         b"tcp://",
@@ -233,7 +246,7 @@ pub(super) fn endpoints() -> Vec<Vec<u8>> {
 /// Calls that set and get options, of sockets of several types.
 pub(super) fn options() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    for kind in 0..12u8 {
+    for kind in 0..21u8 {
         for first in (0..128u8).step_by(16) {
             let mut calls = vec![kind];
             for option in first..first + 16 {
@@ -344,6 +357,7 @@ pub(super) fn websocket_answers() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Datagrams of a group.
 pub(super) fn datagrams() -> Vec<Vec<u8>> {
     let datagrams = [&b"\x02TVhello"[..], b"\0", b"\xff", b"\x06Movies"];
     datagrams.iter().map(|bytes| bytes.to_vec()).collect()
@@ -358,4 +372,53 @@ pub(super) fn packets() -> Vec<Vec<u8>> {
         b"\x02\xff\xff\x01\0\0\x03\0\0\0",
     ];
     streams.iter().map(|bytes| bytes.to_vec()).collect()
+}
+
+/// What happens to a pipe for datagrams: each begins with what, and a length.
+pub(super) fn datagram_pipes() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for steps in [[0, 1, 2, 3, 4, 5], [2, 2, 3, 4, 2, 4], [3, 3, 3, 3, 4, 4]] {
+        let mut bytes = Vec::new();
+        for what in steps {
+            for some in [&b"\x02TVhello"[..], b"127.0.0.1:5555", b"[::1]:80\0", b"\xffshort", b""] {
+                bytes.extend([what, 0, some.len() as u8]);
+                bytes.extend_from_slice(some);
+            }
+        }
+        all.push(bytes);
+    }
+    all
+}
+
+/// What stands behind `udp://`.
+pub(super) fn udp_addresses() -> Vec<Vec<u8>> {
+    owned(&[
+        b"127.0.0.1:5555",
+        b"lo;239.0.0.1:5555",
+        b"127.0.0.1;239.255.255.250:1",
+        b"*:*",
+        b"*:5555",
+        b"[::1]:5555",
+        b"lo;[ff02::1]:5555",
+        b"[ff05::1%lo]:80",
+        b"::ffff:1.2.3.4:5",
+        b"nobody;239.0.0.1:5555",
+        b";127.0.0.1:0",
+        b"lo:65535",
+    ])
+}
+
+/// Calls of pollers, behind the types of three sockets: whom, two bytes of events, and what.
+pub(super) fn pollers() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for kinds in [[0, 1, 3], [12, 13, 19], [14, 15, 20], [5, 7, 11]] {
+        let mut bytes = kinds.to_vec();
+        for call in [0, 6, 3, 7, 5, 0, 4, 6] {
+            for subject in 0..8 {
+                bytes.extend([subject, 1 + subject % 3, 0, call, 4]);
+            }
+        }
+        all.push(bytes);
+    }
+    all
 }

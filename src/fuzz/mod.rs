@@ -8,7 +8,7 @@ mod corpus;
 #[cfg(test)]
 mod driver;
 
-use crate::{capi, connection, pattern, security, transport, util, wire};
+use crate::{capi, connection, pattern, pipe, security, transport, util, wire};
 
 /// One thing that is tried.
 #[derive(Debug, Clone, Copy)]
@@ -60,4 +60,7 @@ pub const TARGETS: &[Target] = &[
     target("tls_hello", transport::fuzz::tls::hello, transport::fuzz::tls::hellos),
     #[cfg(tls)]
     target("tls_spoiled", transport::fuzz::tls::spoiled, corpus::spoilt),
+    target("datagram_pipe", pipe::datagram::udp::fuzz::pipe, corpus::datagram_pipes),
+    target("udp_address", transport::fuzz::udp, corpus::udp_addresses),
+    target("pollers", capi::fuzz::pollers, corpus::pollers),
 ];

@@ -5,7 +5,7 @@
 mod packets;
 #[cfg(test)]
 mod tests;
-mod udp;
+pub(crate) mod udp;
 
 use crate::error::Result;
 use crate::msg::Msg;

@@ -79,3 +79,15 @@ pub(crate) fn endpoint(bytes: &[u8]) {
         assert_eq!(scheme(&route.first().to_string()), scheme(&text));
     }
 }
+
+/// Where datagrams are received, or sent to.
+pub(crate) fn udp(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for ipv6 in [false, true] {
+        let understood = super::udp::is_understood(&text, ipv6);
+        // Whoever binds there may name it.
+        assert!(
+            !understood || Address::parse(&format!("udp://{text}")).is_ok() || text.contains('\0')
+        );
+    }
+}

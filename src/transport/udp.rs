@@ -127,3 +127,22 @@ fn endpoint(at: SocketAddr) -> String {
         IpAddr::V6(_) => format!("udp://[{}]:{}", net::host_text(&at), at.port()),
     }
 }
+
+/// What an address means, and that it means the same when it is read again. Nothing is opened, or looked up.
+#[cfg(any(test, fuzzing))]
+pub(super) fn is_understood(text: &str, ipv6: bool) -> bool {
+    let (name, address) = split(text);
+    let address = TcpAddress::new(address);
+    if interface(name).is_err() || address.needs_dns() {
+        return false;
+    }
+    let Ok(at) = address.resolve_bind(ipv6).map(unmapped) else { return false };
+    let (placed, written) = (place(at, Interface::Any), endpoint(at));
+    assert_eq!(placed.port(), at.port());
+    let again = written.strip_prefix("udp://").map(TcpAddress::new);
+    assert_eq!(
+        again.and_then(|again| again.resolve_bind(at.is_ipv6()).ok().map(unmapped)),
+        Some(at)
+    );
+    true
+}

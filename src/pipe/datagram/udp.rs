@@ -207,3 +207,6 @@ fn address(text: &[u8]) -> Option<SocketAddr> {
     let text = text.strip_suffix(b"\0").unwrap_or(text);
     std::str::from_utf8(text).ok()?.parse().ok()
 }
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
