@@ -245,6 +245,15 @@ GROUP (hostile_requests)
     int fd = ask (v.port, "chat", "");
     CHECK (!strncmp (answer (fd), "HTTP/1.1 400 ", 13));
     close (fd);
+    static const char *const others[] = {"GET / HTTP/1.1\r\nHost: here\r\n\r\n", "POST / HTTP/1.1\r\nHost: here\r\n\r\n",
+                                         "GET /page HTTP/1.0\r\nUpgrade: websocket\r\n\r\n"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        fd = raw_connect (v.port);
+        CHECK (raw_write (fd, others[i], strlen (others[i])));
+        CHECK (!strncmp (answer (fd), "HTTP/1.1 4", 10));
+        CHECK (raw_closed (fd, 5000));
+        close (fd);
+    }
     fd = raw_connect (v.port);
     CHECK (raw_write (fd, "\xff\0\0\0\0\0\0\0\1\x7f\3", 11) && raw_closed (fd, 5000));
     close (fd);
