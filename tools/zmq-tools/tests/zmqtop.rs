@@ -185,6 +185,24 @@ fn what_cannot_be_seen_is_said() {
     assert!(status == 3 && said.contains("it uses no libzmq that can be seen"), "{said}");
 }
 
+#[test]
+fn a_shortage_of_descriptors_is_not_taken_for_a_process_without_statistics() {
+    let situation = situation("hostile", Library::Ours, "1");
+    let mut command = zmqtop(&format!("why {}", situation.program.pid()));
+    // Its standard ones, /proc/PID/fd, and no more.
+    let few = libc::rlimit { rlim_cur: 4, rlim_max: 4 };
+    let limited = move || {
+        // SAFETY: a limit for this process.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
+        if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    // SAFETY: it calls nothing but setrlimit(2).
+    unsafe { command.pre_exec(limited) };
+    let output = run(command, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot be opened: Too many open files"), "{said}");
+}
+
 /// prctl(PR_SET_DUMPABLE, 0)
 const NOT_DUMPABLE: &str = "
 import ctypes, sys

@@ -21,6 +21,8 @@ pub(super) struct Memory {
 pub(super) enum Found {
     /// These; none if it has none.
     Memories(Vec<Memory>),
+    /// It has one, which could not be opened: this program's trouble, not that of the process.
+    Failed(String),
     /// It may not be looked into.
     Refused,
     /// It is gone.
@@ -113,7 +115,13 @@ pub(super) fn find(pid: u32) -> Found {
         };
         let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(descriptor) = number.filter(|_| is_memory(&entry.path())) else { continue };
-        let Some((file, metadata)) = open(&entry.path()) else { continue };
+        let (file, metadata) = match open(&entry.path()) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => continue,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => return Found::Refused,
+            Err(e) => return Found::Failed(format!("its statistics cannot be opened: {e}")),
+        };
         let inode = metadata.ino();
         if memories.iter().all(|other| other.inode != inode) {
             memories.push(Memory { file, descriptor, inode });
@@ -126,15 +134,26 @@ pub(super) fn find(pid: u32) -> Found {
 }
 
 /// Opens it if it is a file: a name proves nothing, and opening something else might wait, or do something.
-fn open(link: &std::path::Path) -> Option<(File, Metadata)> {
-    if !link.metadata().ok()?.is_file() {
-        return None;
+fn open(link: &std::path::Path) -> std::io::Result<Option<(File, Metadata)>> {
+    if !link.metadata()?.is_file() {
+        return Ok(None);
     }
     let mut options = OpenOptions::new();
-    let file =
-        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(link).ok()?;
-    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
-    Some((file, metadata))
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(link)?;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then_some((file, metadata)))
+}
+
+/// What is found is kept open, one descriptor for a process: as many as the system lets this program have.
+pub(super) fn allow_many_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the limit, and the same raised. If it fails there are fewer, and whoever finds no place is told.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 /// Whether the process still has that memory at that descriptor: after execve(2) it is another program.

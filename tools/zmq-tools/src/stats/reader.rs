@@ -37,6 +37,7 @@ pub struct Reader {
 impl Reader {
     /// Looks into these processes, or into all if there are none. Of those that are named it says why they show nothing.
     pub fn new(only: &[u32]) -> Reader {
+        process::allow_many_descriptors();
         Reader { only: only.to_vec(), ..Reader::default() }
     }
 
@@ -114,6 +115,10 @@ fn look_through(pid: u32, entry: &mut Entry, looks: u64) {
     *entry = Entry { identity, tries, next: looks + patience, ..Entry::default() };
     match process::find(pid) {
         Found::Memories(memories) => entry.memories = memories,
+        Found::Failed(text) => {
+            entry.note = Some(text);
+            return;
+        }
         Found::Refused => entry.refused = true,
         Found::Gone => {}
     }
