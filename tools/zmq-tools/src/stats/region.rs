@@ -369,10 +369,26 @@ fn a_socket(copy: &[u8], mut peers: Vec<Peer>, settled: bool, times: &Times) -> 
     }
 }
 
-fn a_peer(copy: &[u8], times: &Times) -> Peer {
-    let (sent, received) = (peer::MESSAGES_OUT.of(copy), peer::MESSAGES_IN.of(copy));
+/// What waits of a peer's to be sent, and to be received.
+fn queues(copy: &[u8]) -> (Queue, Queue) {
     // Counters of two moments: what has left was sent before.
     let waits = |all: u64, gone: u64| all.checked_sub(gone).filter(|n| *n < 1 << 48).unwrap_or(0);
+    let out = Queue {
+        length: waits(peer::MESSAGES_OUT.of(copy), peer::LEFT.of(copy)),
+        limit: peer::LIMIT_OUT.of(copy),
+        deepest: peer::DEEPEST_OUT.of(copy),
+    };
+    let received = Queue {
+        length: waits(peer::CAME.of(copy), peer::MESSAGES_IN.of(copy)),
+        limit: peer::LIMIT_IN.of(copy),
+        deepest: peer::DEEPEST_IN.of(copy),
+    };
+    (out, received)
+}
+
+fn a_peer(copy: &[u8], times: &Times) -> Peer {
+    let (sent, received) = (peer::MESSAGES_OUT.of(copy), peer::MESSAGES_IN.of(copy));
+    let (queue_out, queue_in) = queues(copy);
     let (major, minor) = (peer::ZMTP_MAJOR.of(copy), peer::ZMTP_MINOR.of(copy));
     let mechanism = mechanism_name(peer::MECHANISM.of(copy));
     let theirs = mechanism_name(peer::PEER_MECHANISM.of(copy));
@@ -403,16 +419,8 @@ fn a_peer(copy: &[u8], times: &Times) -> Peer {
         sent: Count { messages: sent, bytes: peer::BYTES_OUT.of(copy) },
         received: Count { messages: received, bytes: peer::BYTES_IN.of(copy) },
         dropped_full: peer::DROPPED_FULL.of(copy),
-        queue_out: Queue {
-            length: waits(sent, peer::LEFT.of(copy)),
-            limit: peer::LIMIT_OUT.of(copy),
-            deepest: peer::DEEPEST_OUT.of(copy),
-        },
-        queue_in: Queue {
-            length: waits(peer::CAME.of(copy), received),
-            limit: peer::LIMIT_IN.of(copy),
-            deepest: peer::DEEPEST_IN.of(copy),
-        },
+        queue_out,
+        queue_in,
         full_for: times.for_seconds(peer::FULL_SINCE.of(copy)),
         stalled_for: times.for_seconds(peer::STALLED_SINCE.of(copy)),
         heard_ago: times.for_seconds(peer::HEARD_AT.of(copy)),
