@@ -15,6 +15,7 @@ mod policy;
 pub mod reactor;
 pub mod security;
 pub mod socket;
+pub mod stats;
 pub mod sync;
 pub mod sys;
 pub mod transport;

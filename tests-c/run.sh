@@ -6,7 +6,7 @@
 # libraries (interop), the same through a proxy that cuts the
 # connection (meddle), scripts of calls made from a seed (differential), the demo programs, programs on CZMQ and cppzmq
 # (foreign), WebSocket peers of another library (zws), and pyzmq's tests. A program that defines ZMQ_BUILD_DRAFT_API runs with ours only, unless the other libzmq was built
-# with the draft API, too. Last line: `N passed, N failed`; exit code 0 if none failed.
+# with the draft API, too; one that defines ONLY_OURS is about what no other library has. Last line: `N passed, N failed`; exit code 0 if none failed.
 # TESTS_C_ONLY="unit interop meddle differential demo foreign zws pyzmq" selects runners; SEED and COUNT are of `differential`; TESTS_C_PROGRAMS="t_poll t_proxy" selects programs of `unit`.
 # TESTS_C_JOBS (3) of them run at the same time.
 # TESTS_C_ONLY=ours runs the programs of `unit` with ours only, and TESTS_C_OURS=DIR names another libzmq.so.5 of ours for it.
@@ -50,13 +50,11 @@ has_drafts() { # LIBDIR
     nm -D --defined-only "$1/libzmq.so.5" | grep -q ' zmq_poller_new$'
 }
 able() { # LIBDIR
-    if has_drafts "$1"; then
-        printf '%s\n' $programs
-    else
-        for p in $programs; do
-            grep -q '^#define ZMQ_BUILD_DRAFT_API' "$HERE/$p.c" || echo "$p"
-        done
-    fi
+    local needs='^#define (ONLY_OURS|ZMQ_BUILD_DRAFT_API)'
+    has_drafts "$1" && needs='^#define ONLY_OURS'
+    for p in $programs; do
+        grep -qE "$needs" "$HERE/$p.c" || echo "$p"
+    done
 }
 
 # ---- the same binaries with both libraries ------------------------------------------------------------------------

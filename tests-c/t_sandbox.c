@@ -32,17 +32,19 @@ typedef struct
     int number;
 } call_t;
 
-/* Each has an older way: poll(2), epoll_wait(2), accept(2), a pipe, /dev/urandom, ordinary fences. */
+/* Each has an older way, or is done without (memfd_create): poll(2), epoll_wait(2), accept(2), a pipe, /dev/urandom, ordinary fences. */
 static const call_t newer[] = {CALL (accept4),   CALL (epoll_create1), CALL (epoll_pwait2), CALL (eventfd2),
-                               CALL (getrandom), CALL (membarrier),    CALL (ppoll),        CALL (statx)};
+                               CALL (getrandom), CALL (membarrier),    CALL (ppoll),        CALL (statx),
+                               CALL (memfd_create)};
 
 /* What the library asks the kernel for, where nothing is refused. tests/layering.rs compares it with docs/design/system-calls.md. */
 static const call_t ours[] = {
     /* the list */
     CALL (accept4), CALL (bind), CALL (clone3), CALL (close), CALL (connect), CALL (epoll_create1), CALL (epoll_ctl),
-    CALL (epoll_pwait2), CALL (epoll_wait), CALL (eventfd2), CALL (fcntl), CALL (futex), CALL (getpeername),
+    CALL (epoll_pwait2), CALL (epoll_wait), CALL (eventfd2), CALL (fallocate), CALL (fcntl), CALL (fstat),
+    CALL (ftruncate), CALL (futex), CALL (getpeername),
     CALL (getpid), CALL (getrandom), CALL (getsockname), CALL (getsockopt), CALL (ioctl), CALL (listen),
-    CALL (madvise), CALL (membarrier), CALL (mkdir), CALL (mmap), CALL (mremap), CALL (munmap), CALL (nanosleep), CALL (openat), CALL (ppoll), CALL (prctl), CALL (read),
+    CALL (madvise), CALL (membarrier), CALL (memfd_create), CALL (mkdir), CALL (mmap), CALL (mremap), CALL (munmap), CALL (nanosleep), CALL (openat), CALL (ppoll), CALL (prctl), CALL (prlimit64), CALL (read),
     CALL (recvfrom), CALL (recvmmsg), CALL (recvmsg), CALL (rmdir), CALL (rt_sigprocmask), CALL (sched_getaffinity), CALL (sched_yield), CALL (sendmmsg), CALL (sendmsg),
     CALL (sendto), CALL (setsockopt), CALL (shutdown), CALL (socket), CALL (unlink), CALL (write)
     /* the end */
@@ -51,7 +53,7 @@ static const call_t ours[] = {
 /* What the C library and Rust's do by themselves: memory, threads, signals, files of /proc and /sys about processors. */
 static const call_t theirs[] = {
     CALL (brk), CALL (clock_gettime), CALL (clock_nanosleep), CALL (clone), CALL (exit), CALL (exit_group),
-    CALL (fstat), CALL (getcwd), CALL (gettid), CALL (lseek), CALL (mprotect),
+    CALL (getcwd), CALL (gettid), CALL (lseek), CALL (mprotect),
     CALL (newfstatat), CALL (rseq), CALL (rt_sigaction),
     CALL (rt_sigreturn), CALL (set_robust_list), CALL (sigaltstack), CALL (statx), CALL (tgkill)};
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Every top-level module with its height. A module may use those that are lower, never one of the
 /// same height but itself; members of a group (the letter) may use each other.
-const LAYERS: [(&str, u8, char); 21] = [
+const LAYERS: [(&str, u8, char); 22] = [
     // What a fuzzer tries, of every layer.
     ("fuzz", 95, 'f'),
     ("capi", 90, 'c'),
@@ -32,6 +32,8 @@ const LAYERS: [(&str, u8, char); 21] = [
     ("reactor", 40, 'r'),
     ("options", 30, 'i'),
     ("msg", 20, 'm'),
+    // What others can see of the process: written by many, read by none.
+    ("stats", 14, 'v'),
     ("util", 13, 'u'),
     // Waiting needs the kernel, and the kernel's wrappers have their atomics from `sync`.
     ("sync", 12, 'k'),

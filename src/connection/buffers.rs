@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::msg::RxBuffer;
+use crate::sys::clock::ticks;
 use crate::util::budget::Budget;
 use std::collections::VecDeque;
 
@@ -25,6 +26,8 @@ pub struct BufferPool {
     pub long_reads: u32,
     /// When the last of the others was, in [`ticks`](crate::sys::clock::ticks).
     pub read_at: u64,
+    /// When the last of all that brought something was, in the same.
+    pub heard_at: u64,
     /// What may be read in this turn that the application gets nothing of.
     pub budget: Budget,
     /// Whether some connection has no memory to go on with.
@@ -70,6 +73,7 @@ impl Default for BufferPool {
             reads: 0,
             long_reads: 0,
             read_at: 0,
+            heard_at: 0,
             budget: Budget::TURN,
             hunger: Hunger::None,
         }
@@ -103,6 +107,7 @@ impl BufferPool {
     /// A read for a long body brought so many bytes.
     pub(super) fn note_long_read(&mut self, count: &Result<usize>) {
         self.long_reads = self.long_reads.wrapping_add(u32::from(matches!(count, Ok(1..))));
+        self.heard_at = ticks();
     }
 
     /// Gives back what only a busy socket needs.

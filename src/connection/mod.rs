@@ -18,6 +18,7 @@ mod websocket;
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use crate::policy::silence::Silence;
+use crate::stats::{PeerStats, Record};
 use crate::sys::clock;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net;
@@ -101,6 +102,8 @@ pub struct Connection {
     /// We are done, and see to it that the peer gets what was sent.
     farewell: Option<Box<Farewell>>,
     silence: Silence,
+    /// What others can see of the peer.
+    pub stats: PeerStats,
 }
 
 impl Connection {
@@ -168,6 +171,7 @@ impl Connection {
             watches_out: false,
             farewell: None,
             silence: Silence::default(),
+            stats: PeerStats::nobodys(Record::nobodys(0)),
         }
     }
 
@@ -309,11 +313,11 @@ impl Connection {
         match self.rx.read_into(to, self.fd.as_fd(), pool) {
             Straight::Not => None,
             Straight::Part => {
-                self.heard_something();
+                self.heard_something(pool);
                 None
             }
             Straight::Whole(len) => {
-                self.heard_something();
+                self.heard_something(pool);
                 Some((len, false))
             }
         }
@@ -347,7 +351,7 @@ impl Connection {
                 return Ok(false);
             }
             let count = self.rx.fill_behind(self.fd.as_fd(), pool)?;
-            self.heard(count);
+            self.heard(count, pool);
             pool.budget.spend_bytes(count);
         }
     }
@@ -408,18 +412,19 @@ impl Connection {
 
     fn read_once(&mut self, pool: &mut BufferPool) -> Result<usize> {
         let count = self.rx.fill(self.fd.as_fd(), pool)?;
-        self.heard(count);
+        self.heard(count, pool);
         Ok(count)
     }
 
-    fn heard(&mut self, bytes: usize) {
+    fn heard(&mut self, bytes: usize, pool: &BufferPool) {
         if bytes > 0 {
-            self.heard_something();
+            self.heard_something(pool);
         }
     }
 
-    fn heard_something(&mut self) {
+    fn heard_something(&mut self, pool: &BufferPool) {
         self.heard += 1;
+        self.stats.heard(pool.heard_at);
     }
 
     /// After the last byte was handed over: how soon to look again whether the peer has what was
@@ -444,7 +449,7 @@ impl Connection {
     pub fn discard(&mut self, pool: &mut BufferPool) -> Result<bool> {
         match farewell::discard(self.fd.as_fd()) {
             Ok(dropped) => {
-                self.heard(dropped.bytes);
+                self.heard(dropped.bytes, pool);
                 pool.budget.spend_bytes(dropped.bytes);
                 Ok(dropped.more)
             }

@@ -8,6 +8,7 @@ use crate::reactor::{IoThread, Resolver};
 use crate::sync::asymmetric;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::mutex::Mutex;
+use crate::sync::statics::AtomicU32;
 use crate::sync::{PerProcess, Signal};
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;
@@ -91,6 +92,9 @@ struct Own {
     empty: Signal,
 }
 
+/// The number of the next context.
+static CONTEXTS: AtomicU32 = AtomicU32::new(1);
+
 /// One context. A forked child has it, too, with the options it had at the fork, which need no lock
 /// of the parent's to be read: a change is the exchange of one pointer.
 pub struct Context {
@@ -98,6 +102,8 @@ pub struct Context {
     own: PerProcess<Own>,
     /// Shut down or being terminated: every call on a socket fails with ETERM.
     stopped: AtomicBool,
+    /// Which context of the process it is, from 1.
+    number: u32,
 }
 
 impl Default for Context {
@@ -131,7 +137,13 @@ impl Context {
             }))),
             own: PerProcess::here(Own::default()),
             stopped: AtomicBool::new(false),
+            number: CONTEXTS.fetch_add(1, Ordering::Relaxed),
         }
+    }
+
+    /// Which context of the process it is, from 1, for those who look into it.
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     fn options(&self) -> &Mutex<Arc<Options>> {

@@ -7,6 +7,7 @@ use super::carrier::Carrier;
 use crate::connection::{Ends, WebSocket};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
+use crate::stats::{PeerStats, Record};
 use crate::sys::fd::OwnedFd;
 use crate::transport::{Agreement, Dialogue, Link, Stream};
 use crate::wire::{Established, Handshake, HandshakeConfig, HandshakeError};
@@ -63,6 +64,8 @@ pub(super) struct Attempt {
     pub(super) has_place: bool,
     /// When this stage has taken too long.
     pub(super) deadline: Option<Instant>,
+    /// What others can see of the peer.
+    pub(super) stats: PeerStats,
     stream: Stream,
     /// What is between its descriptor and all that is said to the peer.
     link: Link,
@@ -99,6 +102,7 @@ impl Attempt {
             watched: None,
             has_place: false,
             deadline: None,
+            stats: PeerStats::nobodys(Record::nobodys(0)),
             stream,
             link: Link::default(),
             dialogues: dialogues.into(),
@@ -153,6 +157,16 @@ impl Attempt {
     /// The handshake, for the questions to the ZAP handler.
     pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
         self.handshake.as_mut().filter(|_| self.dialogues.is_empty())
+    }
+
+    /// The mechanism that the peer has named.
+    pub(super) fn announced(&self) -> &[u8] {
+        self.handshake.as_ref().map_or(&[], |handshake| handshake.announced())
+    }
+
+    /// The process at the other end, where the system knows.
+    pub(super) fn peer_process(&self) -> u32 {
+        self.stream.peer_process()
     }
 
     /// Whether nothing goes on until the ZAP handler has spoken.

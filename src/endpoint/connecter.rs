@@ -3,6 +3,7 @@
 use crate::connection::Ends;
 use crate::error::Result;
 use crate::options::SocketOptions;
+use crate::stats::PeerStats;
 use crate::sync::mutex::Mutex;
 use crate::sys::random;
 use crate::transport::{Route, Way};
@@ -33,10 +34,14 @@ pub struct Connecter {
     /// The application has disconnected, and wants no attempt after the next one that fails, or loses its
     /// connection (ZMQ_RECONNECT_STOP).
     pub(super) stops: bool,
+    /// What others can see of the peer.
+    pub stats: PeerStats,
+    /// There has been a connection.
+    pub(super) connected: bool,
 }
 
 impl Connecter {
-    pub(super) fn new(route: Route, options: Arc<SocketOptions>) -> Connecter {
+    pub(super) fn new(route: Route, options: Arc<SocketOptions>, stats: PeerStats) -> Connecter {
         Connecter {
             route,
             options,
@@ -48,6 +53,8 @@ impl Connecter {
             refused: false,
             waits: false,
             stops: false,
+            stats,
+            connected: false,
         }
     }
 

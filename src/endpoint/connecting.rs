@@ -11,6 +11,7 @@ use crate::options::SocketOptions;
 use crate::options::numbers::value::{
     RECONNECT_STOP_AFTER_DISCONNECT, RECONNECT_STOP_CONN_REFUSED,
 };
+use crate::stats::{self, State, debug};
 use crate::sys::{clock, epoll, helpers};
 use crate::transport::{Route, Stream, Way};
 use crate::util::reserve;
@@ -28,7 +29,9 @@ impl Endpoints {
         traffic: Traffic,
     ) -> u32 {
         let options = Arc::new(options.clone());
-        let connecter = Connecter::new(route, options.clone());
+        let stats = self.stats.peer();
+        stats.describe(stats::Way::Connected, &name, "");
+        let connecter = Connecter::new(route, options.clone(), stats);
         let kind = Kind::Connecter(Box::new(connecter));
         self.last.clone_from(&name);
         self.add(name, kind, options, traffic)
@@ -39,6 +42,8 @@ impl Endpoints {
         let Some(connecter) = self.connecter(number) else { return };
         connecter.waits = false;
         if connecter.route.first().needs_dns() {
+            connecter.stats.state(State::Resolving);
+            self.say(number, format_args!("looking up its name"));
             if let Err(error) = self.look_up(number) {
                 self.no_connection(number, error);
             }
@@ -124,6 +129,8 @@ impl Endpoints {
         let ends = connecter.ends();
         let dialogues = connecter.route.dialogues(&connecter.options);
         let mut attempt = Attempt::connecting(number, serial, stream, dialogues, ends.clone());
+        connecter.stats.state(State::Connecting);
+        attempt.stats = connecter.stats.clone();
         if connected {
             attempt.stage = Stage::OnTheWay;
         }
@@ -135,6 +142,7 @@ impl Endpoints {
         if connected {
             return self.drive(at);
         }
+        self.say(number, format_args!("connecting"));
         self.report(Event::ConnectDelayed, &ends);
         if self.watch_attempt(at, epoll::OUT).is_err() {
             self.connecting_failed(at, Error::NoMemory);
@@ -147,6 +155,7 @@ impl Endpoints {
         let (number, fd) = (attempt.endpoint, attempt.fd());
         self.drop_attempt(at);
         let Some(connecter) = self.connecter(number) else { return };
+        connecter.stats.lost(why.errno());
         if connecter.candidates.len() > 0 {
             self.connect_next(number);
         } else {
@@ -170,6 +179,10 @@ impl Endpoints {
     /// same, and what is sent waits, as in libzmq; unless nobody listens there and the application
     /// wants it to end then (ZMQ_RECONNECT_STOP).
     fn no_connection(&mut self, number: u32, why: Error) {
+        if let Some(connecter) = self.connecter(number) {
+            connecter.stats.attempt_failed(why.errno());
+        }
+        self.say(number, format_args!("no connection: {}", debug::error(why.errno())));
         let refused = why == Error::ConnectionRefused;
         if refused && self.stops_if(number, RECONNECT_STOP_CONN_REFUSED)
             || self.connecter(number).is_some_and(|c| c.stops)
@@ -192,8 +205,12 @@ impl Endpoints {
         connecter.waits = true;
         let (ends, wait) = (connecter.ends(), connecter.next_interval());
         self.report(Event::ConnectRetried(wait), &ends);
-        let at = clock::now() + Duration::from_millis(wait as u64);
-        self.set_timer(at, Timer::Reconnect, number, serial);
+        let wait = Duration::from_millis(wait as u64);
+        self.say(number, format_args!("the next attempt comes in {} ms", wait.as_millis()));
+        if let Some(connecter) = self.connecter(number) {
+            connecter.stats.waits(wait);
+        }
+        self.set_timer(clock::now() + wait, Timer::Reconnect, number, serial);
     }
 
     /// The peer will have nothing to do with us. The endpoint stays until it is disconnected. False if it is none that
@@ -203,6 +220,7 @@ impl Endpoints {
         match self.connecter(number) {
             Some(connecter) if !closing => {
                 connecter.refused = true;
+                self.say(number, format_args!("there will be no further attempt"));
                 true
             }
             _ => false,

@@ -10,6 +10,7 @@ use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::reactor::{IoThread, Key};
+use crate::stats::{SocketStats, debug};
 use crate::transport::{Address, Listener};
 use crate::types::SocketType;
 use crate::util::slab::Slab;
@@ -106,6 +107,10 @@ pub struct Endpoints {
     /// Second names of endpoints.
     aliases: BTreeMap<u32, String>,
     effects: VecDeque<Effect>,
+    /// See [`Endpoints::counts`].
+    counts: (usize, usize),
+    /// What others can see of the socket.
+    pub stats: SocketStats,
 }
 
 impl Endpoints {
@@ -122,6 +127,8 @@ impl Endpoints {
             names: BTreeMap::new(),
             aliases: BTreeMap::new(),
             effects: VecDeque::new(),
+            counts: (0, 0),
+            stats: SocketStats::nobodys(0),
         }
     }
 
@@ -143,6 +150,21 @@ impl Endpoints {
 
     pub(super) fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
+    }
+
+    /// Tells whoever wants to know (ZMQ_DEBUG) what happens to an endpoint.
+    pub(super) fn say(&self, number: u32, what: std::fmt::Arguments<'_>) {
+        if debug::is_on() {
+            let name = self.get(number).map_or("", Endpoint::name);
+            self.say_of(name, what);
+        }
+    }
+
+    /// The same by its name.
+    pub(super) fn say_of(&self, name: &str, what: std::fmt::Arguments<'_>) {
+        if debug::is_on() {
+            debug::say(self.socket_type.info().name, self.key.index, name, what);
+        }
     }
 
     pub(super) fn report(&mut self, event: Event, ends: &Ends) {
@@ -168,6 +190,9 @@ impl Endpoints {
         let endpoint = Endpoint { resolved, serial, kind, options, traffic, closing: false };
         let number = self.places.insert(endpoint);
         self.names.entry(name).or_default().push(number);
+        if let Some(count) = self.count_of(number) {
+            *count += 1;
+        }
         number
     }
 
@@ -196,6 +221,19 @@ impl Endpoints {
             Kind::Connecter(connecter) => Some(connecter),
             _ => None,
         }
+    }
+
+    /// How many are bound, and how many connected, of those that are not closing.
+    pub fn counts(&self) -> (usize, usize) {
+        self.counts
+    }
+
+    /// The count that an endpoint is in.
+    fn count_of(&mut self, number: u32) -> Option<&mut usize> {
+        Some(match self.places.get(number)?.kind {
+            Kind::Listener(_) | Kind::InprocBinding(_) => &mut self.counts.0,
+            _ => &mut self.counts.1,
+        })
     }
 
     /// The options of an endpoint.
@@ -230,6 +268,11 @@ impl Endpoints {
 
     /// The endpoint only lives on until its pipes have sent what is left: its name is free.
     pub fn begin_closing(&mut self, number: u32) {
+        if self.places.get(number).is_some_and(|endpoint| !endpoint.closing)
+            && let Some(count) = self.count_of(number)
+        {
+            *count -= 1;
+        }
         let Some(endpoint) = self.places.get_mut(number) else { return };
         endpoint.closing = true;
         let alias = self.aliases.remove(&number);

@@ -4,6 +4,7 @@ use super::attempt::{Attempt, Progress, Stage};
 use super::effect::{Effect, Question};
 use super::endpoints::Endpoints;
 use super::event::Event;
+use super::failure;
 use super::token::{Ready, Timer};
 use crate::connection::{Connection, Heartbeat};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::options::SocketOptions;
 use crate::options::numbers::value::RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::reactor::{IoThread, Key};
 use crate::security;
+use crate::stats::{Agreed, State};
 use crate::sys::{clock, epoll, helpers};
 use crate::wire::{Established, HandshakeConfig, HandshakeError, ZapReply};
 use std::sync::{Arc, Weak};
@@ -97,6 +99,7 @@ impl Endpoints {
                 if let Some(connecter) = self.connecter(endpoint) {
                     connecter.candidates = Vec::new().into_iter();
                 }
+                self.say(endpoint, format_args!("connected; the handshake begins"));
                 self.report(Event::Connected(fd), &ends);
                 self.reached(at);
             }
@@ -128,6 +131,7 @@ impl Endpoints {
         if let Err(error) = attempt.begin_greeting(&resolved, &options, config) {
             return self.greeting_closed(at, error);
         }
+        attempt.stats.state(State::Handshaking);
         let fd = attempt.fd();
         self.effect(Effect::Prepare(at, fd));
     }
@@ -222,6 +226,7 @@ impl Endpoints {
     fn greeting_failed(&mut self, at: u32, error: &HandshakeError) {
         let Some(attempt) = self.attempts.get(at) else { return };
         let (ends, endpoint, fd) = (attempt.ends.clone(), attempt.endpoint, attempt.fd());
+        self.note_refusal(at, failure::of(error));
         if let Some(event) = Event::of_failure(error) {
             self.report(event, &ends);
         }
@@ -243,6 +248,7 @@ impl Endpoints {
     fn greeting_closed(&mut self, at: u32, error: Error) {
         let Some(attempt) = self.attempts.get(at) else { return };
         let (ends, endpoint, fd) = (attempt.ends.clone(), attempt.endpoint, attempt.fd());
+        self.note_refusal(at, failure::of_end(error));
         self.report(Event::HandshakeFailedNoDetail(error.errno()), &ends);
         self.drop_attempt(at);
         self.report(Event::Disconnected(fd), &ends);
@@ -341,9 +347,14 @@ impl Endpoints {
         };
         let limit = u64::try_from(options.maxmsgsize).unwrap_or(u64::MAX);
         let subscribe_all = established.subscribe_all;
+        let peer_type = established.peer_socket_type.map_or(-1, |peer| peer as i32);
+        let (mechanism, version) = (options.mechanism, established.version);
+        self.note_connection(&attempt, Agreed { mechanism, version, peer_type });
+        let stats = attempt.stats.clone();
         let (fd, websocket) = attempt.into_parts();
         let rest = std::mem::take(&mut *rest);
         let mut connection = Connection::new(fd, established, limit, rest, metadata, ends.clone());
+        connection.stats = stats;
         if let Some(websocket) = websocket {
             connection.carry(websocket);
         }
@@ -365,6 +376,8 @@ impl Endpoints {
         let mut metadata = Metadata::default();
         metadata.add(b"Peer-Address", attempt.peer.as_bytes());
         metadata.add(b"__fd", attempt.fd().to_string().as_bytes());
+        self.note_connection(&attempt, Agreed { mechanism: -1, version: (0, 0), peer_type: -1 });
+        let stats = attempt.stats.clone();
         let (fd, websocket) = attempt.into_parts();
         let mut connection = if let Some(websocket) = websocket {
             let Some(options) = self.options(endpoint) else { return };
@@ -375,6 +388,7 @@ impl Endpoints {
         } else {
             Connection::raw(fd, metadata, ends)
         };
+        connection.stats = stats;
         if self.traffic(endpoint).notes {
             connection.rx.inject(Msg::new());
         }

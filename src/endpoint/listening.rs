@@ -7,6 +7,7 @@ use super::token::{Ready, Timer};
 use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
+use crate::stats::{Way, debug};
 use crate::sys::{clock, epoll};
 use crate::transport::{AcceptError, Address, AddressError, Listener};
 use crate::util::reserve;
@@ -69,12 +70,14 @@ impl Endpoints {
             self.add_name(number, alias);
         }
         self.last = resolved;
+        self.say(number, format_args!("listening"));
         self.report(Event::Listening(fd), &ends);
         Ok(())
     }
 
     /// Tells the monitor in libzmq's words: the address without its transport.
     fn report_failed_bind(&mut self, given: &str, error: Error) {
+        self.say_of(given, format_args!("cannot listen: {}", debug::error(error.errno())));
         let address = given.split_once("://").map_or(given, |(_, address)| address);
         self.report(Event::BindFailed(error), &Ends::bound(address.to_owned()));
     }
@@ -94,6 +97,7 @@ impl Endpoints {
         let ends = Ends::bound(listener.name().to_owned());
         self.unwatch(fd);
         drop(listener);
+        self.say(number, format_args!("listens no more"));
         self.report(Event::Closed(fd), &ends);
         for attempt in self.attempts.numbers() {
             if self.attempts.get(attempt).is_some_and(|a| a.endpoint == number) {
@@ -119,19 +123,29 @@ impl Endpoints {
                 // Behind a wildcard each connection has the address it came to.
                 let mut ends = Ends::bound(stream.local_endpoint());
                 ends.remote = stream.remote_endpoint();
+                self.say(number, format_args!("{} came", ends.remote));
                 self.report(Event::Accepted(accepted), &ends);
                 let serial = self.next_serial();
-                let attempt = Attempt::accepted(number, serial, stream, ends);
+                let stats = self.stats.peer();
+                stats.describe(Way::Accepted, &name.local, &ends.remote);
+                let mut attempt = Attempt::accepted(number, serial, stream, ends);
+                attempt.stats = stats;
                 let attempt = self.attempts.insert(attempt);
                 self.reached(attempt);
             }
             Err(AcceptError::Exhausted(error)) => {
+                let why = debug::error(error.errno());
+                self.say(number, format_args!("a peer has to wait: {why}"));
                 self.report(Event::AcceptFailed(error), &name);
                 // Level-triggered readiness would spin until a descriptor is free.
                 let _ = self.watch(fd, 0, Ready::Listener(number), false);
                 self.set_timer(clock::now() + ACCEPT_PAUSE, Timer::Accept, number, serial);
             }
-            Err(failed) => self.report(Event::AcceptFailed(failed.error()), &name),
+            Err(failed) => {
+                let why = debug::error(failed.error().errno());
+                self.say(number, format_args!("a peer was not let in: {why}"));
+                self.report(Event::AcceptFailed(failed.error()), &name);
+            }
         }
     }
 

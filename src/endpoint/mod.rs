@@ -13,8 +13,10 @@ mod connecting;
 mod effect;
 mod endpoints;
 mod event;
+pub mod failure;
 mod greeting;
 mod listening;
+mod telling;
 #[cfg(test)]
 mod tests;
 pub mod token;

@@ -3,7 +3,7 @@
 use super::fair_queue::FairQueue;
 use super::hash::Seeded;
 use super::subscriptions::{CANCEL, SUBSCRIBE, message};
-use super::{Attach, MAX_GROUP, Pattern, PipeId, PipeSet};
+use super::{Attach, Loss, MAX_GROUP, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Envelope, Msg};
 use std::collections::HashMap;
@@ -50,6 +50,7 @@ impl Dish {
                 envelope.put_on(&mut body);
                 return Some(body);
             }
+            pipes.lost(Loss::FilteredIn);
         }
     }
 
@@ -147,6 +148,7 @@ impl Pattern for Dish {
         }
         let msg = command(SUBSCRIBE, group)?;
         self.groups.insert(group.into(), Envelope::new(group)?);
+        pipes.asked_for(self.groups.len());
         self.tell(pipes, msg);
         Ok(())
     }
@@ -157,6 +159,7 @@ impl Pattern for Dish {
         }
         let msg = command(CANCEL, group)?;
         self.groups.remove(group);
+        pipes.asked_for(self.groups.len());
         self.tell(pipes, msg);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! "SHALL silently drop the message if the queue for a subscriber is full").
 
 use super::ring::Ring;
-use super::{PipeId, PipeSet};
+use super::{Loss, PipeId, PipeSet};
 use crate::error::Result;
 use crate::msg::Msg;
 
@@ -65,6 +65,24 @@ impl Distribute {
     #[inline]
     pub(crate) fn keep_where(&mut self, mut test: impl FnMut(PipeId) -> bool) {
         self.chosen.retain(|&id| test(id));
+    }
+
+    /// Drops the chosen pipes that are full.
+    #[inline]
+    pub(crate) fn keep_writable<P: PipeSet>(&mut self, pipes: &mut P) {
+        self.chosen.retain(|&id| {
+            let room = pipes.check_write(id);
+            if !room {
+                pipes.lost(Loss::Full(id));
+            }
+            room
+        });
+    }
+
+    /// None of the pipes is to get the message.
+    pub(crate) fn count_unwanted<P: PipeSet>(&self, pipes: &mut P) {
+        let somebody = !self.pipes.all().is_empty();
+        pipes.lost(if somebody { Loss::FilteredOut } else { Loss::NoPeer });
     }
 
     /// Whether the pipe gets the current message.

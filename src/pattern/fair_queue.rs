@@ -212,6 +212,7 @@ impl FairQueue {
 
     /// The next frame of the message that was read in part, `None` if there is none or the rest
     /// of it was lost.
+    #[inline(always)]
     pub(crate) fn recv_rest<P: PipeSet>(&mut self, pipes: &mut P) -> Option<Msg> {
         if !self.rest.is_empty() {
             return self.next_of_rest();

@@ -76,8 +76,35 @@ pub struct Part {
     pub more: bool,
 }
 
+/// Where a message went that the caller believes sent, or received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// This peer does not get it: its queue is full.
+    Full(PipeId),
+    /// There is no peer at all.
+    NoPeer,
+    /// Nobody has this routing id, or who asked is gone.
+    Unknown,
+    /// None of the peers has subscribed to it.
+    FilteredOut,
+    /// A peer has sent it, and the socket has not subscribed to it.
+    FilteredIn,
+}
+
 /// What a pattern may do with the pipes of its socket.
 pub trait PipeSet {
+    /// A message is dropped for this reason. Changes nothing: others may want to know.
+    fn lost(&mut self, loss: Loss) {
+        let _ = loss;
+    }
+    /// A frame that was read is not for the application, which cannot receive. Changes nothing, as well.
+    fn uncounted(&mut self, id: PipeId, frame: &Msg) {
+        let _ = (id, frame);
+    }
+    /// The socket asks for so many topics or groups now, or its peers do. Changes nothing, as well.
+    fn asked_for(&mut self, topics: usize) {
+        let _ = topics;
+    }
     /// Whether a frame can be read now. A pipe shows a multipart message only once it is whole,
     /// so after a frame with the MORE flag this is true until its last part was read.
     fn check_read(&mut self, id: PipeId) -> bool;

@@ -25,7 +25,13 @@ pub struct Radio {
 impl Radio {
     /// Reads what a peer has to say: which groups it joins and leaves. Whatever else comes is dropped.
     fn listen<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.hear(pipes, id);
+        pipes.asked_for(self.members.len());
+    }
+
+    fn hear<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         while let Some(msg) = pipes.read(id) {
+            pipes.uncounted(id, &msg);
             let Some((join, group)) = parse(msg.data()).filter(|_| msg.is_command()) else {
                 continue;
             };
@@ -52,12 +58,15 @@ impl Radio {
         out.clear();
         out.choose(members.found());
         out.choose(hears_all);
-        if !self.nodrop {
-            out.keep_where(|pipe| pipes.check_write(pipe));
-        } else if !out.all_writable(pipes) {
+        if self.nodrop && !out.all_writable(pipes) {
             out.clear();
             self.blocked = true;
             return Err(Error::Again);
+        }
+        if out.is_idle() {
+            out.count_unwanted(pipes);
+        } else if !self.nodrop {
+            out.keep_writable(pipes);
         }
         Ok(())
     }

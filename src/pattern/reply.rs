@@ -2,7 +2,7 @@
 
 use super::fair_queue::FairQueue;
 use super::value::switch;
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Attach, Loss, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::options::numbers::option;
@@ -109,7 +109,8 @@ impl Rep {
                     return Err(error);
                 }
             }
-            _ => {
+            from => {
+                pipes.lost(from.map_or(Loss::Unknown, Loss::Full));
                 self.from = None;
                 drop(msg.take());
             }

@@ -4,7 +4,7 @@ use super::dealer::probe_router;
 use super::routing::Routing;
 use super::tagged_queue::TaggedQueue;
 use super::value::{self, set_switch};
-use super::{Attach, Part, Pattern, PipeId, PipeSet};
+use super::{Attach, Loss, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::options::numbers::option;
@@ -173,7 +173,10 @@ impl Router {
                 Some(pipe) if pipes.check_write(pipe) => Some(pipe),
                 Some(pipe) if self.mandatory && !pipes.is_gone(pipe) => return Err(Error::Again),
                 _ if self.mandatory => return Err(Error::HostUnreachable),
-                _ => None,
+                found => {
+                    pipes.lost(found.map_or(Loss::Unknown, Loss::Full));
+                    None
+                }
             };
             self.out.in_message = true;
         }

@@ -3,7 +3,7 @@
 use super::subscriptions::TopicCounts;
 use super::value;
 use super::xsub::XSub;
-use super::{Attach, Part, Pattern, PipeId, PipeSet};
+use super::{Attach, Loss, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use crate::options::numbers::option;
@@ -35,6 +35,7 @@ impl Sub {
             if self.inner.topics.matches(msg.data()) != self.invert {
                 return Some(msg);
             }
+            pipes.lost(Loss::FilteredIn);
             self.inner.queue.skip_rest(pipes);
         }
     }
@@ -57,6 +58,7 @@ impl Sub {
             if filter.passed {
                 return Some(part);
             }
+            pipes.lost(Loss::FilteredIn);
             queue.skip_rest(pipes);
             if !pipes.spend(part.len) {
                 return None;

@@ -133,6 +133,11 @@ impl XPub {
 
     /// Reads what a subscriber has to say.
     fn listen<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        self.hear(pipes, id);
+        pipes.asked_for(self.subscriptions.len());
+    }
+
+    fn hear<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         let mut at = Place::First;
         while at != Place::First || !self.is_full() {
             let Some(msg) = pipes.read(id) else {
@@ -140,6 +145,9 @@ impl XPub {
                 return;
             };
             let more = msg.more();
+            if self.silent {
+                pipes.uncounted(id, &msg);
+            }
             match parse(msg.data()) {
                 Some((subscribe, _)) if at == Place::First || !self.only_first => {
                     if self.subscription(id, subscribe, msg, at == Place::InUsers).is_err() {
@@ -245,14 +253,15 @@ impl XPub {
             // subscriber alone (in libzmq not when matching is inverted).
             out.keep_where(|pipe| pipe == only);
         }
-        if self.nodrop {
-            if !out.all_writable(pipes) {
-                out.clear();
-                self.blocked = true;
-                return Err(Error::Again);
-            }
-        } else {
-            out.keep_where(|pipe| pipes.check_write(pipe));
+        if self.nodrop && !out.all_writable(pipes) {
+            out.clear();
+            self.blocked = true;
+            return Err(Error::Again);
+        }
+        if out.is_idle() {
+            out.count_unwanted(pipes);
+        } else if !self.nodrop {
+            out.keep_writable(pipes);
         }
         if only.is_some() {
             self.last = None;
@@ -261,7 +270,12 @@ impl XPub {
     }
 
     /// ZMQ_SUBSCRIBE and ZMQ_UNSUBSCRIBE on behalf of the subscriber heard last.
-    fn subscribe_last(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+    fn subscribe_last<P: PipeSet>(
+        &mut self,
+        pipes: &mut P,
+        subscribe: bool,
+        topic: &[u8],
+    ) -> Result<()> {
         if !self.manual {
             return Err(Error::Invalid);
         }
@@ -271,6 +285,7 @@ impl XPub {
             } else {
                 self.subscriptions.cancel(topic, pipe);
             }
+            pipes.asked_for(self.subscriptions.len());
         }
         Ok(())
     }
@@ -307,9 +322,10 @@ impl Pattern for XPub {
         self.listen(pipes, id);
     }
 
-    fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
+    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.out.detach(id);
         self.forget_subscriptions(id);
+        pipes.asked_for(self.subscriptions.len());
         if let Some(serial) = self.serials.get_mut(id as usize) {
             *serial = 0;
         }
@@ -346,7 +362,10 @@ impl Pattern for XPub {
         if !(self.invert || only) {
             let found = self.subscriptions.find(bytes);
             let sent = match *self.subscriptions.found() {
-                [] => true,
+                [] => {
+                    self.out.count_unwanted(pipes);
+                    true
+                }
                 [one] => pipes.write_bytes(one, bytes, keep),
                 ref all => pipes.write_to_all(all, found, bytes),
             };
@@ -390,14 +409,14 @@ impl Pattern for XPub {
 
     fn set_option<P: PipeSet>(
         &mut self,
-        _pipes: &mut P,
+        pipes: &mut P,
         option: i32,
         value: &[u8],
     ) -> Option<Result<()>> {
         self.blocked = false;
         match option {
-            option::SUBSCRIBE => Some(self.subscribe_last(true, value)),
-            option::UNSUBSCRIBE => Some(self.subscribe_last(false, value)),
+            option::SUBSCRIBE => Some(self.subscribe_last(pipes, true, value)),
+            option::UNSUBSCRIBE => Some(self.subscribe_last(pipes, false, value)),
             option::XPUB_VERBOSE => Some(value::switch(value).map(|on| {
                 self.verbose = on;
                 self.verbose_cancel = false;

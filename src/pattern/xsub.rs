@@ -45,6 +45,7 @@ impl XSub {
     pub(crate) fn subscribe<P: PipeSet>(&mut self, pipes: &mut P, topic: &[u8]) -> Result<()> {
         let msg = message(SUBSCRIBE, topic)?;
         self.topics.add(topic)?;
+        pipes.asked_for(self.topics.len());
         self.tell(pipes, msg, false);
         Ok(())
     }
@@ -53,6 +54,7 @@ impl XSub {
     pub(crate) fn unsubscribe<P: PipeSet>(&mut self, pipes: &mut P, topic: &[u8]) -> Result<()> {
         let msg = message(CANCEL, topic)?;
         if self.topics.cancel(topic) == Cancelled::Last {
+            pipes.asked_for(self.topics.len());
             self.tell(pipes, msg, false);
         }
         Ok(())
@@ -159,6 +161,9 @@ impl Pattern for XSub {
         let first = !self.sending;
         let more = msg.more();
         let frame = self.note(msg.data(), first)?;
+        if frame == Frame::News {
+            pipes.asked_for(self.topics.len());
+        }
         self.sending = more;
         // The last frame of a message that was begun has to go out whatever it says.
         if frame == Frame::NoNews && (more || !self.out.more()) {
@@ -171,7 +176,11 @@ impl Pattern for XSub {
         }
         if !self.out.more() {
             self.out.clear();
-            self.out.choose_where(|id| pipes.check_write(id));
+            self.out.choose_where(|_| true);
+            if self.out.is_idle() {
+                self.out.count_unwanted(pipes);
+            }
+            self.out.keep_writable(pipes);
         }
         if frame == Frame::News {
             // A subscription is not lost because a pipe has no room for the message it is in.

@@ -9,6 +9,7 @@ pub(crate) mod udp;
 
 use crate::error::Result;
 use crate::msg::Msg;
+use crate::stats::{PeerStats, Record};
 use crate::sys::epoll;
 use crate::sys::net::Slots;
 use crate::types::Datagrams;
@@ -45,6 +46,10 @@ pub struct DatagramEnd {
     due: Option<Instant>,
     send_limit: usize,
     receive_limit: usize,
+    /// Bytes of the parts of a message that goes on.
+    begun: usize,
+    /// What others can see of it.
+    pub(super) stats: PeerStats,
 }
 
 impl DatagramEnd {
@@ -60,6 +65,24 @@ impl DatagramEnd {
             due: None,
             send_limit,
             receive_limit,
+            begun: 0,
+            stats: PeerStats::nobodys(Record::nobodys(0)),
+        }
+    }
+
+    /// With these statistics.
+    #[must_use]
+    pub fn with_stats(self, stats: PeerStats) -> DatagramEnd {
+        stats.limits(self.send_limit, self.receive_limit);
+        DatagramEnd { stats, ..self }
+    }
+
+    /// The kernel was asked to take what waits.
+    pub(super) fn note_left(&self, empty: bool) {
+        if empty {
+            self.stats.flows();
+        } else {
+            self.stats.stalls(self.unsent());
         }
     }
 
@@ -87,6 +110,7 @@ impl DatagramEnd {
     /// Changes the high-water marks (0: unlimited).
     pub fn set_limits(&mut self, send_limit: usize, receive_limit: usize) {
         (self.send_limit, self.receive_limit) = (send_limit, receive_limit);
+        self.stats.limits(send_limit, receive_limit);
     }
 
     /// Whether a `connect` made it.
@@ -132,6 +156,7 @@ impl DatagramEnd {
     }
 
     pub(super) fn rollback(&mut self) {
+        self.begun = 0;
         match &mut self.carrier {
             Carrier::Udp(udp) => udp.head = None,
             Carrier::Packets(packets) => packets.rollback(),
@@ -176,10 +201,20 @@ impl DatagramEnd {
     /// # Errors
     /// `NoMemory`; nothing has happened then.
     pub(super) fn write(&mut self, msg: &mut Msg) -> Result<()> {
+        let (more, bytes, before) = (msg.more(), msg.len(), self.unsent());
         match &mut self.carrier {
-            Carrier::Udp(udp) => udp.write(msg),
-            Carrier::Packets(packets) => packets.write(msg),
+            Carrier::Udp(udp) => udp.write(msg)?,
+            Carrier::Packets(packets) => packets.write(msg)?,
         }
+        self.begun += bytes;
+        if !more {
+            let bytes = std::mem::take(&mut self.begun);
+            // What goes nowhere is not put there.
+            if self.unsent() > before {
+                self.stats.sent(1, bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Hands what is written to the network. True if nothing is left.

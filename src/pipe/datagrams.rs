@@ -105,7 +105,12 @@ impl PipeTable {
         if pipe.lingering || !end.ready {
             return;
         }
+        let received = end.received;
         let starved = end.gather(&mut self.slots).is_err();
+        end.stats.came(end.queued().1);
+        if end.received != received {
+            end.stats.heard(ticks());
+        }
         let (holds, ready) = (end.has_frame(), end.ready);
         if let Some(at) = end.take_due() {
             self.events.push_back(PipeEvent::Due(id, at));
@@ -134,6 +139,9 @@ impl PipeTable {
         let Kind::Datagram(end) = &mut pipe.kind else { return None };
         let msg = end.take();
         let holds = end.has_frame();
+        if let Some(msg) = &msg {
+            end.stats.received(msg.more(), msg.len());
+        }
         pipe.note_holding(holds, &mut self.holding);
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
         pipe.wants_read |= msg.is_none();
@@ -154,6 +162,7 @@ impl PipeTable {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Kind::Datagram(end) = &mut pipe.kind else { return };
         let empty = end.flush();
+        end.note_left(empty);
         let blocked = end.waits_for_kernel();
         if blocked != end.watches_out {
             end.watches_out = blocked;
@@ -171,7 +180,7 @@ impl PipeTable {
                 self.events.push_back(PipeEvent::Finished(id));
             }
         } else if pipe.wants_write && end.has_resumed() {
-            pipe.wants_write = false;
+            pipe.resumes();
             self.events.push_back(PipeEvent::Writable(id));
         }
     }

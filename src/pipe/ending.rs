@@ -4,6 +4,7 @@ use super::pipe::{Kind, Pipe, PipeEvent, Rest};
 use super::places::WATCH;
 use super::{NO_ENDPOINT, PipeTable};
 use crate::pattern::{PipeId, PipeSet};
+use crate::stats::State;
 use crate::sys::epoll;
 
 /// Turns' worth of input that a pipe keeps, at most, when its endpoint ends.
@@ -23,6 +24,9 @@ impl PipeTable {
                 self.events.push_back(PipeEvent::Readable(id));
             }
             self.events.push_back(PipeEvent::HungUp(id));
+            if let Some(pipe) = self.get(id) {
+                pipe.stats().state(State::Gone);
+            }
         }
     }
 
@@ -74,6 +78,7 @@ impl PipeTable {
     pub fn let_go(&mut self, id: PipeId, may_take_time: bool) -> Rest {
         let Some(pipe) = self.get(id) else { return Rest::Nothing };
         pipe.lingering = true;
+        pipe.stats().state(State::Lingering);
         pipe.parts.clear();
         pipe.next = None;
         let wire = match &mut pipe.kind {

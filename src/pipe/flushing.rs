@@ -159,7 +159,7 @@ impl PipeTable {
                         self.events.push_back(PipeEvent::Finished(id));
                     }
                 } else if pipe.wants_write && wire.has_resumed() {
-                    pipe.wants_write = false;
+                    pipe.resumes();
                     self.events.push_back(PipeEvent::Writable(id));
                 }
             }
@@ -176,7 +176,7 @@ impl PipeTable {
             let Some(wire) = pipe.wire().filter(|w| all || w.is_to_settle()) else { continue };
             wire.settle();
             if waits && wire.has_resumed() {
-                pipe.wants_write = false;
+                pipe.resumes();
                 self.events.push_back(PipeEvent::Writable(id));
             }
         }

@@ -11,8 +11,10 @@ use super::ring::{self, Reader, Writer};
 use crate::error::Result;
 use crate::msg::{Arena, Msg, Sink};
 use crate::pattern::{Part, PipeId};
+use crate::stats::{PeerStats, Record};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use crate::sync::once::OnceLock;
+use crate::sync::statics::AtomicU64;
 use std::sync::Arc;
 
 /// News for a socket from the other end of one of its inproc pipes.
@@ -105,6 +107,12 @@ pub struct InprocEnd {
     side: usize,
     /// There was an event that says that the other end's socket is known.
     pub(super) met: bool,
+    /// A number that both ends have, and nobody else.
+    link: u64,
+    /// Bytes of the parts written of a message that goes on.
+    begun: usize,
+    /// What others can see of the other end.
+    pub(super) stats: PeerStats,
 }
 
 /// What one socket brings into an inproc pipe.
@@ -146,15 +154,14 @@ pub fn pair(connecter: &InprocConfig, binder: Option<&InprocConfig>) -> (InprocE
     let sides = Arc::new([Side::of(Some(connecter)), Side::of(binder)]);
     let (up_writer, up_reader) = ring::queue(limit(&sides[0], &sides[1]), connecter.conflate);
     let (down_writer, down_reader) = ring::queue(limit(&sides[1], &sides[0]), connecter.conflate);
-    let connecting = InprocEnd {
-        writer: up_writer,
-        reader: down_reader,
-        sides: sides.clone(),
-        side: 0,
-        met: false,
+    static LINKS: AtomicU64 = AtomicU64::new(1);
+    let link = LINKS.fetch_add(1, Ordering::Relaxed);
+    let end = |writer, reader, sides, side| {
+        let stats = PeerStats::nobodys(Record::nobodys(0));
+        InprocEnd { writer, reader, sides, side, met: false, link, begun: 0, stats }
     };
-    let binding = InprocEnd { writer: down_writer, reader: up_reader, sides, side: 1, met: false };
-    (connecting, binding)
+    let connecting = end(up_writer, down_reader, sides.clone(), 0);
+    (connecting, end(down_writer, up_reader, sides, 1))
 }
 
 impl InprocEnd {
@@ -201,10 +208,25 @@ impl InprocEnd {
 
     /// The socket's high-water marks have changed.
     pub fn set_limits(&self, send: u32, receive: u32) {
+        self.sides[self.side].set_limits(send, receive);
+        let (out, into) = self.limits();
+        self.writer.set_high_water_mark(out);
+        self.reader.set_high_water_mark(into);
+        self.stats.limits(out as usize, into as usize);
+    }
+
+    /// How many messages there is room for to the other end, and from there.
+    pub(super) fn limits(&self) -> (u32, u32) {
         let (mine, theirs) = (&self.sides[self.side], &self.sides[1 - self.side]);
-        mine.set_limits(send, receive);
-        self.writer.set_high_water_mark(limit(mine, theirs));
-        self.reader.set_high_water_mark(limit(theirs, mine));
+        (limit(mine, theirs), limit(theirs, mine))
+    }
+
+    /// What others can see of the other end, as one socket of the process sees it: the other one says the same number.
+    pub(super) fn tell(&mut self, stats: PeerStats) {
+        let (out, into) = self.limits();
+        stats.limits(out as usize, into as usize);
+        stats.link(self.link);
+        self.stats = stats;
     }
 
     /// The next frame.
@@ -226,6 +248,7 @@ impl InprocEnd {
     #[inline(always)]
     pub(super) fn read_into<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<Part> {
         let (part, wake) = self.reader.pop_into(to)?;
+        self.stats.received(part.more, part.len);
         if wake {
             self.tell_peer(Change::Writable);
         }
@@ -242,6 +265,7 @@ impl InprocEnd {
         }
         let pushed = self.writer.push_bytes_alone(bytes);
         if pushed {
+            self.stats.sent(1, bytes.len());
             self.publish_freely();
         }
         pushed
@@ -253,8 +277,10 @@ impl InprocEnd {
         if !self.writer.has_room() {
             return false;
         }
+        let bytes = msg.len();
         let pushed = self.writer.push_alone(msg);
         if pushed {
+            self.stats.sent(1, bytes);
             self.publish_freely();
         }
         pushed
@@ -265,6 +291,7 @@ impl InprocEnd {
     #[inline(always)]
     pub fn read_straight<S: Sink + ?Sized>(&mut self, to: &mut S) -> Option<usize> {
         let (len, wake) = self.reader.pop_alone(to)?;
+        self.stats.received(false, len);
         if wake {
             self.tell_peer(Change::Writable);
         }
@@ -281,7 +308,11 @@ impl InprocEnd {
         {
             return false;
         }
-        self.push_last(bytes)
+        let pushed = self.push_last(bytes);
+        if pushed {
+            self.stats.sent(1, bytes.len());
+        }
+        pushed
     }
 
     /// Writes the last part of a message that has begun, if that takes no more than a copy.
@@ -290,7 +321,22 @@ impl InprocEnd {
         {
             return false;
         }
-        self.push_last(bytes)
+        let pushed = self.push_last(bytes);
+        if pushed {
+            self.count_last(bytes.len());
+        }
+        pushed
+    }
+
+    /// The last part of a message was written.
+    fn count_last(&mut self, bytes: usize) {
+        self.stats.sent(1, std::mem::take(&mut self.begun) + bytes);
+    }
+
+    /// Takes back what was written of a message that goes on.
+    pub(super) fn rollback(&mut self) {
+        self.begun = 0;
+        self.writer.rollback();
     }
 
     #[inline(always)]
@@ -308,6 +354,27 @@ impl InprocEnd {
     /// [`Error::NoMemory`](crate::error::Error::NoMemory); nothing has happened then.
     #[inline]
     pub(super) fn write(&mut self, msg: &mut Msg, arena: &mut Arena) -> Result<()> {
+        let bytes = msg.len();
+        if self.put(msg, arena)? {
+            self.begun += bytes;
+        } else {
+            self.count_last(bytes);
+        }
+        Ok(())
+    }
+
+    /// Writes what is no message of the application's, and is not counted as one.
+    ///
+    /// # Errors
+    /// As [`InprocEnd::write`].
+    #[cold]
+    pub(super) fn write_uncounted(&mut self, msg: &mut Msg, arena: &mut Arena) -> Result<()> {
+        self.put(msg, arena).map(drop)
+    }
+
+    /// Writes a frame; whether its message goes on.
+    #[inline(always)]
+    fn put(&mut self, msg: &mut Msg, arena: &mut Arena) -> Result<bool> {
         if !self.writer.copies(msg) {
             msg.make_owned_in(arena)?;
         }
@@ -316,7 +383,7 @@ impl InprocEnd {
         if !more {
             self.publish();
         }
-        Ok(())
+        Ok(more)
     }
 
     #[inline(always)]

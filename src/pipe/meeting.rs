@@ -4,6 +4,7 @@ use super::PipeTable;
 use super::local::{Change, InprocEnd, News, Owner};
 use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::pattern::PipeId;
+use crate::stats::State;
 
 impl PipeTable {
     /// Makes an end a new pipe of the socket that says where news of it go to. What happened to the
@@ -11,6 +12,9 @@ impl PipeTable {
     pub fn own_inproc(&mut self, end: InprocEnd, owner: Owner, endpoint: u32) -> PipeId {
         self.inprocs += 1;
         self.had_inproc = true;
+        let mut end = end;
+        end.tell(self.stats.peer());
+        end.stats.state(if end.peer_is_known() { State::Ready } else { State::Unbound });
         let id = self.insert(Pipe::new(Kind::Inproc(end), endpoint));
         let Some(pipe) = self.get(id) else { return id };
         let Some(end) = pipe.inproc() else { return id };
@@ -32,6 +36,9 @@ impl PipeTable {
         if let Some(Pipe { kind: Kind::Inproc(end), .. }) = self.get(id)
             && !std::mem::replace(&mut end.met, true)
         {
+            let (out, into) = end.limits();
+            end.stats.limits(out as usize, into as usize);
+            end.stats.state(State::Ready);
             self.events.push_back(PipeEvent::Connected(id));
         }
     }
@@ -48,7 +55,8 @@ impl PipeTable {
                 }
             }
             Change::Writable => {
-                if std::mem::take(&mut pipe.wants_write) {
+                if pipe.wants_write {
+                    pipe.resumes();
                     self.events.push_back(PipeEvent::Writable(id));
                 }
             }
@@ -78,17 +86,32 @@ impl PipeTable {
         self.had_inproc
     }
 
+    /// A pipe of a socket without connections: there is no batch for several that a message may be in.
+    #[inline(always)]
+    fn within_process(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        debug_assert!(self.connections == 0 && !self.batch.is_pending());
+        self.pipes.get_mut(id as usize)?.as_mut()
+    }
+
     /// The end of a pipe to another socket, if there is nothing to consider before writing to it but
     /// whether there is room.
+    #[inline(always)]
     pub fn straight_out(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
-        let pipe = self.get(id).filter(|p| !p.ending && !p.lingering)?;
+        let pipe = self.within_process(id)?;
+        if pipe.ending || pipe.lingering {
+            return None;
+        }
         let Kind::Inproc(end) = &mut pipe.kind else { return None };
         (!end.writer.conflates() && !end.writer.in_message()).then_some(end)
     }
 
     /// The end of a pipe from another socket, if what stands in its queue comes next.
+    #[inline(always)]
     pub fn straight_in(&mut self, id: PipeId) -> Option<&mut InprocEnd> {
-        let pipe = self.get(id).filter(|p| !p.lingering && p.next.is_none())?;
+        let pipe = self.within_process(id)?;
+        if pipe.lingering || pipe.next.is_some() {
+            return None;
+        }
         let Kind::Inproc(end) = &mut pipe.kind else { return None };
         (!end.reader.conflates()).then_some(end)
     }

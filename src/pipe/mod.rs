@@ -33,6 +33,7 @@ use crate::connection::rx::BufferPool;
 use crate::error::{Error, Result};
 use crate::msg::Arena;
 use crate::pattern::PipeId;
+use crate::stats::SocketStats;
 use crate::sys::epoll::Epoll;
 use crate::sys::net::Slots;
 use datagram::DatagramEnd;
@@ -98,6 +99,10 @@ pub struct PipeTable {
     /// Whether bodies that belong to the caller of the running send call may stay in a queue: it
     /// will not return before they are sent, or copied by [`PipeTable::own_lent`].
     pub lent: bool,
+    /// What others can see of the socket.
+    pub stats: SocketStats,
+    /// There has been a peer.
+    had_peer: bool,
     serial: u32,
 }
 
@@ -136,6 +141,8 @@ impl PipeTable {
             sends_at_once: false,
             waits_to_receive: false,
             lent: false,
+            stats: SocketStats::nobodys(0),
+            had_peer: false,
             serial: 0,
         }
     }
@@ -155,6 +162,7 @@ impl PipeTable {
 
     fn insert(&mut self, mut pipe: Pipe) -> PipeId {
         self.serial = self.serial.wrapping_add(1);
+        self.had_peer = true;
         pipe.serial = self.serial;
         let id = self.free.pop().unwrap_or(self.pipes.len() as PipeId);
         if pipe.endpoint != NO_ENDPOINT {

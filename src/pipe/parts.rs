@@ -20,6 +20,8 @@ pub(super) struct Parts {
     frames: Vec<u8>,
     /// Those behind them.
     messages: Vec<Msg>,
+    /// How long their bodies are together.
+    bytes: usize,
 }
 
 impl Parts {
@@ -33,6 +35,7 @@ impl Parts {
     pub(super) fn clear(&mut self) {
         self.frames.clear();
         self.messages.clear();
+        self.bytes = 0;
     }
 
     /// Adds a part of which the message goes on; it is empty afterwards. With ZMQ_CONFLATE only the
@@ -51,12 +54,14 @@ impl Parts {
             let room = MAX_HEADER + part.len();
             memory::try_room(&mut self.frames, room)?;
             frame::append_frame(&mut self.frames, Flags::MORE, part.data());
+            self.bytes += part.len();
             drop(part.take());
             return Ok(());
         }
         memory::try_room(&mut self.messages, 1)?;
         part.make_owned_in(arena)?;
         part.make_shareable()?;
+        self.bytes += part.len();
         self.messages.push(part.take());
         Ok(())
     }
@@ -68,7 +73,10 @@ impl Parts {
     #[inline]
     pub(super) fn finish(&mut self, last: &mut Msg, wire: &mut Wire) -> Result<()> {
         if self.is_empty() {
-            return wire.put(last);
+            let bytes = last.len();
+            wire.put(last)?;
+            wire.stats.sent(1, bytes);
+            return Ok(());
         }
         if self.finish_with(last.data(), wire) {
             drop(last.take());
@@ -84,8 +92,11 @@ impl Parts {
             self.messages.splice(..0, first);
             self.frames.clear();
         }
+        let bytes = self.bytes + last.len();
         wire.put_parts(&mut self.messages, last)?;
+        wire.stats.sent(1, bytes);
         self.messages.clear();
+        self.bytes = 0;
         Ok(())
     }
 
@@ -95,7 +106,9 @@ impl Parts {
     pub(super) fn finish_with(&mut self, last: &[u8], wire: &mut Wire) -> bool {
         let put = self.messages.is_empty() && wire.put_frames(&self.frames, last);
         if put {
+            wire.stats.sent(1, self.bytes + last.len());
             self.frames.clear();
+            self.bytes = 0;
         }
         put
     }

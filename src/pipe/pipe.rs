@@ -9,6 +9,8 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::msg::Msg;
 use crate::pattern::PipeId;
+use crate::stats::PeerStats;
+use crate::stats::debug::Drops;
 use std::time::{Duration, Instant};
 
 /// Something that happened to a pipe.
@@ -32,6 +34,8 @@ pub enum PipeEvent {
     Due(PipeId, Instant),
     /// The pipe has nothing left to give and to take: forget it.
     Finished(PipeId),
+    /// So many messages for its peer were dropped, and somebody wants to know (ZMQ_DEBUG).
+    Dropped(PipeId, u64),
     /// Pipes were left for another turn, see `PipeTable::resume`.
     Unread,
     /// Connections wait for memory to read on with: `PipeTable::feed` is due in a while.
@@ -50,6 +54,7 @@ impl PipeEvent {
             | PipeEvent::Deaf(id, _)
             | PipeEvent::Pinged(id)
             | PipeEvent::Due(id, _)
+            | PipeEvent::Dropped(id, _)
             | PipeEvent::Finished(id) => Some(id),
             PipeEvent::Unread | PipeEvent::Starved => None,
         }
@@ -112,6 +117,8 @@ pub struct Pipe {
     pub(super) ending: bool,
     /// The pattern does not know the pipe any more; it only lives to send what is left.
     pub(super) lingering: bool,
+    /// What was said of messages dropped for it.
+    pub drops: Drops,
     /// The pattern knows the pipe.
     pub attached: bool,
     /// The time that ZMQ_LINGER allows it is running.
@@ -145,6 +152,7 @@ impl Pipe {
             reported: None,
             ending: false,
             lingering: false,
+            drops: Drops::default(),
             attached: false,
             limited: false,
             assigned_routing_id: None,
@@ -178,6 +186,30 @@ impl Pipe {
         // A message in parts counts until its last one is taken out.
         let ahead = self.next.as_ref().is_some_and(|frame| !frame.more());
         (sending, receiving + usize::from(ahead))
+    }
+
+    /// What others can see of the peer.
+    pub fn stats(&self) -> &PeerStats {
+        match &self.kind {
+            Kind::Wire(wire) => &wire.stats,
+            Kind::Inproc(end) => &end.stats,
+            Kind::Datagram(end) => &end.stats,
+        }
+    }
+
+    /// How many messages wait to be sent.
+    pub(super) fn unsent(&self) -> usize {
+        match &self.kind {
+            Kind::Wire(wire) => wire.unsent(),
+            Kind::Inproc(end) => end.writer.under_way(),
+            Kind::Datagram(end) => end.queued().0,
+        }
+    }
+
+    /// There is room in it that the pattern waited for.
+    pub(super) fn resumes(&mut self) {
+        self.wants_write = false;
+        self.stats().has_room();
     }
 
     /// The connection, if there is one now.

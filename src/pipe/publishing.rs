@@ -42,6 +42,7 @@ impl PipeTable {
         batch.bytes.extend_from_slice(&header[..header_len]);
         batch.bytes.extend_from_slice(bytes);
         batch.messages += 1;
+        batch.bodies += bytes.len();
         batch.room -= 1;
         true
     }
@@ -87,7 +88,7 @@ impl PipeTable {
     pub(super) fn flush_batch(&mut self) {
         let members = std::mem::take(&mut self.batch.members);
         let bytes = std::mem::take(&mut self.batch.bytes);
-        let messages = self.batch.messages;
+        let (messages, bodies) = (self.batch.messages, self.batch.bodies);
         self.batch.clear();
         let mut room = usize::MAX;
         for &id in &members {
@@ -96,6 +97,7 @@ impl PipeTable {
                 room = 0;
                 continue;
             };
+            wire.stats.sent(messages, bodies);
             let result = wire.send_encoded(&bytes, messages);
             self.flushed(id, result);
             room = room.min(self.batch_room(id));
@@ -121,11 +123,12 @@ impl PipeTable {
     fn spread_all(&mut self) {
         let members = std::mem::take(&mut self.batch.members);
         let bytes = std::mem::take(&mut self.batch.bytes);
-        let messages = self.batch.messages;
+        let (messages, bodies) = (self.batch.messages, self.batch.bodies);
         self.batch.clear();
         for &id in &members {
             let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { continue };
             let Kind::Wire(wire) = &mut pipe.kind else { continue };
+            wire.stats.sent(messages, bodies);
             let result = wire.put_encoded(&bytes, messages);
             self.written(id);
             if let Err(error) = result {

@@ -113,6 +113,8 @@ impl PipeTable {
             result = result.and(Err(error));
         }
         let answered = connection.answered;
+        wire.note_came();
+        let Some(connection) = &wire.connection else { return };
         // Who found nothing has seen what was here: the beginning of a message is no news without more.
         let has_news = connection.rx.holds_data()
             && (connection.heard != heard || connection.rx.gathered() > 0);
@@ -246,6 +248,14 @@ impl PipeTable {
         last
     }
 
+    /// A frame that was read is kept for later, or is none of the application's: it does not count as received.
+    #[cold]
+    pub(super) fn uncount(&self, id: PipeId, frame: &Msg) {
+        if let Some(Some(pipe)) = self.pipes.get(id as usize) {
+            pipe.stats().not_received(frame.more(), frame.len());
+        }
+    }
+
     /// Reads the next frame, from wherever it is.
     #[inline]
     pub(super) fn pull(&mut self, id: PipeId, with_metadata: bool) -> Option<Msg> {
@@ -253,7 +263,7 @@ impl PipeTable {
             return None;
         }
         let alone = self.pipes.len() == 1;
-        let mut answered = false;
+        let (mut answered, mut len) = (false, None);
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.lingering {
             return None;
@@ -261,9 +271,11 @@ impl PipeTable {
         let msg = match &mut pipe.kind {
             Kind::Wire(wire) => {
                 let (mut msg, error) = wire.read(&mut self.pool);
-                if with_metadata && let (Some(msg), Some(connection)) = (&mut msg, &wire.connection)
-                {
-                    msg.set_metadata(Some(connection.metadata.clone()));
+                if let Some(msg) = &mut msg {
+                    wire.stats.received(msg.more(), *len.insert(msg.len()));
+                    if with_metadata && let Some(connection) = &wire.connection {
+                        msg.set_metadata(Some(connection.metadata.clone()));
+                    }
                 }
                 answered = wire.has_answered();
                 let holds = wire.holds_data();
@@ -277,7 +289,11 @@ impl PipeTable {
                 if self.waits_to_receive && alone {
                     end.reader.linger();
                 }
-                end.read()
+                let msg = end.read();
+                if let Some(msg) = &msg {
+                    end.stats.received(msg.more(), *len.insert(msg.len()));
+                }
+                msg
             }
             Kind::Datagram(_) => return self.pull_datagram(id),
         };
@@ -292,7 +308,7 @@ impl PipeTable {
                 return self.last_of(id);
             }
         }
-        self.account(id, msg.as_ref().map(Msg::len));
+        self.account(id, len);
         if answered {
             self.send_answers(id);
         }

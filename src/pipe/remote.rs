@@ -6,6 +6,7 @@ use crate::connection::tx::{COPY_LIMIT, Waiting};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::policy::mark::Mark;
+use crate::stats::{PeerStats, Record};
 use crate::sys::clock::ticks;
 use crate::sys::prefetch::prefetch;
 use crate::util::budget::Budget;
@@ -27,6 +28,8 @@ pub struct Wire {
     conflate: bool,
     /// What counts against ZMQ_SNDHWM for a caller that does not wait, and when those who wait may go on.
     mark: Mark,
+    /// What others can see of the peer.
+    pub(super) stats: PeerStats,
 }
 
 /// Parts of messages passed over in one go for a newer one (ZMQ_CONFLATE).
@@ -46,9 +49,18 @@ impl Wire {
             receive_limit,
             conflate,
             mark: Mark::default(),
+            stats: PeerStats::nobodys(Record::nobodys(0)),
         };
         wire.set_limits(send_limit, receive_limit);
         wire
+    }
+
+    /// With these statistics of the peer.
+    #[must_use]
+    pub fn with_stats(self, stats: PeerStats) -> Wire {
+        let limit = if self.send_limit == Mark::NONE { 0 } else { self.send_limit };
+        stats.limits(limit, self.receive_limit);
+        Wire { stats, ..self }
     }
 
     /// Whether only the newest message is kept (ZMQ_CONFLATE).
@@ -62,6 +74,7 @@ impl Wire {
         let without = send_limit == 0 || self.conflate;
         self.send_limit = if without { Mark::NONE } else { send_limit };
         self.receive_limit = receive_limit;
+        self.stats.limits(send_limit, receive_limit);
     }
 
     /// Messages that the kernel has not taken completely, or some more, see [`Wire::unsent_exactly`].
@@ -192,7 +205,10 @@ impl Wire {
     /// Gives the pipe a connection, which takes what waits for one when it is flushed.
     pub(super) fn attach(&mut self, mut connection: Connection) {
         connection.tx.look_whether_full(&self.waiting);
+        connection.stats = self.stats.clone();
         self.connection = Some(connection);
+        let unsent = self.unsent_exactly();
+        self.stats.waiting(unsent);
     }
 
     /// Takes the connection away. Whole messages that came stay in `backlog`; with `resend`, those that
@@ -205,7 +221,16 @@ impl Wire {
         } else {
             self.waiting.clear();
         }
+        self.stats.flows();
+        let unsent = self.unsent_exactly();
+        self.stats.waiting(unsent);
+        self.note_came();
         Some(connection)
+    }
+
+    /// What has come and is unread is counted.
+    pub(super) fn note_came(&self) {
+        self.stats.came(self.unread());
     }
 
     /// Whether there is memory for what came over the connection, of which nothing more is read.
@@ -241,6 +266,8 @@ impl Wire {
         let mut sender = Wire::new(self.send_limit, self.receive_limit, self.conflate);
         sender.connection = self.connection.take();
         sender.waiting = std::mem::take(&mut self.waiting);
+        // To those who look it is one peer, of which each has its part.
+        sender.stats = self.stats.clone();
         sender
     }
 
@@ -334,7 +361,19 @@ impl Wire {
         if !empty && !lent && connection.tx.borrowed() {
             connection.tx.make_owned();
         }
+        self.note_left(empty);
         Ok(empty)
+    }
+
+    /// The kernel was asked to take what waits; whether it took all of it.
+    #[inline(always)]
+    fn note_left(&mut self, empty: bool) {
+        if empty {
+            self.stats.flows();
+        } else {
+            let unsent = self.unsent_exactly();
+            self.stats.stalls(unsent);
+        }
     }
 
     /// Queues a message of one part straight from `bytes`, if there is room and a connection to
@@ -350,6 +389,7 @@ impl Wire {
             return self.put_bytes_behind(bytes);
         }
         self.mark.add(1);
+        self.stats.sent(1, bytes.len());
         true
     }
 
@@ -358,6 +398,9 @@ impl Wire {
     fn put_bytes_behind(&mut self, bytes: &[u8]) -> bool {
         let put = bytes.len() <= COPY_LIMIT && self.put_frames_behind(&[], 0, Some(bytes));
         self.mark.add(usize::from(put));
+        if put {
+            self.stats.sent(1, bytes.len());
+        }
         put
     }
 
@@ -409,7 +452,9 @@ impl Wire {
         match &mut self.connection {
             Some(c) if c.tx.takes_messages() => {
                 self.mark.add(messages);
-                c.send_encoded(frames, messages)
+                let empty = c.send_encoded(frames, messages)?;
+                self.note_left(empty && self.waiting.is_empty());
+                Ok(empty)
             }
             _ => {
                 self.put_encoded(frames, messages)?;

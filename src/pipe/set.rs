@@ -4,11 +4,45 @@ use super::PipeTable;
 use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
-use crate::pattern::{Part, PipeId, PipeSet};
+use crate::pattern::{Loss, Part, PipeId, PipeSet};
+use crate::stats::debug;
+use crate::stats::layout::socket;
+use crate::sys::clock::ticks;
 use crate::sys::prefetch::prefetch;
 use crate::util::budget::Budget;
 
 impl PipeSet for PipeTable {
+    #[cold]
+    fn lost(&mut self, loss: Loss) {
+        match loss {
+            Loss::Full(id) => {
+                let pipe = self.pipes.get_mut(id as usize).and_then(Option::as_mut);
+                // One that has ended takes nothing, full or not.
+                let Some(pipe) = pipe.filter(|pipe| !pipe.ending && !pipe.lingering) else {
+                    return;
+                };
+                pipe.stats().dropped();
+                if debug::is_on()
+                    && let Some(count) = pipe.drops.another(ticks())
+                {
+                    self.events.push_back(PipeEvent::Dropped(id, count));
+                }
+            }
+            Loss::NoPeer => self.stats.dropped_without_peer(!self.had_peer),
+            Loss::Unknown => self.stats.count(socket::DROPPED_UNKNOWN),
+            Loss::FilteredOut => self.stats.count(socket::FILTERED_OUT),
+            Loss::FilteredIn => self.stats.count(socket::FILTERED_IN),
+        }
+    }
+
+    fn uncounted(&mut self, id: PipeId, frame: &Msg) {
+        self.uncount(id, frame);
+    }
+
+    fn asked_for(&mut self, topics: usize) {
+        self.stats.subscriptions(topics);
+    }
+
     #[inline]
     fn check_read(&mut self, id: PipeId) -> bool {
         let Some(pipe) = self.get(id) else { return false };
@@ -24,6 +58,7 @@ impl PipeSet for PipeTable {
             return true;
         }
         let Some(msg) = self.pull(id, true) else { return false };
+        self.uncount(id, &msg);
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return false };
         match &mut pipe.kind {
             // A newer one that comes before it is read takes its place.
@@ -40,6 +75,7 @@ impl PipeSet for PipeTable {
     fn read(&mut self, id: PipeId) -> Option<Msg> {
         let pipe = self.get(id)?;
         if let Some(msg) = pipe.next.take() {
+            pipe.stats().received(msg.more(), msg.len());
             return Some(msg);
         }
         self.pull(id, self.with_metadata)
@@ -73,12 +109,14 @@ impl PipeSet for PipeTable {
             Kind::Inproc(end) => !end.writer.reader_gone() && end.writer.has_room(),
             Kind::Datagram(_) => self.has_room_for_datagram(id),
         };
-        if !room
-            && let Some(Some(pipe)) = self.pipes.get_mut(id as usize)
-            && !std::mem::replace(&mut pipe.wants_write, true)
-            && let Kind::Wire(wire) = &mut pipe.kind
-        {
-            wire.found_full();
+        if !room && let Some(Some(pipe)) = self.pipes.get_mut(id as usize) {
+            let unsent = pipe.unsent();
+            pipe.stats().is_full(unsent);
+            if !std::mem::replace(&mut pipe.wants_write, true)
+                && let Kind::Wire(wire) = &mut pipe.kind
+            {
+                wire.found_full();
+            }
         }
         room
     }
@@ -132,6 +170,7 @@ impl PipeSet for PipeTable {
             Kind::Datagram(_) => return None,
         };
         let (len, more) = wire.take_into(to, &mut self.pool)?;
+        wire.stats.received(more, len);
         let holds = wire.holds_data();
         pipe.reading = more;
         pipe.note_holding(holds, &mut self.holding);
@@ -262,7 +301,7 @@ impl PipeSet for PipeTable {
             }
             Kind::Inproc(end) => {
                 debug_assert!(!end.writer.in_message(), "a subscription inside a message");
-                if end.write(&mut msg, &mut self.arena).is_err() {
+                if end.write_uncounted(&mut msg, &mut self.arena).is_err() {
                     self.end(id);
                 }
             }
@@ -275,7 +314,7 @@ impl PipeSet for PipeTable {
         if let Some(pipe) = self.get(id) {
             pipe.parts.clear();
             match &mut pipe.kind {
-                Kind::Inproc(end) => end.writer.rollback(),
+                Kind::Inproc(end) => end.rollback(),
                 Kind::Datagram(end) => end.rollback(),
                 Kind::Wire(_) => {}
             }

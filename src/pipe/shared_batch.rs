@@ -11,6 +11,8 @@ pub(super) struct SharedBatch {
     /// Encoded frames, each a whole message.
     pub(super) bytes: Vec<u8>,
     pub(super) messages: usize,
+    /// Bytes of their bodies.
+    pub(super) bodies: usize,
     /// Messages that every member has room for beyond these. 0: `members` must be looked at anew.
     pub(super) room: usize,
     /// The number that the pattern gave to the pipes it named last.
@@ -42,6 +44,7 @@ impl SharedBatch {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.messages = 0;
+        self.bodies = 0;
         self.room = 0;
     }
 

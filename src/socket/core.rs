@@ -13,6 +13,7 @@ use crate::policy::attention::Attention;
 use crate::policy::batching::Batching;
 use crate::policy::looking::Learnt;
 use crate::reactor::{IoThread, Key};
+use crate::stats::{SocketStats, Way};
 use crate::sync::atomic::Ordering;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
@@ -58,6 +59,10 @@ pub struct Core {
     pub(super) changed: bool,
     /// What was learnt of waits.
     pub(super) waits: Learnt,
+    /// What others can see of the socket.
+    pub(super) stats: SocketStats,
+    /// Calls that wait to send, and to receive.
+    pub(super) blocked: [u32; 2],
     /// Empty lists for the mailbox.
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
@@ -77,6 +82,11 @@ impl Core {
         if linger == 0 {
             options.linger = 0;
         }
+        let stats = SocketStats::new(socket_type as i32, context.number());
+        let mut pipes = PipeTable::new();
+        pipes.stats = stats.clone();
+        let mut endpoints = Endpoints::new(key, socket_type);
+        endpoints.stats = stats.clone();
         Core {
             face,
             key,
@@ -84,8 +94,8 @@ impl Core {
             socket_type,
             options,
             pattern: AnyPattern::new(socket_type),
-            pipes: PipeTable::new(),
-            endpoints: Endpoints::new(key, socket_type),
+            pipes,
+            endpoints,
             aides: Aides::default(),
             io: None,
             wakers: Wakers::default(),
@@ -96,6 +106,8 @@ impl Core {
             batching: Batching::new(),
             changed: false,
             waits: Learnt::new(),
+            stats,
+            blocked: [0; 2],
             spare_mail: Mail::default(),
             pumping: false,
         }
@@ -195,6 +207,12 @@ impl Core {
     pub(super) fn attach_inproc(&mut self, end: InprocEnd, endpoint: u32, ours: bool) -> PipeId {
         let owner = Owner { mailbox: self.face, generation: self.key.generation };
         let id = self.pipes.own_inproc(end, owner, endpoint);
+        // Who came to us is at the other end of an endpoint that has a name.
+        let way = if ours { Way::Connected } else { Way::Accepted };
+        let name = self.endpoints.get(endpoint).map_or("", |endpoint| endpoint.name());
+        if let Some(pipe) = self.pipes.get(id) {
+            pipe.stats().describe(way, name, "");
+        }
         if ours {
             self.assign_routing_id(id);
         } else {
@@ -268,6 +286,7 @@ impl Core {
                 PipeEvent::Lost(id, error) => self.connection_lost(id, error),
                 PipeEvent::Deaf(id, error) => self.peer_is_deaf(id, error),
                 PipeEvent::Starved => self.wait_for_memory(),
+                PipeEvent::Dropped(id, count) => self.say_dropped(id, count),
                 PipeEvent::Pinged(id) => self.set_heartbeat_timer(id),
                 PipeEvent::Due(id, at) => self.set_network_timer(id, at),
                 PipeEvent::Finished(id) => self.pipe_finished(id),
@@ -321,6 +340,9 @@ impl Core {
     /// Ends a pipe and what it belongs to.
     pub(super) fn remove_pipe(&mut self, id: PipeId) {
         self.detach_pattern(id);
+        if let Some(count) = self.pipes.get(id).and_then(|pipe| pipe.drops.rest()) {
+            self.say_dropped(id, count);
+        }
         self.withdraw_far_end(id);
         self.pipe_removed_from_endpoint(id);
         self.clear_heartbeat_timer(id);
@@ -369,6 +391,7 @@ impl Core {
         // Whoever waits for the kernel to take it returns without looking at it again.
         self.pipes.own_lent();
         self.closing = true;
+        self.stats.closes(self.options.linger);
         // A peer's end that is dropped tells the peer.
         drop(self.face.close_mailbox());
         self.flush_held();

@@ -11,6 +11,7 @@ use crate::endpoint::{Effect, Event, Kind, Traffic};
 use crate::error::{Error, Result};
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::{NO_ENDPOINT, Wire};
+use crate::stats::PeerStats;
 use crate::transport::{Address, AddressError, Route};
 use crate::util::reserve;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ impl Socket {
         reserve::ready()?;
         core.process_mail();
         let result = core.bind(endpoint);
-        core.after_change();
+        core.after_change_of_endpoints();
         result
     }
 
@@ -44,7 +45,7 @@ impl Socket {
         reserve::ready()?;
         core.process_mail();
         let result = core.connect(endpoint);
-        core.after_change();
+        core.after_change_of_endpoints();
         result
     }
 
@@ -62,7 +63,7 @@ impl Socket {
             // know, and it is gone as it shall be.
             result = Ok(());
         }
-        core.after_change();
+        core.after_change_of_endpoints();
         result
     }
 }
@@ -73,6 +74,13 @@ impl Core {
         self.carry_out();
         self.settle();
         self.ensure_watched();
+    }
+
+    /// After a call that may have changed what endpoints there are.
+    pub(super) fn after_change_of_endpoints(&mut self) {
+        self.after_change();
+        let (bound, connected) = self.endpoints.counts();
+        self.stats.endpoints(bound, connected, &self.endpoints.last);
     }
 
     /// Does what the endpoints ask for. Whoever calls them does this.
@@ -124,8 +132,9 @@ impl Core {
         self.check_routing_id()?;
         let traffic = self.traffic();
         let number = self.endpoints.add_connecter(name, route, &self.options, traffic);
-        if !self.options.immediate {
-            let pipe = self.add_pipe(number);
+        let stats = self.endpoints.connecter(number).map(|connecter| connecter.stats.clone());
+        if let Some(stats) = stats.filter(|_| !self.options.immediate) {
+            let pipe = self.add_pipe(number, stats);
             self.assign_routing_id(pipe);
             if let Some(connecter) = self.endpoints.connecter(number) {
                 connecter.pipe = Some(pipe);
@@ -261,21 +270,22 @@ impl Core {
         }
     }
 
-    fn add_pipe(&mut self, endpoint: u32) -> PipeId {
+    fn add_pipe(&mut self, endpoint: u32, stats: PeerStats) -> PipeId {
         let fallback = || Arc::new(self.options.clone());
         let options = self.endpoints.options(endpoint).unwrap_or_else(fallback);
         let conflate = self.conflates(&options);
         let (send, receive) = (options.sndhwm.max(0), options.rcvhwm.max(0));
-        self.pipes.add_wire(Wire::new(send as usize, receive as usize, conflate), endpoint)
+        let wire = Wire::new(send as usize, receive as usize, conflate).with_stats(stats);
+        self.pipes.add_wire(wire, endpoint)
     }
 
     /// The pipe for a connection that is established: the connecter's own, or a new one. The
     /// second value says whether the pattern has to learn of it.
-    fn pipe_for(&mut self, endpoint: u32) -> (PipeId, bool) {
+    fn pipe_for(&mut self, endpoint: u32, stats: &PeerStats) -> (PipeId, bool) {
         if let Some(id) = self.endpoints.connecter(endpoint).and_then(|c| c.pipe) {
             return (id, false);
         }
-        let id = self.add_pipe(endpoint);
+        let id = self.add_pipe(endpoint, stats.clone());
         if let Some(connecter) = self.endpoints.connecter(endpoint) {
             connecter.pipe = Some(id);
         }
@@ -298,7 +308,7 @@ impl Core {
             self.retry_later(endpoint);
             return;
         }
-        let (id, new) = self.pipe_for(endpoint);
+        let (id, new) = self.pipe_for(endpoint, &connection.stats);
         let serial = self.endpoints.next_serial();
         connection.serial = serial;
         self.pipes.connect(id, connection);

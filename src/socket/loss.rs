@@ -18,13 +18,15 @@
 //! A peer that came to us keeps nobody waiting, and may go on speaking after any time.
 
 use super::core::Core;
-use crate::endpoint::Event;
 use crate::endpoint::token::Timer;
+use crate::endpoint::{Event, failure};
 use crate::error::Error;
 use crate::msg::Msg;
 use crate::pattern::{Pattern, PipeId};
 use crate::pipe::PipeEvent;
+use crate::stats::debug;
 use crate::sys::clock;
+use crate::wire::HandshakeError;
 use std::time::Duration;
 
 /// How often a connection is looked at that can only be read.
@@ -78,6 +80,41 @@ impl Core {
         }
     }
 
+    /// Messages for a peer were dropped, see [`PipeEvent::Dropped`].
+    pub(super) fn say_dropped(&mut self, id: PipeId, count: u64) {
+        let Some(pipe) = self.pipes.get(id) else { return };
+        let endpoint = pipe.endpoint;
+        let peer = pipe.connection().map(|connection| connection.ends.remote.clone());
+        let what = if count == 1 { "message was" } else { "messages were" };
+        let to = peer.map(|peer| format!(" to {peer}")).unwrap_or_default();
+        self.say(endpoint, format_args!("{count} {what} dropped: the queue{to} is full"));
+    }
+
+    /// A connection was lost: for this reason of the peer's, or this error, or it has ended in order.
+    fn say_lost(
+        &self,
+        endpoint: u32,
+        peer: &str,
+        failure: Option<&HandshakeError>,
+        error: Option<Error>,
+    ) {
+        if !debug::is_on() {
+            return;
+        }
+        let why = match (failure, error) {
+            (Some(failure), _) => failure::words(failure::of(failure).0).to_owned(),
+            (None, Some(error)) => debug::error(error.errno()),
+            (None, None) => "the peer has closed it".to_owned(),
+        };
+        self.say(endpoint, format_args!("connection with {peer} lost: {why}"));
+    }
+
+    /// Tells whoever wants to know (ZMQ_DEBUG) what happens to an endpoint.
+    fn say(&self, endpoint: u32, what: std::fmt::Arguments<'_>) {
+        let name = self.endpoints.get(endpoint).map_or("", |endpoint| endpoint.name());
+        debug::say(self.socket_type.info().name, self.key.index, name, what);
+    }
+
     /// A connection died, see [`PipeEvent::Lost`].
     pub(super) fn connection_lost(&mut self, id: PipeId, error: Error) {
         self.pipes.read_last(id);
@@ -92,6 +129,17 @@ impl Core {
         let ended = connection.rx.ended();
         let failure = connection.rx.failure();
         let traffic = self.endpoints.traffic(endpoint);
+        connection.stats.lost(if ended { 0 } else { error.errno() });
+        if let Some(failure) = &failure {
+            let (number, detail) = failure::of(failure);
+            connection.stats.refused(number, detail, (-1, -1), &ends.remote);
+        }
+        self.say_lost(
+            endpoint,
+            &ends.remote,
+            failure.as_ref(),
+            if ended { None } else { Some(error) },
+        );
         if let Some(failure) = failure {
             if let Some(event) = Event::of_failure(&failure) {
                 self.report(event, &ends);

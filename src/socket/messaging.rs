@@ -6,6 +6,7 @@ use super::{Guard, Socket};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Over, Reclaimer, Sink, Slot};
 use crate::pattern::Pattern;
+use crate::stats::layout::socket;
 use std::mem::MaybeUninit;
 
 /// Messages of this length are better sent later than copied now.
@@ -384,6 +385,9 @@ impl Socket {
                 self.receive_waiting(core, Deadline::new(timeout), with_metadata)
             }
             Err(error) => {
+                if error == Error::Again {
+                    core.stats.count(socket::AGAIN_IN);
+                }
                 core.ensure_watched();
                 Err(error)
             }

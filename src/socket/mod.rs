@@ -431,10 +431,12 @@ pub fn end_lost(context: &Context) {
 /// Wakes every thread that waits for a socket of the context, after [`Context::stop`].
 pub fn wake_all(context: &Context) {
     let indices = context.registry().lock().sockets.clone();
-    let all = all();
-    for index in indices {
-        if let Some(socket) = all.slots.get(index as usize) {
-            socket.context_stopped();
+    for socket in indices.into_iter().filter_map(find) {
+        socket.context_stopped();
+        let place = socket.core.lock();
+        socket.touch();
+        if let Some(core) = Guard::new(place) {
+            core.stats.terminates();
         }
     }
 }

@@ -71,7 +71,7 @@ impl Socket {
         let mut core = self.enter()?;
         core.process_mail();
         let result = call(&mut core);
-        core.after_change();
+        core.after_change_of_endpoints();
         result
     }
 }

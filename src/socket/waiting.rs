@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::pattern::Pattern;
 use crate::policy::looking as policy;
+use crate::stats::Direction;
+use crate::stats::layout::socket;
 use crate::sync::signal::Leader;
 use crate::sys::cancel::Cancel;
 use crate::sys::clock;
@@ -63,19 +65,24 @@ pub(super) struct Waiter {
     /// It waits for a few milliseconds at most: peers can wait for so long, too.
     brief: bool,
     left: bool,
+    /// Whether the call sends or receives.
+    direction: Direction,
+    /// Since when it has slept.
+    blocked: Option<u64>,
 }
 
 impl Waiter {
-    pub(super) fn new(socket: &'static Socket, core: &Core) -> Waiter {
+    pub(super) fn new(socket: &'static Socket, core: &Core, direction: Direction) -> Waiter {
         let generation = core.key.generation;
         let (seat, signals) = (None, None);
         let (rested, lends, brief, left) = (false, false, false, false);
-        Waiter { socket, generation, seat, signals, rested, lends, brief, left }
+        let blocked = None;
+        Waiter { socket, generation, seat, signals, rested, lends, brief, left, direction, blocked }
     }
 
     /// For a call that waits for the kernel to take more, and may have lent what it sends.
     fn of_sender(socket: &'static Socket, core: &Core, lends: bool) -> Waiter {
-        let mut waiter = Waiter::new(socket, core);
+        let mut waiter = Waiter::new(socket, core, Direction::Out);
         (waiter.lends, waiter.brief) = (lends, true);
         waiter
     }
@@ -116,8 +123,11 @@ impl Waiter {
             drop(sleeper);
             return self.another_turn(core);
         }
+        if self.blocked.is_none() {
+            self.blocked = Some(core.begins_to_block(self.direction));
+        }
         drop(core);
-        let began = clock::now();
+        let began = clock::ticks();
         // A short wait is for what is done already, and not the caller's to hear of.
         let cancel = if self.brief { Cancel::Waits } else { Cancel::Acts };
         let slept = match &set {
@@ -131,7 +141,7 @@ impl Waiter {
                 let_in.and_then(|()| sleeper.sleep(timeout, cancel).map(drop))
             }
         };
-        self.rested = policy::is_long(clock::since(began));
+        self.rested = policy::is_long(Duration::from_nanos(clock::ticks().saturating_sub(began)));
         drop((sleeper, kick));
         slept?;
         let mut core = self.socket.enter_again(self.generation)?;
@@ -157,6 +167,9 @@ impl Waiter {
     /// Puts in order what it leaves behind, at the end of the call.
     fn leave(&mut self, core: &mut Core) {
         self.left = true;
+        if let Some(since) = self.blocked.take() {
+            core.blocks_no_more(self.direction, since);
+        }
         if self.lends {
             core.pipes.own_lent();
             core.pump();
@@ -187,6 +200,22 @@ impl Drop for Waiter {
             self.leave(&mut core);
             self.socket.finish_if_done(core);
         }
+    }
+}
+
+impl Core {
+    /// A call begins to sleep; when that was.
+    fn begins_to_block(&mut self, direction: Direction) -> u64 {
+        let count = &mut self.blocked[direction as usize];
+        *count += 1;
+        self.stats.blocks(direction, *count == 1)
+    }
+
+    /// It sleeps no more, and ends.
+    fn blocks_no_more(&mut self, direction: Direction, since: u64) {
+        let count = &mut self.blocked[direction as usize];
+        *count = count.saturating_sub(1);
+        self.stats.goes_on(direction, since, *count == 0);
     }
 }
 
@@ -296,7 +325,7 @@ impl Socket {
         msg: &mut Msg,
         deadline: Deadline,
     ) -> Result<()> {
-        let mut waiter = Waiter::new(self, &core);
+        let mut waiter = Waiter::new(self, &core, Direction::Out);
         self.send_when_ready(core, &mut waiter, msg, deadline)
     }
 
@@ -317,7 +346,7 @@ impl Socket {
         let mut looking = begin(&mut core);
         loop {
             core.ensure_watched();
-            let left = deadline.left()?;
+            let left = deadline.left().inspect_err(|_| core.stats.count(socket::AGAIN_OUT))?;
             if core.pipes.has_unread() {
                 core = waiter.another_turn(core)?;
                 core.flush_on_look();
@@ -350,7 +379,7 @@ impl Socket {
         deadline: Deadline,
         with_metadata: bool,
     ) -> Result<Msg> {
-        let mut waiter = Waiter::new(self, &core);
+        let mut waiter = Waiter::new(self, &core, Direction::In);
         self.receive_when_ready(core, &mut waiter, deadline, with_metadata)
     }
 
@@ -365,7 +394,7 @@ impl Socket {
         let local = core.pipes.connections() == 0;
         let mut looking = looking::begin(&mut core.waits.receive, local);
         loop {
-            let left = deadline.left()?;
+            let left = deadline.left().inspect_err(|_| core.stats.count(socket::AGAIN_IN))?;
             let mut give_up = false;
             if core.pipes.has_unread() {
                 core = waiter.another_turn(core)?;

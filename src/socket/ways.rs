@@ -50,12 +50,15 @@ impl Core {
     }
 
     fn straight_ways(&mut self) -> StraightWays {
+        // The next call wants the rest of a message.
+        if self.receive_more {
+            return StraightWays::default();
+        }
         let send = self.pattern.sends_straight_to();
         let receive = self.pattern.receives_straight_from();
         if send.is_none() && receive.is_none()
             || self.closing
             || self.changed
-            || self.receive_more
             || self.pipes.connections() != 0
             || !asymmetric::is_free()
             || !self.pipes.events.is_empty()

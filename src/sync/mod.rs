@@ -45,6 +45,12 @@ pub mod statics {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 }
 
+/// Atomics in memory that other processes look into. No thread of ours waits for what stands there, so they
+/// are std's in models and in a made-up world, too.
+pub mod outside {
+    pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+}
+
 /// Locks of std whose waiters may be many, and values that are written once.
 pub mod once {
     #[cfg(sim)]

@@ -60,6 +60,11 @@ pub fn calibrate() {
 }
 
 /// CLOCK_MONOTONIC in nanoseconds.
+#[must_use]
+pub fn monotonic() -> u64 {
+    kernel_time()
+}
+
 fn kernel_time() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid; the clock exists on every system we run on.

@@ -25,9 +25,11 @@ pub mod prefetch;
 pub mod random;
 #[cfg(not(sim))]
 mod raw;
+pub mod shared;
 pub mod signals;
 #[cfg(sim)]
 pub mod sim;
+pub mod standard_error;
 pub mod thread;
 #[cfg(not(sim))]
 mod unnamed;

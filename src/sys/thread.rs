@@ -1,6 +1,7 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
 use super::cancel::Shielded;
+use super::shared;
 #[cfg(sim)]
 use super::sim::libc;
 use crate::error::{Error, Result};
@@ -176,6 +177,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    shared::leave_to_parent();
 }
 
 /// From now on forks are counted, see [`process_generation`].
@@ -184,7 +186,7 @@ pub fn count_forks() {
     // Threads that come here at the same time do not wait for each other, or a child forked meanwhile
     // might for ever. A fork that is counted twice makes no difference.
     if !COUNTED.load(Ordering::Acquire) {
-        // SAFETY: the handler only touches an atomic.
+        // SAFETY: the handler only touches atomics and asks for memory of its own.
         let failed = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
         COUNTED.store(failed == 0, Ordering::Release);
     }

@@ -14,6 +14,7 @@ pub(super) static TRANSPORT: Transport = Transport {
     scheme: "ipc",
     check,
     optional: Some(|| true),
+    knows_process: true,
     names_what_fails: true,
     listen,
     admit: |fd, _, options| passes_filters(fd, options),

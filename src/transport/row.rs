@@ -98,6 +98,8 @@ pub struct Transport {
     pub(super) within_process: bool,
     /// Libraries exist without it: whether this one has it, as zmq_has(3) says.
     pub(super) optional: Option<fn() -> bool>,
+    /// The system tells which process is at the other end of a connection.
+    pub(super) knows_process: bool,
     /// libzmq's monitors are told the end of a socket that could not be bound by the endpoint's name.
     pub(super) names_what_fails: bool,
 
@@ -154,6 +156,7 @@ impl Transport {
         canonical: |_| None,
         within_process: false,
         optional: None,
+        knows_process: false,
         names_what_fails: false,
         listen: |_, _| Err(Error::Invalid.into()),
         resolve_binding: |_, _| None,

@@ -124,6 +124,15 @@ impl Stream {
             .unwrap_or_default()
     }
 
+    /// The process of the peer, where there are sockets for that; 0: unknown.
+    pub fn peer_process(&self) -> u32 {
+        if self.transport.knows_process {
+            net::peer_credentials(self.as_fd()).map_or(0, |peer| peer.pid.unsigned_abs())
+        } else {
+            0
+        }
+    }
+
     /// Gives the descriptor away.
     pub fn into_fd(self) -> OwnedFd {
         self.fd

@@ -115,6 +115,8 @@ pub struct Handshake {
     output: Zeroizing<Vec<u8>>,
     framing: Framing,
     version: (u8, u8),
+    /// The mechanism that the peer's greeting names, filled up with zeros.
+    announced: Vec<u8>,
     /// The peer did not even send a version.
     unversioned: bool,
     /// Messages of WebSocket carry the frames, and control frames come as commands (see [`zws`]).
@@ -156,12 +158,18 @@ impl Handshake {
             pending: buffer(&[]),
             framing: Framing::V2,
             version: greeting::VERSION,
+            announced: Vec::new(),
             unversioned: false,
             websocket: false,
             peer: PeerMetadata::new(config.socket_type),
             failed: None,
             established: None,
         }
+    }
+
+    /// The mechanism that the peer's greeting names, with zeros behind the name; nothing as long as none is here.
+    pub fn announced(&self) -> &[u8] {
+        &self.announced
     }
 
     /// Starts one where the opening of the transport has said what a greeting would have (RFC 45): with
@@ -410,6 +418,7 @@ impl Handshake {
         };
         let [major, minor, rest @ ..] = &greeting[SIGNATURE_LEN..] else { return Ok(None) };
         let mechanism = rest.get(..MECHANISM_LEN).unwrap_or_default();
+        self.announced = mechanism.to_vec();
         if !greeting::names_mechanism(mechanism, self.mechanism.name()) {
             return Err(HandshakeError::MechanismMismatch);
         }

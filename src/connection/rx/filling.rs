@@ -151,6 +151,7 @@ impl Rx {
         let room = room.min(self.gap.limit());
         pool.reads = pool.reads.wrapping_add(1);
         pool.read_at = ticks();
+        pool.heard_at = pool.read_at;
         // SAFETY: `to` is valid for `room` bytes until the buffer is used again.
         let result = unsafe { self.recv(fd, to, room, pool) };
         let count = self.judge(result, room);

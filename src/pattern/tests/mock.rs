@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
-use crate::pattern::{Attach, Part, Pattern, PipeId, PipeSet};
+use crate::pattern::{Attach, Loss, Part, Pattern, PipeId, PipeSet};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub(super) struct Mock {
     straight: bool,
     /// Frames can be read and written in place.
     pub(super) in_place: bool,
+    /// What was lost, in order.
+    pub(super) losses: Vec<Loss>,
     /// Frames that can be read in this turn, if that is limited.
     pub(super) turn: Option<usize>,
 }
@@ -130,6 +132,10 @@ impl Mock {
 }
 
 impl PipeSet for Mock {
+    fn lost(&mut self, loss: Loss) {
+        self.losses.push(loss);
+    }
+
     fn check_read(&mut self, id: PipeId) -> bool {
         let pipe = self.pipe(id);
         !pipe.closed && !pipe.inbound.is_empty()

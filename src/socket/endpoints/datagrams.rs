@@ -7,6 +7,7 @@ use crate::pattern::Pattern;
 use crate::pipe::datagram::{Carrier, DatagramEnd, Packets, Settings, Udp};
 use crate::socket::Socket;
 use crate::socket::core::Core;
+use crate::stats::{State, Way};
 use crate::transport::{Address, DatagramSocket, Medium};
 use crate::util::reserve;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Socket {
         reserve::ready()?;
         core.process_mail();
         let result = core.add_datagrams(opened, address, binds);
-        core.after_change();
+        core.after_change_of_endpoints();
         result
     }
 }
@@ -66,7 +67,10 @@ impl Core {
                 Carrier::Packets(Box::new(Packets::new(network, settings)))
             }
         };
-        let end = DatagramEnd::new(carrier, limits);
+        let stats = self.stats.peer();
+        stats.describe(Way::Datagrams, &opened.endpoint, "");
+        stats.state(State::Ready);
+        let end = DatagramEnd::new(carrier, limits).with_stats(stats);
         let (options, traffic) = (Arc::new(self.options.clone()), self.traffic());
         let number = self.endpoints.add(opened.endpoint.clone(), Kind::Datagrams, options, traffic);
         let pipe = match self.pipes.add_datagrams(end, number) {
