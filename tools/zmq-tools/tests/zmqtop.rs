@@ -57,16 +57,6 @@ fn look(pid: u32) -> Value {
     serde_json::from_str::<Value>(&text).unwrap()["processes"][0].clone()
 }
 
-/// Whether the library that is staged has statistics at all.
-fn has_statistics() -> bool {
-    let library = std::fs::read(common::ours().join("libzmq.so.5")).unwrap();
-    let has = library.windows(9).any(|piece| piece == b"zmq-stats");
-    if !has {
-        eprintln!("SKIPPED: the library has no statistics");
-    }
-    has
-}
-
 /// Each situation, and what is said in it and not in its opposite.
 const REASONS: [(&str, &str); 16] = [
     ("slow_subscriber", "whose queue of 10 has been full for"),
@@ -89,9 +79,6 @@ const REASONS: [(&str, &str); 16] = [
 
 #[test]
 fn reasons_are_given_where_they_are_and_nowhere_else() {
-    if !has_statistics() {
-        return;
-    }
     let tries =
         REASONS.iter().flat_map(|(name, text)| [(*name, *text, true), (*name, *text, false)]);
     let threads: Vec<_> = tries
@@ -119,9 +106,6 @@ fn reasons_are_given_where_they_are_and_nowhere_else() {
 
 #[test]
 fn numbers_are_those_the_program_made() {
-    if !has_statistics() {
-        return;
-    }
     let situation = situation("counts", Library::Ours, "1");
     let shown = look(situation.program.pid());
     assert_eq!(shown["name"], "python3 situations.py");
@@ -139,9 +123,6 @@ fn numbers_are_those_the_program_made() {
 
 #[test]
 fn a_child_has_its_own_numbers_or_none() {
-    if !has_statistics() {
-        return;
-    }
     let situation = situation("forked", Library::Ours, "1");
     let child = |makes: &str| {
         let line = situation.said.iter().find(|line| line.ends_with(makes)).unwrap();
@@ -241,9 +222,6 @@ fn another_users_process_is_not_looked_into() {
 
 #[test]
 fn a_process_in_a_container_is_found_by_its_number_outside() {
-    if !has_statistics() {
-        return;
-    }
     let mut command = program("/usr/bin/unshare", Library::Ours);
     command.args(["--pid", "--fork", "--kill-child", "/usr/bin/python3", SCRIPT, "counts"]);
     let probe = Command::new("/usr/bin/unshare").args(["--pid", "--fork", "true"]).status();
@@ -262,9 +240,6 @@ fn a_process_in_a_container_is_found_by_its_number_outside() {
 
 #[test]
 fn a_program_of_czmq_is_seen() {
-    if !has_statistics() {
-        return;
-    }
     let place = Place::new();
     let source = "#include <czmq.h>\n#include <stdio.h>\n\
         int main (void)\n{\n    zsock_t *server = zsock_new_rep (\"ipc://SOCKET\");\n\
@@ -294,9 +269,6 @@ fn a_program_of_czmq_is_seen() {
 
 #[test]
 fn metrics_are_served() {
-    if !has_statistics() {
-        return;
-    }
     let situation = situation("counts", Library::Ours, "1");
     let mut command = zmqtop(&format!("--metrics 0 {}", situation.program.pid()));
     let mut server = command.spawn().unwrap();
@@ -323,9 +295,6 @@ fn metrics_are_served() {
 
 #[test]
 fn a_recording_is_played_and_judged() {
-    if !has_statistics() {
-        return;
-    }
     let situation = situation("unknown_id", Library::Ours, "1");
     let place = Place::new();
     let file = place.path("recording").display().to_string();
@@ -365,9 +334,6 @@ sys.stdout.buffer.write(shown)
 
 #[test]
 fn on_a_terminal_keys_lead_through_it_and_out() {
-    if !has_statistics() {
-        return;
-    }
     let situation = situation("counts", Library::Ours, "1");
     let mut terminal = common::python(TERMINAL, Library::Theirs);
     terminal.args([env!("CARGO_BIN_EXE_zmqtop"), "-d", "0.1"]);

@@ -1,5 +1,6 @@
 //! Looking into processes: finds the memory `zmq-stats` of each, reads it, and makes a [`Snapshot`] of all.
 
+#[path = "../../../../src/stats/layout.rs"]
 pub mod layout;
 mod process;
 mod reader;
