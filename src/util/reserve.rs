@@ -49,28 +49,31 @@ const WORDS: usize = {
 /// What malloc must be able to give then.
 const PROBE: usize = 256 * 1024;
 
-/// Pages that nobody has touched cost nothing.
+/// Bytes that are given out. Pages that nobody has touched cost nothing, in the file of the library neither: nothing
+/// that is not zero stands beside them.
 #[repr(C, align(4096))]
+struct Store<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: which block is whose is decided by the bitmaps of whoever gives them out.
+unsafe impl<const SIZE: usize> Sync for Store<SIZE> {}
+
+impl<const SIZE: usize> Store<SIZE> {
+    const fn new() -> Store<SIZE> {
+        Store(UnsafeCell::new([0; SIZE]))
+    }
+}
+
 struct Reserve {
-    store: UnsafeCell<[u8; TOTAL]>,
+    store: &'static Store<TOTAL>,
     taken: [AtomicU64; WORDS],
     long: Long,
     short: AtomicBool,
 }
 
-// SAFETY: which block is whose is decided by the bitmaps.
-unsafe impl Sync for Reserve {}
-
-static RESERVE: Reserve = Reserve::new((&raw const FIRST_LONG).cast::<u8>().cast_mut());
-
+static BLOCKS: Store<TOTAL> = Store::new();
 /// What lists that grow longer than any block have from the start.
-#[repr(C, align(4096))]
-struct FirstLong(UnsafeCell<[u8; long::FIRST]>);
-
-// SAFETY: which piece is whose is decided by the bitmap of the region.
-unsafe impl Sync for FirstLong {}
-
-static FIRST_LONG: FirstLong = FirstLong(UnsafeCell::new([0; long::FIRST]));
+static FIRST_LONG: Store<{ long::FIRST }> = Store::new();
+static RESERVE: Reserve = Reserve::new(&BLOCKS, FIRST_LONG.0.get().cast::<u8>());
 
 thread_local! {
     /// This thread asks for what it may be refused.
@@ -166,9 +169,9 @@ unsafe fn move_to_other(block: *mut u8, layout: Layout, size: usize) -> *mut u8 
 }
 
 impl Reserve {
-    const fn new(first_long: *mut u8) -> Reserve {
+    const fn new(store: &'static Store<TOTAL>, first_long: *mut u8) -> Reserve {
         Reserve {
-            store: UnsafeCell::new([0; TOTAL]),
+            store,
             taken: [const { AtomicU64::new(0) }; WORDS],
             long: Long::new(first_long),
             short: AtomicBool::new(false),
@@ -221,7 +224,7 @@ impl Reserve {
     /// Where in the store a block is, if it is there.
     #[inline]
     fn offset(&self, block: *const u8) -> Option<usize> {
-        let at = block.addr().wrapping_sub(self.store.get().addr());
+        let at = block.addr().wrapping_sub(self.store.0.get().addr());
         (at < TOTAL).then_some(at)
     }
 
@@ -252,7 +255,7 @@ impl Reserve {
                 for (word, taken) in self.taken.iter().skip(first).take(words).enumerate() {
                     if let Some(bit) = claim(taken, count - word * 64) {
                         let at = start + (word * 64 + bit) * size;
-                        return self.store.get().cast::<u8>().wrapping_add(at);
+                        return self.store.0.get().cast::<u8>().wrapping_add(at);
                     }
                 }
             }
@@ -307,7 +310,8 @@ mod tests {
 
     #[test]
     fn blocks_are_apart_and_come_back() {
-        static OWN: Reserve = Reserve::new(std::ptr::null_mut());
+        static STORE: Store<TOTAL> = Store::new();
+        static OWN: Reserve = Reserve::new(&STORE, std::ptr::null_mut());
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
         let mut blocks: Vec<(usize, Layout)> = Vec::new();
         assert_eq!(OWN.ready(), Ok(()));
