@@ -175,6 +175,19 @@ unsafe fn poller_step(
                 assert_eq!(done == 0, is_one && known[at], "{at}");
                 known[at] &= done != 0;
             }
+            which => poller_look(poller, which, known, input),
+        }
+    }
+}
+
+/// One call that asks the poller.
+///
+/// # Safety
+/// `poller` is one.
+unsafe fn poller_look(poller: *mut c_void, which: usize, known: &[bool], input: &mut Input<'_>) {
+    // SAFETY: a poller, as the caller says.
+    unsafe {
+        match which {
             5 => {
                 let mut fd = -2;
                 let done = zmq_poller_fd(poller, &raw mut fd);

@@ -24,7 +24,7 @@ pub struct BufferPool {
     /// Those of them that brought a piece of a long body. One that found nothing is none: whoever waits
     /// for the next piece would take it for one, and never sleep.
     pub long_reads: u32,
-    /// When the last of the others was, in [`ticks`](crate::sys::clock::ticks).
+    /// When the last of the others was, in [`ticks`].
     pub read_at: u64,
     /// When the last of all that brought something was, in the same.
     pub heard_at: u64,

@@ -1,4 +1,4 @@
-//! Why a handshake failed, as statistics say it: a number of [`FAILURES`](crate::stats::layout::FAILURES) and what goes with it.
+//! Why a handshake failed, as statistics say it: a number of [`FAILURES`] and what goes with it.
 
 use crate::error::Error;
 use crate::stats::layout::FAILURES;

@@ -1,4 +1,4 @@
-//! Address masks of ZMQ_TCP_ACCEPT_FILTER: who may connect.
+//! Who may connect: ZMQ_TCP_ACCEPT_FILTER and its address masks, ZMQ_IPC_FILTER_UID and the like.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,6 +6,19 @@ use crate::error::{Error, Result};
 
 /// Longest text of a filter.
 const MAX_TEXT: usize = 255;
+
+/// A peer is let in if one of those of its transport matches, or there is none.
+#[derive(Debug, Clone, Default)]
+pub struct AcceptFilters {
+    /// Networks, over tcp.
+    pub networks: Vec<AddressMask>,
+    /// User ids, over ipc.
+    pub users: Vec<u32>,
+    /// Group ids, over ipc.
+    pub groups: Vec<u32>,
+    /// Process ids, over ipc.
+    pub processes: Vec<i32>,
+}
 
 /// A network: an address and the number of leading bits that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

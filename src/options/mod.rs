@@ -13,7 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use filter::{AddressMask, parse_ipv4};
+pub use filter::{AcceptFilters, AddressMask, parse_ipv4};
 pub use table::{OptionInfo, Scope, TABLE, fits, scope_of, supported_by};
 
 use crate::types::SocketType;
@@ -127,11 +127,7 @@ pub struct SocketOptions {
     pub tcp_keepalive_intvl: i32,
     /// Milliseconds, 0: what the system gives.
     pub tcp_maxrt: i32,
-    /// A peer is let in if one of these matches or there is none.
-    pub tcp_accept_filters: Vec<AddressMask>,
-    pub ipc_uid_accept_filters: Vec<u32>,
-    pub ipc_gid_accept_filters: Vec<u32>,
-    pub ipc_pid_accept_filters: Vec<i32>,
+    pub accept: AcceptFilters,
     pub immediate: bool,
     pub ipv6: bool,
     pub tos: i32,
@@ -205,10 +201,7 @@ impl Default for SocketOptions {
             tcp_keepalive_idle: -1,
             tcp_keepalive_intvl: -1,
             tcp_maxrt: 0,
-            tcp_accept_filters: Vec::new(),
-            ipc_uid_accept_filters: Vec::new(),
-            ipc_gid_accept_filters: Vec::new(),
-            ipc_pid_accept_filters: Vec::new(),
+            accept: AcceptFilters::default(),
             immediate: false,
             ipv6: false,
             tos: 0,

@@ -269,10 +269,10 @@ macro_rules! list {
             Shape::List {
                 add: |o, v| {
                     let element = $parse(o, v)?;
-                    o.$field.push(element);
+                    o.accept.$field.push(element);
                     Ok(())
                 },
-                clear: Some(|o| o.$field.clear()),
+                clear: Some(|o| o.accept.$field.clear()),
             },
         )
     };
@@ -309,7 +309,7 @@ pub const TABLE: &[OptionInfo] = &[
     int!(TCP_KEEPALIVE_CNT tcp_keepalive_cnt -1..),
     int!(TCP_KEEPALIVE_IDLE tcp_keepalive_idle -1..),
     int!(TCP_KEEPALIVE_INTVL tcp_keepalive_intvl -1..),
-    list!(TCP_ACCEPT_FILTER tcp_accept_filters
+    list!(TCP_ACCEPT_FILTER networks
         |o: &Options, v: &[u8]| AddressMask::parse(v, o.ipv6)),
     flag!(IMMEDIATE immediate strict true),
     flag!(IPV6 ipv6 strict true),
@@ -341,9 +341,9 @@ pub const TABLE: &[OptionInfo] = &[
     flag!(CONFLATE conflate strict true),
     text!(ZAP_DOMAIN zap_domain 1..255, None),
     int!(TOS tos 0..),
-    list!(IPC_FILTER_PID ipc_pid_accept_filters |_: &Options, v| id(v)),
-    list!(IPC_FILTER_UID ipc_uid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
-    list!(IPC_FILTER_GID ipc_gid_accept_filters |_: &Options, v| id(v).map(|n| n as u32)),
+    list!(IPC_FILTER_PID processes |_: &Options, v| id(v)),
+    list!(IPC_FILTER_UID users |_: &Options, v| id(v).map(|n| n as u32)),
+    list!(IPC_FILTER_GID groups |_: &Options, v| id(v).map(|n| n as u32)),
     row!(CONNECT_ROUTING_ID, Shape::Bytes {
         min: 1,
         max: usize::MAX,

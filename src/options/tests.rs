@@ -330,11 +330,11 @@ fn ipc_filters_collect_and_clear() {
         options.set(option, &7i32.to_ne_bytes()).unwrap().unwrap();
         options.set(option, &8i32.to_ne_bytes()).unwrap().unwrap();
     }
-    assert_eq!(options.ipc_pid_accept_filters, [7, 8]);
-    assert_eq!(options.ipc_uid_accept_filters, [7, 8]);
-    assert_eq!(options.ipc_gid_accept_filters, [7, 8]);
+    assert_eq!(options.accept.processes, [7, 8]);
+    assert_eq!(options.accept.users, [7, 8]);
+    assert_eq!(options.accept.groups, [7, 8]);
     options.set_null(59).unwrap().unwrap();
-    assert!(options.ipc_uid_accept_filters.is_empty());
+    assert!(options.accept.users.is_empty());
 }
 
 #[test]

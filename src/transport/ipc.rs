@@ -6,7 +6,7 @@ use super::bound::{BindResult, Bound};
 use super::row::{AddressError, Transport, Way};
 use super::temporary::TemporaryDirectory;
 use crate::error::Error;
-use crate::options::SocketOptions;
+use crate::options::{AcceptFilters, SocketOptions};
 use crate::sys::net::{self, MAX_UNIX_PATH, SockAddr, UnixName};
 
 /// The row of the table.
@@ -60,17 +60,15 @@ fn listen(text: &str, options: &SocketOptions) -> BindResult {
 /// ZMQ_IPC_FILTER_UID, _GID and _PID: one that matches is enough. A group also matches users
 /// that are listed in it, whatever group their process runs as.
 fn passes_filters(fd: BorrowedFd<'_>, options: &SocketOptions) -> bool {
-    let uids = &options.ipc_uid_accept_filters;
-    let gids = &options.ipc_gid_accept_filters;
-    let pids = &options.ipc_pid_accept_filters;
-    if uids.is_empty() && gids.is_empty() && pids.is_empty() {
+    let AcceptFilters { users, groups, processes, .. } = &options.accept;
+    if users.is_empty() && groups.is_empty() && processes.is_empty() {
         return true;
     }
     let Ok(peer) = net::peer_credentials(fd) else { return false };
-    uids.contains(&peer.uid)
-        || gids.contains(&peer.gid)
-        || pids.contains(&peer.pid)
-        || gids.iter().any(|gid| net::user_is_member(peer.uid, *gid))
+    users.contains(&peer.uid)
+        || groups.contains(&peer.gid)
+        || processes.contains(&peer.pid)
+        || groups.iter().any(|gid| net::user_is_member(peer.uid, *gid))
 }
 
 /// `localhost:uid:gid:pid`.

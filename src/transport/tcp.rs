@@ -75,7 +75,7 @@ fn admit(fd: BorrowedFd<'_>, peer: &SockAddr, options: &SocketOptions) -> bool {
 
 /// ZMQ_TCP_ACCEPT_FILTER: no filters let everybody in.
 fn passes_filters(peer: SocketAddr, options: &SocketOptions) -> bool {
-    let filters = &options.tcp_accept_filters;
+    let filters = &options.accept.networks;
     filters.is_empty() || filters.iter().any(|filter| filter.contains(peer.ip()))
 }
 

@@ -1,6 +1,7 @@
 //! Unix domain sockets.
 
 use super::*;
+use crate::options::AcceptFilters;
 
 /// A directory for one test's sockets.
 struct Scratch(std::path::PathBuf);
@@ -109,15 +110,36 @@ fn ipc_filters_look_at_credentials() {
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
     let pid = i32::try_from(std::process::id()).unwrap();
     let no_group = u32::MAX - 7;
-    assert!(passes(&SocketOptions { ipc_uid_accept_filters: vec![uid], ..defaults() }));
-    assert!(!passes(&SocketOptions { ipc_uid_accept_filters: vec![uid + 1], ..defaults() }));
-    assert!(passes(&SocketOptions { ipc_gid_accept_filters: vec![gid], ..defaults() }));
-    assert!(!passes(&SocketOptions { ipc_gid_accept_filters: vec![no_group], ..defaults() }));
-    assert!(passes(&SocketOptions { ipc_pid_accept_filters: vec![pid], ..defaults() }));
-    assert!(!passes(&SocketOptions { ipc_pid_accept_filters: vec![pid + 1], ..defaults() }));
+    assert!(passes(&SocketOptions {
+        accept: AcceptFilters { users: vec![uid], ..AcceptFilters::default() },
+        ..defaults()
+    }));
+    assert!(!passes(&SocketOptions {
+        accept: AcceptFilters { users: vec![uid + 1], ..AcceptFilters::default() },
+        ..defaults()
+    }));
+    assert!(passes(&SocketOptions {
+        accept: AcceptFilters { groups: vec![gid], ..AcceptFilters::default() },
+        ..defaults()
+    }));
+    assert!(!passes(&SocketOptions {
+        accept: AcceptFilters { groups: vec![no_group], ..AcceptFilters::default() },
+        ..defaults()
+    }));
+    assert!(passes(&SocketOptions {
+        accept: AcceptFilters { processes: vec![pid], ..AcceptFilters::default() },
+        ..defaults()
+    }));
+    assert!(!passes(&SocketOptions {
+        accept: AcceptFilters { processes: vec![pid + 1], ..AcceptFilters::default() },
+        ..defaults()
+    }));
     let either = SocketOptions {
-        ipc_uid_accept_filters: vec![uid + 1],
-        ipc_pid_accept_filters: vec![pid],
+        accept: AcceptFilters {
+            users: vec![uid + 1],
+            processes: vec![pid],
+            ..AcceptFilters::default()
+        },
         ..defaults()
     };
     assert!(passes(&either));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::options::AddressMask;
+use crate::options::{AcceptFilters, AddressMask};
 
 #[test]
 fn tcp_round_trip_and_names() {
@@ -150,7 +150,10 @@ fn a_proxy_that_is_left_and_a_peer_turned_away_get_a_reset() {
     let client = connect(listener.endpoint(), &defaults()).unwrap();
     wait(listener.as_fd(), libc::POLLIN);
     let nobody = AddressMask::parse(b"10.0.0.0/8", false).unwrap();
-    let options = SocketOptions { tcp_accept_filters: vec![nobody], ..defaults() };
+    let options = SocketOptions {
+        accept: AcceptFilters { networks: vec![nobody], ..AcceptFilters::default() },
+        ..defaults()
+    };
     assert_eq!(listener.accept(&options).map(drop), Err(AcceptError::Refused));
     wait(client.as_fd(), libc::POLLIN);
     let reset = Err(Error::Os(libc::ECONNRESET));
@@ -201,7 +204,10 @@ fn devices_must_exist() {
 #[test]
 fn accept_filters_turn_peers_away() {
     let filtered = |filter: &str| SocketOptions {
-        tcp_accept_filters: vec![AddressMask::parse(filter.as_bytes(), false).unwrap()],
+        accept: AcceptFilters {
+            networks: vec![AddressMask::parse(filter.as_bytes(), false).unwrap()],
+            ..AcceptFilters::default()
+        },
         ..defaults()
     };
     let listener = bind("tcp://127.0.0.1:*", &defaults()).unwrap();
