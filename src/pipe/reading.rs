@@ -263,7 +263,7 @@ impl PipeTable {
             return None;
         }
         let alone = self.pipes.len() == 1;
-        let (mut answered, mut len) = (false, None);
+        let (mut answered, mut len) = (false, 0);
         let pipe = self.pipes.get_mut(id as usize)?.as_mut()?;
         if pipe.lingering {
             return None;
@@ -272,7 +272,8 @@ impl PipeTable {
             Kind::Wire(wire) => {
                 let (mut msg, error) = wire.read(&mut self.pool);
                 if let Some(msg) = &mut msg {
-                    wire.stats.received(msg.more(), *len.insert(msg.len()));
+                    len = msg.len();
+                    wire.stats.received(msg.more(), len);
                     if with_metadata && let Some(connection) = &wire.connection {
                         msg.set_metadata(Some(connection.metadata.clone()));
                     }
@@ -291,14 +292,17 @@ impl PipeTable {
                 }
                 let msg = end.read();
                 if let Some(msg) = &msg {
-                    end.stats.received(msg.more(), *len.insert(msg.len()));
+                    len = msg.len();
+                    end.stats.received(msg.more(), len);
                 }
                 msg
             }
             Kind::Datagram(_) => return self.pull_datagram(id),
         };
         pipe.reading = msg.as_ref().is_some_and(Msg::more);
-        if msg.is_none() {
+        if msg.is_some() {
+            self.account(id, Some(len));
+        } else {
             if self.pool.hunger.becomes_known() {
                 self.events.push_back(PipeEvent::Starved);
             }
@@ -307,8 +311,8 @@ impl PipeTable {
             if pipe.ending && pipe.connection().is_none() {
                 return self.last_of(id);
             }
+            self.account(id, None);
         }
-        self.account(id, len);
         if answered {
             self.send_answers(id);
         }
