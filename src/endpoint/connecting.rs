@@ -11,7 +11,7 @@ use crate::options::SocketOptions;
 use crate::options::numbers::value::{
     RECONNECT_STOP_AFTER_DISCONNECT, RECONNECT_STOP_CONN_REFUSED,
 };
-use crate::stats::{self, State, debug};
+use crate::stats::{self, PeerStats, State, debug};
 use crate::sys::{clock, epoll, helpers};
 use crate::transport::{Route, Stream, Way};
 use crate::util::reserve;
@@ -29,7 +29,7 @@ impl Endpoints {
         traffic: Traffic,
     ) -> u32 {
         let options = Arc::new(options.clone());
-        let stats = self.stats.peer();
+        let stats = PeerStats::of(&self.stats);
         stats.describe(stats::Way::Connected, &name, "");
         let connecter = Connecter::new(route, options.clone(), stats);
         let kind = Kind::Connecter(Box::new(connecter));

@@ -7,7 +7,7 @@ use super::token::{Ready, Timer};
 use crate::connection::Ends;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
-use crate::stats::{Way, debug};
+use crate::stats::{PeerStats, Way, debug};
 use crate::sys::{clock, epoll};
 use crate::transport::{AcceptError, Address, AddressError, Listener};
 use crate::util::reserve;
@@ -126,7 +126,7 @@ impl Endpoints {
                 self.say(number, format_args!("{} came", ends.remote));
                 self.report(Event::Accepted(accepted), &ends);
                 let serial = self.next_serial();
-                let stats = self.stats.peer();
+                let stats = PeerStats::of(&self.stats);
                 stats.describe(Way::Accepted, &name.local, &ends.remote);
                 let mut attempt = Attempt::accepted(number, serial, stream, ends);
                 attempt.stats = stats;

@@ -4,7 +4,7 @@ use super::PipeTable;
 use super::local::{Change, InprocEnd, News, Owner};
 use super::pipe::{Kind, Pipe, PipeEvent};
 use crate::pattern::PipeId;
-use crate::stats::State;
+use crate::stats::{PeerStats, State};
 
 impl PipeTable {
     /// Makes an end a new pipe of the socket that says where news of it go to. What happened to the
@@ -13,7 +13,7 @@ impl PipeTable {
         self.inprocs += 1;
         self.had_inproc = true;
         let mut end = end;
-        end.tell(self.stats.peer());
+        end.tell(PeerStats::of(&self.stats));
         end.stats.state(if end.peer_is_known() { State::Ready } else { State::Unbound });
         let id = self.insert(Pipe::new(Kind::Inproc(end), endpoint));
         let Some(pipe) = self.get(id) else { return id };

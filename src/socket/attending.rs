@@ -33,7 +33,8 @@ impl Core {
     /// After a look that took nothing out: what it found may have been read from the kernel, which does
     /// not wake those for it any more that sleep on the set. The caller is one of them if it `sleeps`.
     pub(super) fn tell_of_input(&mut self, ready: i16, sleeps: bool) {
-        self.changed |= ready & POLL_IN != 0 && self.face.signal.sleepers() > u32::from(sleeps);
+        self.wakers.changed |=
+            ready & POLL_IN != 0 && self.face.signal.sleepers() > u32::from(sleeps);
     }
 
     /// Like [`Core::look`], except that the caller asks the kernel whether the set is readable.
@@ -82,11 +83,11 @@ impl Core {
                 Ok(count) => count,
                 Err(error) => return error == Error::Interrupted,
             };
-            self.changed |= others && count > 0;
+            self.wakers.changed |= others && count > 0;
             for event in &events[..count] {
                 if event.u64 == KICK {
                     // It may have been the I/O thread's.
-                    self.changed |= self.pipes.has_unread();
+                    self.wakers.changed |= self.pipes.has_unread();
                 } else {
                     self.pipes.on_ready(event.u64 as PipeId, event.events);
                     if gather {
@@ -181,7 +182,7 @@ impl Core {
     pub(super) fn read_ahead(&mut self) -> bool {
         let read = self.pipes.gather_ready();
         // Threads that sleep on the set do not wake up for what is read before they do.
-        self.changed |= read && self.face.signal.sleepers() > 0;
+        self.wakers.changed |= read && self.face.signal.sleepers() > 0;
         self.pump() || read
     }
 
@@ -197,7 +198,7 @@ impl Core {
             && io.modify(set.as_raw_fd(), epoll::IN, self.key, token::SET).is_ok()
         {
             self.attention.unattended();
-            self.changed |= self.pipes.has_unread();
+            self.wakers.changed |= self.pipes.has_unread();
         }
     }
 
@@ -241,7 +242,7 @@ impl Core {
         self.ensure_watched();
         if !self.is_attended() {
             // The kernel refused, or there is no I/O thread.
-            self.changed |= self.pipes.gather_ready();
+            self.wakers.changed |= self.pipes.gather_ready();
         }
     }
 

@@ -31,6 +31,10 @@ pub(super) struct Wakers {
     pub(super) kick: Option<Arc<EventFd>>,
     /// ZMQ_FD: a set of the connections, and a descriptor for news that do not come from the kernel.
     pub(super) descriptor: Option<Arc<Epoll>>,
+    /// Something changed that other waiting threads should know.
+    pub(super) changed: bool,
+    /// Calls that wait to send, and to receive.
+    pub(super) blocked: [u32; 2],
 }
 
 /// The state of one socket.
@@ -55,14 +59,10 @@ pub struct Core {
     /// Who looks after the set.
     pub(super) attention: Attention,
     pub(super) batching: Batching,
-    /// Something changed that other waiting threads should know.
-    pub(super) changed: bool,
     /// What was learnt of waits.
     pub(super) waits: Learnt,
     /// What others can see of the socket.
     pub(super) stats: SocketStats,
-    /// Calls that wait to send, and to receive.
-    pub(super) blocked: [u32; 2],
     /// Empty lists for the mailbox.
     spare_mail: Mail,
     /// Keeps the pattern from being called while it is called.
@@ -104,10 +104,8 @@ impl Core {
             closing: false,
             attention: Attention::new(),
             batching: Batching::new(),
-            changed: false,
             waits: Learnt::new(),
             stats,
-            blocked: [0; 2],
             spare_mail: Mail::default(),
             pumping: false,
         }
@@ -239,7 +237,7 @@ impl Core {
             how.within_process = pipe.inproc().is_some();
         }
         self.pattern.attach(&mut self.pipes, id, how);
-        self.changed = true;
+        self.wakers.changed = true;
     }
 
     fn is_attached(&mut self, id: PipeId) -> bool {
@@ -261,7 +259,7 @@ impl Core {
         self.pumping = true;
         while let Some(event) = self.pipes.events.pop_front() {
             // Readable is a guess, and whoever waits for the kernel is told by the kernel.
-            self.changed |= !matches!(event, PipeEvent::Readable(_));
+            self.wakers.changed |= !matches!(event, PipeEvent::Readable(_));
             match event {
                 PipeEvent::Connected(id) => {
                     if self.is_attached(id) {
@@ -333,7 +331,7 @@ impl Core {
         {
             self.pattern.before_detach(&mut self.pipes, id);
             self.pattern.detach(&mut self.pipes, id);
-            self.changed = true;
+            self.wakers.changed = true;
         }
     }
 
@@ -367,7 +365,7 @@ impl Core {
     /// Other threads that wait for the socket learn what changed. Whoever leaves the lock does this.
     #[inline(always)]
     pub(super) fn tell_others(&mut self) {
-        if self.changed {
+        if self.wakers.changed {
             self.tell_of_changes();
         }
     }
@@ -375,7 +373,7 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn tell_of_changes(&mut self) {
-        self.changed = false;
+        self.wakers.changed = false;
         self.face.signal.notify();
         self.hand_over_unread();
     }

@@ -28,7 +28,7 @@ impl Core {
     /// Looks for it again, on the I/O thread. Whoever waits for messages hears of those that came.
     fn memory_due(&mut self) {
         self.pipes.feed();
-        self.changed = true;
+        self.wakers.changed = true;
     }
 
     /// Asks for a call of [`Core::timer_due`]; `serial` tells whether it still matters then.
@@ -138,7 +138,7 @@ impl Socket {
             // Nobody comes back for what that wrote.
             core.settle();
         }
-        let changed = std::mem::take(&mut core.changed);
+        let changed = std::mem::take(&mut core.wakers.changed);
         if changed {
             core.hand_over_unread();
         }

@@ -230,7 +230,7 @@ impl Core {
             Some(sender) => {
                 self.move_heartbeat_timer(id, sender);
                 self.close_pipe(sender);
-                self.changed = true;
+                self.wakers.changed = true;
             }
             None => self.close_pipe(id),
         }
@@ -326,7 +326,7 @@ impl Core {
         // Bytes that came right behind the handshake make no event any more.
         self.pipes.gather(id);
         self.settle();
-        self.changed = true;
+        self.wakers.changed = true;
     }
 
     /// See [`crate::endpoint::Endpoints::retry_later`].

@@ -71,7 +71,7 @@ impl Core {
         let result = self.receive_now(with_metadata);
         // Threads that sleep on the set may not see that something came, when we have read it all
         // before they woke up; there may be more than the one message.
-        self.changed |= result.is_ok() && self.face.signal.sleepers() > 0;
+        self.wakers.changed |= result.is_ok() && self.face.signal.sleepers() > 0;
         result
     }
 

@@ -27,7 +27,7 @@ impl Core {
     pub(super) fn network_due(&mut self, id: PipeId, serial: u32) {
         if self.pipes.get(id).is_some_and(|pipe| pipe.serial == serial) {
             self.pipes.wake_datagrams(id);
-            self.changed |= self.pipes.has_input();
+            self.wakers.changed |= self.pipes.has_input();
         }
     }
 }

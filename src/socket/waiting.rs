@@ -181,10 +181,10 @@ impl Waiter {
         }
         core.ensure_watched();
         // Whoever waits behind us takes our place, or what we left.
-        core.changed |= self.socket.signal.sleepers() > 0;
+        core.wakers.changed |= self.socket.signal.sleepers() > 0;
         if let Some(seat) = self.seat.take() {
             // Tells them as well.
-            core.changed = core.pipes.has_unread();
+            core.wakers.changed = core.pipes.has_unread();
             drop(seat);
         }
     }
@@ -206,14 +206,14 @@ impl Drop for Waiter {
 impl Core {
     /// A call begins to sleep; when that was.
     fn begins_to_block(&mut self, direction: Direction) -> u64 {
-        let count = &mut self.blocked[direction as usize];
+        let count = &mut self.wakers.blocked[direction as usize];
         *count += 1;
         self.stats.blocks(direction, *count == 1)
     }
 
     /// It sleeps no more, and ends.
     fn blocks_no_more(&mut self, direction: Direction, since: u64) {
-        let count = &mut self.blocked[direction as usize];
+        let count = &mut self.wakers.blocked[direction as usize];
         *count = count.saturating_sub(1);
         self.stats.goes_on(direction, since, *count == 0);
     }

@@ -58,7 +58,7 @@ impl Core {
         let receive = self.pattern.receives_straight_from();
         if send.is_none() && receive.is_none()
             || self.closing
-            || self.changed
+            || self.wakers.changed
             || self.pipes.connections() != 0
             || !asymmetric::is_free()
             || !self.pipes.events.is_empty()

@@ -31,7 +31,7 @@ fn find_out() -> bool {
 /// Says something of a socket of this type and number, and of one of its endpoints.
 #[cold]
 pub fn say(socket_type: &str, number: u32, endpoint: &str, what: fmt::Arguments<'_>) {
-    let process = std::process::id();
+    let process = shared::process_number();
     let between = if endpoint.is_empty() { "" } else { " " };
     standard_error::say(&format!(
         "zmq[{process}] {socket_type} {number}{between}{}: {what}\n",

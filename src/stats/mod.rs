@@ -14,10 +14,3 @@ mod sockets;
 pub use peers::{Agreed, PeerStats, State, Way};
 pub use record::Record;
 pub use sockets::{Direction, SocketStats};
-
-use layout::UNKNOWN;
-
-/// A number for what the layout has a byte for.
-fn small(value: i32) -> u8 {
-    u8::try_from(value).unwrap_or(UNKNOWN)
-}

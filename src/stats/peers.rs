@@ -1,11 +1,11 @@
 //! What is told of a peer.
 
 use super::layout::{UNKNOWN, peer, socket};
-use super::record::Record;
-use super::region::Place;
-use super::small;
+use super::record::{Record, small};
+use super::region::{self, Kind, Place};
 use super::sockets::SocketStats;
 use crate::sys::clock::ticks;
+use crate::sys::shared;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +92,17 @@ pub enum Way {
 }
 
 impl PeerStats {
-    pub(super) fn new(place: Place, owner: SocketStats) -> PeerStats {
+    /// Of a new peer of that socket.
+    #[must_use]
+    pub fn of(socket: &SocketStats) -> PeerStats {
+        let Some(id) = socket.id() else { return PeerStats::nobodys(*socket.record()) };
+        match region::claim(Kind::Peer(id), Some(Record::nobodys(id))) {
+            Some(place) => PeerStats::new(place, socket.clone()),
+            None => PeerStats::nobodys(*socket.record()),
+        }
+    }
+
+    fn new(place: Place, owner: SocketStats) -> PeerStats {
         let record = place.record;
         record.set_byte(peer::MECHANISM, UNKNOWN);
         record.set_byte(peer::PEER_MECHANISM, UNKNOWN);
@@ -210,7 +220,7 @@ impl PeerStats {
     /// The other end is a socket of the process, in whose record is the same number.
     pub fn link(&self, number: u64) {
         self.record.set(peer::LINK, number);
-        self.record.set_word(peer::PEER_PID, std::process::id());
+        self.record.set_word(peer::PEER_PID, shared::process_number());
     }
 
     /// What is going on.

@@ -1,6 +1,6 @@
 //! One record, and how it is written.
 
-use super::layout::{Field, RECORD_SIZE, record};
+use super::layout::{Field, RECORD_SIZE, UNKNOWN, record};
 use crate::sync::outside::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::ptr::NonNull;
 
@@ -134,6 +134,11 @@ impl Record {
         change(self);
         sequence.store(before.wrapping_add(2), Ordering::Release);
     }
+}
+
+/// A number for what the layout has a byte for.
+pub(super) fn small(value: i32) -> u8 {
+    u8::try_from(value).unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]

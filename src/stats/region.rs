@@ -105,7 +105,7 @@ impl Region {
         head.set_word(header::HEADER_SIZE, HEADER_SIZE as u32);
         head.set_word(header::RECORD_SIZE, RECORD_SIZE as u32);
         head.set_word(header::RECORDS, RECORDS as u32);
-        head.set_word(header::PID, std::process::id());
+        head.set_word(header::PID, shared::process_number());
         head.set(header::START_TIME, shared::start_time());
         head.write(header::LIBRARY, concat!("zmq-oxide ", env!("CARGO_PKG_VERSION")));
         let (ticks, monotonic) = (clock::ticks(), clock::monotonic());

@@ -1,10 +1,8 @@
 //! What is told of a socket.
 
 use super::layout::{Field, UNKNOWN, socket};
-use super::peers::PeerStats;
-use super::record::Record;
+use super::record::{Record, small};
 use super::region::{self, Kind, Place};
-use super::small;
 use crate::sys::clock::ticks;
 use crate::sys::shared;
 use std::sync::Arc;
@@ -46,14 +44,9 @@ impl SocketStats {
         SocketStats { record: Record::nobodys(number), held: None }
     }
 
-    /// For a new peer.
-    #[must_use]
-    pub fn peer(&self) -> PeerStats {
-        let Some(held) = &self.held else { return PeerStats::nobodys(self.record) };
-        match region::claim(Kind::Peer(held.id), Some(Record::nobodys(held.id))) {
-            Some(place) => PeerStats::new(place, self.clone()),
-            None => PeerStats::nobodys(self.record),
-        }
+    /// Which tenant of all it is, if there is a place for it.
+    pub(super) fn id(&self) -> Option<u64> {
+        self.held.as_ref().map(|place| place.id)
     }
 
     /// Its record.

@@ -195,20 +195,3 @@ pub(super) unsafe fn open(path: *const libc::c_char, flags: c_int) -> c_int {
     // SAFETY: passed on.
     unsafe { syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags) as c_int }
 }
-
-/// fallocate(2) that leaves the length of the file alone.
-///
-/// # Safety
-/// None needed: no pointers.
-pub(super) unsafe fn allocate(fd: c_int, offset: usize, length: usize) -> c_int {
-    let keep = libc::FALLOC_FL_KEEP_SIZE;
-    #[cfg(target_pointer_width = "64")]
-    // SAFETY: passed on.
-    return unsafe { syscall(libc::SYS_fallocate, fd, keep, offset, length) as c_int };
-    #[cfg(not(target_pointer_width = "64"))]
-    {
-        // Each number in two registers, the first of which has the low half on machines we know.
-        // SAFETY: passed on.
-        unsafe { syscall(libc::SYS_fallocate, fd, keep, offset, 0usize, length, 0usize) as c_int }
-    }
-}

@@ -78,7 +78,7 @@ impl Shared {
         let file = identity(fd)?;
         // SAFETY: no pointers. The file is ours.
         let sized = unsafe {
-            libc::ftruncate(fd, length as libc::off_t) == 0 && raw::allocate(fd, 0, first) == 0
+            libc::ftruncate(fd, length as libc::off_t) == 0 && allocate(fd, 0, first) == 0
         };
         if !sized {
             return None;
@@ -111,7 +111,7 @@ impl Shared {
         }
         // A signal may interrupt it.
         // SAFETY: no pointers. The file is ours.
-        (0..3).any(|_| unsafe { raw::allocate(self.fd, offset, length) } == 0)
+        (0..3).any(|_| allocate(self.fd, offset, length) == 0)
     }
 
     /// There is none in a made-up world.
@@ -133,6 +133,24 @@ fn identity(fd: libc::c_int) -> Option<(u64, u64)> {
         let status = status.assume_init();
         #[allow(clippy::unnecessary_cast, reason = "they have other sizes on other machines")]
         Some((status.st_dev as u64, status.st_ino as u64))
+    }
+}
+
+/// fallocate(2) that leaves the length of the file alone. Asked of the kernel itself, which makes it no place to be cancelled at.
+#[cfg(not(sim))]
+fn allocate(fd: libc::c_int, offset: usize, length: usize) -> libc::c_int {
+    let keep = libc::FALLOC_FL_KEEP_SIZE;
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: no pointers.
+    return unsafe { libc::syscall(libc::SYS_fallocate, fd, keep, offset, length) as libc::c_int };
+    #[cfg(not(target_pointer_width = "64"))]
+    {
+        // Each number in two registers, the first of which has the low half on machines we know.
+        // SAFETY: no pointers.
+        unsafe {
+            libc::syscall(libc::SYS_fallocate, fd, keep, offset, 0usize, length, 0usize)
+                as libc::c_int
+        }
     }
 }
 
@@ -201,6 +219,13 @@ fn read_file(path: &CStr) -> Option<Vec<u8>> {
 pub fn is_privileged() -> bool {
     // SAFETY: a number goes in, and one comes back.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The process, as it calls itself.
+#[must_use]
+pub fn process_number() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getpid() as u32 }
 }
 
 /// The thread, as the system calls it.

@@ -7,7 +7,7 @@ use crate::pattern::Pattern;
 use crate::pipe::datagram::{Carrier, DatagramEnd, Packets, Settings, Udp};
 use crate::socket::Socket;
 use crate::socket::core::Core;
-use crate::stats::{State, Way};
+use crate::stats::{PeerStats, State, Way};
 use crate::transport::{Address, DatagramSocket, Medium};
 use crate::util::reserve;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Core {
                 Carrier::Packets(Box::new(Packets::new(network, settings)))
             }
         };
-        let stats = self.stats.peer();
+        let stats = PeerStats::of(&self.stats);
         stats.describe(Way::Datagrams, &opened.endpoint, "");
         stats.state(State::Ready);
         let end = DatagramEnd::new(carrier, limits).with_stats(stats);
@@ -89,7 +89,7 @@ impl Core {
         self.attach_pattern(pipe, !binds);
         self.pattern.connected(&mut self.pipes, pipe);
         self.settle();
-        self.changed = true;
+        self.wakers.changed = true;
         Ok(())
     }
 }
