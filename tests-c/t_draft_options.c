@@ -56,6 +56,7 @@ GROUP (values)
         number (types[i], ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, 0, none, some, 0);
     }
     number (ZMQ_ROUTER, ZMQ_ROUTER_NOTIFY, 0, notify, no_notify, 1);
+    number (ZMQ_REP, ZMQ_ROUTER_NOTIFY, 0, notify, no_notify, 1);
 }
 
 /* Messages of any length, which cannot be read; none or a null pointer is no message. */
@@ -338,8 +339,7 @@ static const struct { int option, types, begin; const char *good; int others; } 
     {ZMQ_LOOPBACK_FASTPATH, EVERY, 0, "01-5", NO},
     {ZMQ_METADATA, EVERY, NO, "", NO},
     {ZMQ_MULTICAST_LOOP, EVERY, 1, "01-5", NO},
-    /* REP takes it there, too, and tells of nobody. */
-    {ZMQ_ROUTER_NOTIFY, OF (ZMQ_ROUTER), 0, "01", 0},
+    {ZMQ_ROUTER_NOTIFY, OF (ZMQ_ROUTER) | OF (ZMQ_REP), 0, "01", 0},
     {ZMQ_XPUB_MANUAL_LAST_VALUE, OF (ZMQ_PUB) | OF (ZMQ_XPUB), NO, "015", NO},
     {ZMQ_SOCKS_USERNAME, EVERY, T, "01-5T", NO},
     {ZMQ_SOCKS_PASSWORD, EVERY, T, "01-5T", NO},
@@ -386,8 +386,6 @@ GROUP (every_option_of_every_type)
         for (size_t row = 0; row < sizeof table / sizeof *table; row++) {
             int has = table[row].types >> type & 1, option = table[row].option;
             const char *good = has ? table[row].good : "";
-            if (type == ZMQ_REP && option == ZMQ_ROUTER_NOTIFY)
-                continue;
             void *s = sock (ctx, type);
             reads (s, option, has ? table[row].begin : table[row].others);
             for (int i = 0; i < 4; i++)

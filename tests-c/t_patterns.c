@@ -367,6 +367,34 @@ GROUP (probe_router)
     SHUT (router, dealer);
 }
 
+/* A REP probes, too: libzmq's is a kind of ROUTER. What is bound does so when its socket looks who has come. */
+GROUP (probe_by_rep)
+{
+    static const char *const transports[] = {"tcp", "ipc", "inproc"};
+    for (int t = 0; t < 6; t++) {
+        char ep[EP_SIZE];
+        void *ctx = ctx_new (), *rep = sock (ctx, ZMQ_REP), *dealer = sock (ctx, ZMQ_DEALER);
+        set_int (rep, ZMQ_PROBE_ROUTER, 1);
+        bind_any (t % 2 ? dealer : rep, transports[t / 2], ep);
+        OK (zmq_connect (t % 2 ? rep : dealer, ep));
+        zmq_pollitem_t come = {dealer, 0, ZMQ_POLLIN, 0};
+        for (int i = 0; i < 500 && zmq_poll (&come, 1, 10) == 0; i++)
+            (void) get_int (rep, ZMQ_EVENTS);
+        CHECK (come.revents == ZMQ_POLLIN);
+        if (come.revents) {
+            RECV (dealer, "");
+            IS (RCVMORE (dealer), 0);
+        }
+        SEND (dealer, "", ZMQ_SNDMORE);
+        SEND (dealer, "asked", 0);
+        RECV (rep, "asked");
+        SEND (rep, "answered", 0);
+        RECV (dealer, "");
+        RECV (dealer, "answered");
+        SHUT (rep, dealer);
+    }
+}
+
 GROUP (push_pull_balances)
 {
     for (int t = 0; t < 2; t++) {
@@ -515,5 +543,5 @@ MAIN (ENTRY (pair_both_ways), ENTRY (pair_is_exclusive), ENTRY (pair_takes_the_n
       ENTRY (req_relaxed_correlate), ENTRY (rep_envelope), ENTRY (rep_drops_requests_without_envelope),
       ENTRY (rep_survives_lost_client), ENTRY (dealer_router_many), ENTRY (router_unroutable),
       ENTRY (router_taken_id), ENTRY (router_connect_routing_id), ENTRY (router_duplicate_connect_routing_id),
-      ENTRY (probe_router), ENTRY (push_pull_balances), ENTRY (pull_fair_queues), ENTRY (multipart_is_atomic),
+      ENTRY (probe_router), ENTRY (probe_by_rep), ENTRY (push_pull_balances), ENTRY (pull_fair_queues), ENTRY (multipart_is_atomic),
       ENTRY (unfinished_multipart_is_not_delivered), ENTRY (incompatible_peers))

@@ -384,7 +384,7 @@ pub const TABLE: &[OptionInfo] = &[
     flag!(LOOPBACK_FASTPATH loopback_fastpath strict false),
     row!(METADATA, Shape::List { add: add_metadata, clear: None }),
     flag!(MULTICAST_LOOP multicast_loop strict false),
-    // The value of a ROUTER is its pattern's.
+    // The value of a ROUTER or REP is its pattern's.
     row!(ROUTER_NOTIFY, Shape::Int { min: 0, max: 0, get: |_| 0, set: None }),
     text!(SOCKS_USERNAME socks_username 0..255, Some(|o| o.socks_username.clear())),
     text!(SOCKS_PASSWORD socks_password 0..255, Some(|o| o.socks_password.clear())),

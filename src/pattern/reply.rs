@@ -1,7 +1,8 @@
 //! REP: one request, then our reply to it (RFC 28).
 
+use super::dealer::probe_router;
 use super::fair_queue::FairQueue;
-use super::value::switch;
+use super::value::{self, set_switch, switch};
 use super::{Attach, Loss, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -36,6 +37,9 @@ pub struct Rep {
     request: Option<Msg>,
     /// Who asked; nobody any more if that peer is gone. The reply is dropped then.
     from: Option<PipeId>,
+    probe: bool,
+    /// ZMQ_ROUTER_NOTIFY as it was set: it is read again, and has no effect.
+    notify: i32,
 }
 
 impl Default for Rep {
@@ -46,6 +50,8 @@ impl Default for Rep {
             envelope: Vec::new(),
             request: None,
             from: None,
+            probe: false,
+            notify: 0,
         }
     }
 }
@@ -121,7 +127,10 @@ impl Rep {
 }
 
 impl Pattern for Rep {
-    fn attach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId, _how: Attach) {
+    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
+        if self.probe {
+            probe_router(pipes, id);
+        }
         self.queue.attach(id);
     }
 
@@ -204,17 +213,21 @@ impl Pattern for Rep {
         value: &[u8],
     ) -> Option<Result<()>> {
         match option {
-            // libzmq's REP is a kind of ROUTER and accepts its options, to no effect.
-            option::ROUTER_MANDATORY
-            | option::ROUTER_RAW
-            | option::PROBE_ROUTER
-            | option::ROUTER_HANDOVER => Some(switch(value).map(|_| ())),
+            option::PROBE_ROUTER => set_switch(&mut self.probe, value),
+            // libzmq's REP is a kind of ROUTER and accepts its other options, to no effect.
+            option::ROUTER_MANDATORY | option::ROUTER_RAW | option::ROUTER_HANDOVER => {
+                Some(switch(value).map(|_| ()))
+            }
+            option::ROUTER_NOTIFY => Some(value::notify(value).map(|notify| self.notify = notify)),
             _ => None,
         }
     }
 
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        match option {
+            option::ROUTER_NOTIFY => value::from_int(self.notify),
+            _ => None,
+        }
     }
 
     fn reading(&self) -> Option<PipeId> {

@@ -323,13 +323,7 @@ impl Pattern for Router {
             option::ROUTER_HANDOVER => set_switch(&mut self.handover, value),
             option::PROBE_ROUTER => set_switch(&mut self.probe, value),
             option::ROUTER_RAW => set_switch(&mut self.raw, value),
-            option::ROUTER_NOTIFY => Some(match value::int(value) {
-                Ok(notify @ 0..=3) => {
-                    self.notify = notify;
-                    Ok(())
-                }
-                _ => Err(Error::Invalid),
-            }),
+            option::ROUTER_NOTIFY => Some(value::notify(value).map(|notify| self.notify = notify)),
             _ => None,
         }
     }

@@ -20,6 +20,11 @@ pub(crate) fn set_switch(target: &mut bool, value: &[u8]) -> Option<Result<()>> 
     Some(switch(value).map(|on| *target = on))
 }
 
+/// Of what ZMQ_ROUTER_NOTIFY is to tell: who connects (1), who goes (2).
+pub(crate) fn notify(value: &[u8]) -> Result<i32> {
+    int(value).ok().filter(|notify| (0..=3).contains(notify)).ok_or(Error::Invalid)
+}
+
 /// What `getsockopt` returns for a number.
 pub(crate) fn from_int(number: i32) -> Option<Result<Vec<u8>>> {
     Some(Ok(number.to_ne_bytes().to_vec()))
