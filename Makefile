@@ -32,6 +32,8 @@ DEBUGDIR := $(LIBDIR)/.debug
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/zmq-oxide \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo \
 	--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/usr/src/rust
+# The same for the C and assembly of crates (ring), which stand in the registry and are built in our directory.
+C_REMAP = -ffile-prefix-map=$(CURDIR)=/usr/src/zmq-oxide -ffile-prefix-map=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 # Where `make test` and `make demo` install to.
 STAGE := $(abspath $(BUILD))/prefix
 
@@ -75,7 +77,7 @@ help: ## this list
 	@awk -F '## ' '/^[a-z-]+:.*## / { split($$1, name, ":"); printf "make %-18s %s\n", name[1], $$2 }' Makefile
 
 build: ## release build of the libraries, in target/release
-	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(CARGO) build --release --lib --features reserve
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CFLAGS="$$CFLAGS $(C_REMAP)" $(CARGO) build --release --lib --features reserve
 
 # Files that cargo has left as they were are not packed again.
 $(RELEASE)/libzmq.so $(RELEASE)/libzmq.a: build ;
