@@ -329,7 +329,7 @@ GROUP (batches)
     }
 }
 
-/* What libzmq 4.3.6, built with drafts, answers: each option from 93 on but for WSS_* and NORM_*, for each type. Measured;
+/* What libzmq 4.3.6, built with drafts, answers: each option from 93 on but for WSS_*, for each type. Measured;
    an int is set to each of `good` and to no other, `T`: text of any length is, too. `begin` is what is read at first, as an
    int, or else EINVAL; `T`: as a text. The other types accept nothing and read `others`. */
 enum { EVERY = (1 << 21) - 1, NO = -1, T = -2 };
@@ -353,6 +353,14 @@ static const struct { int option, types, begin; const char *good; int others; } 
     {ZMQ_BUSY_POLL, EVERY, NO, "01-5", NO},
     {ZMQ_HICCUP_MSG, EVERY, NO, "01-5T", NO},
     {ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, OF (ZMQ_XSUB), NO, "01-5", NO},
+    {ZMQ_NORM_MODE, EVERY, 1, "01", NO},
+    {ZMQ_NORM_UNICAST_NACK, EVERY, 0, "01", NO},
+    {ZMQ_NORM_BUFFER_SIZE, EVERY, 2048, "15", NO},
+    {ZMQ_NORM_SEGMENT_SIZE, EVERY, 1400, "15", NO},
+    {ZMQ_NORM_BLOCK_SIZE, EVERY, 16, "15", NO},
+    {ZMQ_NORM_NUM_PARITY, EVERY, 4, "015", NO},
+    {ZMQ_NORM_NUM_AUTOPARITY, EVERY, 0, "015", NO},
+    {ZMQ_NORM_PUSH, EVERY, 0, "01", NO},
     {ZMQ_TOPICS_COUNT, OF (ZMQ_PUB) | OF (ZMQ_SUB) | OF (ZMQ_XPUB) | OF (ZMQ_XSUB), 0, "", NO},
 };
 

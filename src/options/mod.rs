@@ -52,6 +52,7 @@ pub struct DraftOptions {
     /// Who servers have to be, empty: see `transport::tls`.
     pub wss_hostname: Vec<u8>,
     pub wss_trust_system: bool,
+    pub norm: NormOptions,
 }
 
 impl Default for DraftOptions {
@@ -69,6 +70,38 @@ impl Default for DraftOptions {
             wss_trust_pem: Vec::new(),
             wss_hostname: Vec::new(),
             wss_trust_system: false,
+            norm: NormOptions::default(),
+        }
+    }
+}
+
+/// Those of [`SocketOptions`] for the transport norm.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "each field is the option of zmq.h with its name")]
+pub struct NormOptions {
+    /// A `ZMQ_NORM_*`: what keeps the rate.
+    pub mode: i32,
+    pub unicast_nack: bool,
+    /// In KiB.
+    pub buffer_size: i32,
+    pub segment_size: i32,
+    pub block_size: i32,
+    pub num_parity: i32,
+    pub num_autoparity: i32,
+    pub push: bool,
+}
+
+impl Default for NormOptions {
+    fn default() -> NormOptions {
+        NormOptions {
+            mode: 1,
+            unicast_nack: false,
+            buffer_size: 2048,
+            segment_size: 1400,
+            block_size: 16,
+            num_parity: 4,
+            num_autoparity: 0,
+            push: false,
         }
     }
 }

@@ -117,6 +117,14 @@ pub mod option {
         HICCUP_MSG = 114;
         XSUB_VERBOSE_UNSUBSCRIBE = 115;
         TOPICS_COUNT = 116;
+        NORM_MODE = 117;
+        NORM_UNICAST_NACK = 118;
+        NORM_BUFFER_SIZE = 119;
+        NORM_SEGMENT_SIZE = 120;
+        NORM_BLOCK_SIZE = 121;
+        NORM_NUM_PARITY = 122;
+        NORM_NUM_AUTOPARITY = 123;
+        NORM_PUSH = 124;
     }
 }
 

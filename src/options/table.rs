@@ -207,6 +207,31 @@ macro_rules! draft {
     };
 }
 
+/// Of the transport norm: a number in these bounds, or 0 and 1.
+macro_rules! norm {
+    ($name:ident $field:ident) => {
+        row!(
+            $name,
+            Shape::Flag {
+                strict: true,
+                get: |o| o.draft.norm.$field,
+                set: |o, v| o.draft.norm.$field = v,
+            }
+        )
+    };
+    ($name:ident $field:ident $min:literal .. $max:expr) => {
+        row!(
+            $name,
+            Shape::Int {
+                min: $min,
+                max: $max,
+                get: |o| o.draft.norm.$field,
+                set: Some(|o, v| o.draft.norm.$field = v),
+            }
+        )
+    };
+}
+
 macro_rules! key {
     ($name:ident $field:ident $also:expr) => {
         row!(
@@ -422,6 +447,14 @@ pub const TABLE: &[OptionInfo] = &[
         set: |o, v| id(v).map(|v| o.draft.busy_poll = v),
     }),
     notice!(HICCUP_MSG hiccup_msg),
+    norm!(NORM_MODE mode 0..4),
+    norm!(NORM_UNICAST_NACK unicast_nack),
+    norm!(NORM_BUFFER_SIZE buffer_size 1..i32::MAX),
+    norm!(NORM_SEGMENT_SIZE segment_size 1..i32::MAX),
+    norm!(NORM_BLOCK_SIZE block_size 1..255),
+    norm!(NORM_NUM_PARITY num_parity 0..254),
+    norm!(NORM_NUM_AUTOPARITY num_autoparity 0..254),
+    norm!(NORM_PUSH push),
 ];
 
 const fn row(name: &'static str, number: i32, shape: Shape) -> OptionInfo {

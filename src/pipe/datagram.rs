@@ -232,6 +232,23 @@ impl DatagramEnd {
         self.is_drained()
     }
 
+    /// Hands what is written to the network. True if that has let all of it go.
+    pub(super) fn finish(&mut self) -> bool {
+        self.flush()
+            && match &mut self.carrier {
+                Carrier::Udp(_) => true,
+                Carrier::Packets(packets) => packets.is_sent(),
+            }
+    }
+
+    /// Whether what tells of something to receive tells of room, too.
+    pub(super) fn hears_of_room(&self) -> bool {
+        match &self.carrier {
+            Carrier::Udp(_) => false,
+            Carrier::Packets(packets) => packets.hears_of_room(),
+        }
+    }
+
     /// Whether it is the kernel that takes no more, and not the rate.
     pub(super) fn waits_for_kernel(&self) -> bool {
         let kernels = match &self.carrier {

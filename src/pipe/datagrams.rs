@@ -66,7 +66,8 @@ impl PipeTable {
     /// The set has reported a socket for datagrams.
     pub(super) fn on_datagrams(&mut self, id: PipeId, events: u32) {
         let Some(end) = self.datagrams(id) else { return };
-        if events & epoll::OUT != 0 {
+        let room = if end.hears_of_room() { events } else { events & epoll::OUT };
+        if room != 0 {
             end.unblock();
             self.mark_dirty(id);
         }
@@ -161,8 +162,8 @@ impl PipeTable {
     pub(super) fn flush_datagrams(&mut self, id: PipeId) {
         let Some(Some(pipe)) = self.pipes.get_mut(id as usize) else { return };
         let Kind::Datagram(end) = &mut pipe.kind else { return };
-        let empty = end.flush();
-        end.note_left(empty);
+        let empty = if pipe.lingering { end.finish() } else { end.flush() };
+        end.note_left(end.is_drained());
         let blocked = end.waits_for_kernel();
         if blocked != end.watches_out {
             end.watches_out = blocked;

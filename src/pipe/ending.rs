@@ -85,7 +85,7 @@ impl PipeTable {
             Kind::Wire(wire) => wire,
             Kind::Inproc(_) => return Rest::Nothing,
             Kind::Datagram(end) => {
-                if end.flush() {
+                if end.finish() {
                     return Rest::Nothing;
                 }
                 // The set tells when the kernel takes more.

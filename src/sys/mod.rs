@@ -18,6 +18,7 @@ pub mod membarrier;
 pub mod memory;
 pub mod net;
 mod newer;
+pub mod norm;
 pub mod pages;
 pub mod pgm;
 pub mod poll;

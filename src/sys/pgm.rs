@@ -99,15 +99,23 @@ pub enum Received {
 pub trait Network: Send + Debug {
     /// The descriptors that tell when to receive, also where nothing but questions of receivers comes.
     fn descriptors(&self) -> Vec<RawFd>;
-    /// The one that tells when the kernel takes more.
+    /// The one that tells when the kernel takes more, if it is none of the others.
     fn out(&self) -> Option<RawFd>;
+    /// Whether it knows itself where messages begin, of a stream without packets; a packet is a piece of that then.
+    fn marks_messages(&self) -> bool {
+        false
+    }
     /// The octets a packet can have.
     fn room(&self) -> usize;
     /// Sends a packet.
     fn send(&mut self, packet: &[u8]) -> Sent;
+    /// Whether all that was sent has left; a descriptor tells when.
+    fn is_sent(&mut self) -> bool {
+        true
+    }
     /// Does what has to be done now, and receives some packets: each comes with the number of who has sent it; `None`: some of his are
-    /// lost.
-    fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>)) -> Received;
+    /// lost. The answer is whether it is known where in his stream we are.
+    fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) -> Received;
 }
 
 /// Whether the library can be loaded.
@@ -353,7 +361,7 @@ impl Session {
     }
 
     /// One packet, or the news that some are lost, of who has sent it. Returns its length.
-    fn hand_on(from: &MsgV, lost: bool, each: &mut dyn FnMut(u64, Option<&[u8]>)) -> usize {
+    fn hand_on(from: &MsgV, lost: bool, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) -> usize {
         let buffers = from.buffers.iter().take(from.count as usize);
         // SAFETY: they are the library's until it is called again, or null.
         let mut buffers = buffers.filter_map(|buffer| unsafe { buffer.as_ref() });
@@ -402,7 +410,7 @@ impl Network for Session {
         }
     }
 
-    fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>)) -> Received {
+    fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) -> Received {
         let _here = Shielded::begin();
         let most = if self.sends { 1 } else { MOST };
         let mut list = [MsgV { count: 0, buffers: [null_mut(); FRAGMENTS] }; MOST];

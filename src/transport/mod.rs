@@ -15,7 +15,7 @@ mod inproc;
 mod ipc;
 mod link;
 mod listener;
-mod missing;
+mod norm;
 mod pgm;
 mod row;
 mod socks;
@@ -50,7 +50,7 @@ use crate::options::SocketOptions;
 use crate::sys::net::SockAddr;
 use crate::types::SocketType;
 
-/// Every transport, and those that we know we do not have.
+/// Every transport.
 static TABLE: &[&Transport] = &[
     &tcp::TRANSPORT,
     &ws::TRANSPORT,
@@ -62,7 +62,7 @@ static TABLE: &[&Transport] = &[
     &inproc::TRANSPORT,
     &pgm::PGM,
     &pgm::EPGM,
-    &missing::NORM,
+    &norm::TRANSPORT,
     &udp::TRANSPORT,
 ];
 

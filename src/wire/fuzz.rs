@@ -6,7 +6,7 @@ use super::command::{self, Command};
 use super::frame::{Framing, MAX_HEADER, encode_header, holds_message, parse_header};
 use super::greeting::{self, SIGNATURE_LEN, Signature};
 use super::metadata::{MAX_PROPERTIES, MAX_ROUTING_ID, PeerMetadata, Properties, append_property};
-use super::packets::{Packer, Piece, Unpacker};
+use super::packets::{Packer, Piece, Style, Unpacker};
 use crate::types::SocketType;
 
 /// A datagram is a group and a body, or nothing.
@@ -22,7 +22,11 @@ pub(crate) fn datagram(bytes: &[u8]) {
 /// Packets of PGM, each behind its length in an octet: what comes out is no more than came in, whole messages arrive whole
 /// however they are cut, and one is joined again once it is lost.
 pub(crate) fn packets(bytes: &[u8]) {
-    let mut unpacker = Unpacker::default();
+    [Style::Pgm, Style::Norm].into_iter().for_each(|style| packets_of(style, bytes));
+}
+
+fn packets_of(style: Style, bytes: &[u8]) {
+    let mut unpacker = Unpacker::new(style);
     let (mut rest, mut came, mut took) = (bytes, 0, 0);
     let mut frames = Vec::new();
     while let Some((&length, behind)) = rest.split_first() {
@@ -41,8 +45,8 @@ pub(crate) fn packets(bytes: &[u8]) {
     }
     assert!(came <= took && unpacker.held() <= 256);
     let most = 3 + bytes.len() % 64;
-    let (mut packer, mut packet) = (Packer::default(), Vec::new());
-    let (mut unpacker, mut again) = (Unpacker::default(), Vec::new());
+    let (mut packer, mut packet) = (Packer::new(style), Vec::new());
+    let (mut unpacker, mut again) = (Unpacker::new(style), Vec::new());
     for (body, more) in &frames {
         assert!(packer.push(body, *more));
     }

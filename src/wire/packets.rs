@@ -1,4 +1,5 @@
-//! What packets of PGM carry (zmq_pgm(7), "Wire format"): a stream of ZMTP 1.0 frames, cut where a packet is full. Each
+//! What packets of PGM carry (zmq_pgm(7), "Wire format"): a stream of ZMTP 1.0 frames, cut where a packet is full; or of others, see
+//! [`Style`]. Each
 //! packet says first where in it the first message begins, so that one who comes late, or has lost some, knows
 //! where to go on.
 
@@ -15,9 +16,23 @@ const NOWHERE: u16 = u16::MAX;
 /// Bytes in packets that stay before the others are moved to the front.
 const SLACK: usize = 64 << 10;
 
+/// What frames look like.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Those of ZMTP 1.0.
+    #[default]
+    Pgm,
+    /// Those of ZMTP 2.0, each behind an octet: 0 if a message begins, 255 if it goes on. Measured: what libzmq sends by libnorm.
+    Norm,
+}
+
+/// The octet before a frame that is not the first of its message.
+const LATER: u8 = 0xff;
+
 /// Messages on their way into packets. Places are counted from the beginning of the stream.
 #[derive(Debug, Default)]
 pub struct Packer {
+    style: Style,
     bytes: Vec<u8>,
     /// Where they begin.
     base: u64,
@@ -32,15 +47,24 @@ pub struct Packer {
 }
 
 impl Packer {
+    /// For frames like that.
+    pub fn new(style: Style) -> Packer {
+        Packer { style, ..Packer::default() }
+    }
+
     /// Adds a frame. False, and nothing has happened, without memory.
     pub fn push(&mut self, body: &[u8], more: bool) -> bool {
         let mut header = [0; MAX_HEADER];
-        let length = encode_header(Framing::V1, body.len(), more, false, &mut header);
-        let room = try_room(&mut self.bytes, length + body.len());
+        let (framing, octet) = match self.style {
+            Style::Pgm => (Framing::V1, None),
+            Style::Norm => (Framing::V2, Some(if self.in_message() { LATER } else { 0 })),
+        };
+        let length = encode_header(framing, body.len(), more, false, &mut header);
+        let room = try_room(&mut self.bytes, 1 + length + body.len());
         if room.and_then(|()| try_room(&mut self.ends, 1)).is_err() {
             return false;
         }
-        self.bytes.extend(header.iter().take(length));
+        self.bytes.extend(octet.iter().chain(header.iter().take(length)));
         self.bytes.extend_from_slice(body);
         if !more {
             self.whole = self.base + self.bytes.len() as u64;
@@ -111,6 +135,9 @@ impl Packer {
 /// The packets of one sender, on their way to being messages.
 #[derive(Debug, Default)]
 pub struct Unpacker {
+    style: Style,
+    /// The message goes on behind the last frame.
+    more: bool,
     /// It is known where in the stream we are.
     joined: bool,
     /// The beginning of a header.
@@ -131,9 +158,24 @@ pub enum Piece<'a> {
 }
 
 impl Unpacker {
+    /// For frames like that.
+    pub fn new(style: Style) -> Unpacker {
+        Unpacker { style, ..Unpacker::default() }
+    }
+
+    /// For frames like what.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Whether it is known where in the stream we are.
+    pub fn is_joined(&self) -> bool {
+        self.joined
+    }
+
     /// Packets are missing: goes on with the next message that begins in one.
     pub fn lose(&mut self) {
-        *self = Unpacker::default();
+        *self = Unpacker::new(self.style);
     }
 
     /// Takes a packet, with bodies of `most` octets (negative: no limit). What cannot be a frame ends the stream until
@@ -175,6 +217,7 @@ impl Unpacker {
         try_room(&mut self.body, part.len()).ok()?;
         self.body.extend_from_slice(part);
         if part.len() == wanted {
+            self.more = header.flags.more();
             each(Piece::Frame(&self.body, header.flags.more()));
             self.frame = None;
             self.body = Vec::new();
@@ -194,7 +237,7 @@ impl Unpacker {
         let count = room.len().min(bytes.len());
         room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         let known = self.header.get(..before + count)?;
-        let Some(header) = parse_header(Framing::V1, known).ok()? else {
+        let Some(header) = self.parse(known)? else {
             self.length += count;
             return bytes.get(count..);
         };
@@ -203,6 +246,7 @@ impl Unpacker {
         self.length = 0;
         match rest.split_at_checked(length) {
             Some((body, rest)) => {
+                self.more = header.flags.more();
                 each(Piece::Frame(body, header.flags.more()));
                 Some(rest)
             }
@@ -211,6 +255,22 @@ impl Unpacker {
                 Some(rest)
             }
         }
+    }
+
+    /// A header, unless some of it is still to come. `None`: it cannot be one.
+    fn parse(&self, known: &[u8]) -> Option<Option<Header>> {
+        if self.style == Style::Pgm {
+            return parse_header(Framing::V1, known).ok();
+        }
+        let Some((&octet, known)) = known.split_first() else { return Some(None) };
+        if octet != if self.more { LATER } else { 0 } {
+            return None;
+        }
+        let header = parse_header(Framing::V2, known).ok()?;
+        if header.is_some_and(|header| header.flags.command()) {
+            return None;
+        }
+        Some(header.map(|header| Header { header_len: 1 + header.header_len, ..header }))
     }
 
     /// Octets that it holds of a frame.
@@ -282,8 +342,9 @@ mod tests {
     fn what_is_cut_anywhere_is_whole_again() {
         let bodies: Vec<Vec<u8>> =
             [0, 1, 2, 253, 254, 255, 256, 700].map(|size| vec![size as u8; size]).into();
-        for most in 3..=300 {
-            let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
+        let styles = [Style::Pgm, Style::Norm];
+        for (most, style) in (3..=300).flat_map(|most| styles.map(|style| (most, style))) {
+            let (mut packer, mut unpacker) = (Packer::new(style), Unpacker::new(style));
             let mut expected: Frames = Vec::new();
             let mut got = Vec::new();
             for (number, body) in bodies.iter().cycle().take(40).enumerate() {
@@ -302,6 +363,39 @@ mod tests {
             packets(&mut packer, most).iter().for_each(|p| got.extend(unpack(&mut unpacker, p)));
             assert_eq!(got, expected, "{most}");
             assert_eq!((packer.unsent(), packer.bytes.len()), (0, 0));
+        }
+    }
+
+    /// Measured: what libzmq writes to libnorm.
+    #[test]
+    fn norm_has_an_octet_before_each_frame() {
+        let (mut packer, mut unpacker) = (Packer::new(Style::Norm), Unpacker::new(Style::Norm));
+        assert!(packer.push(b"hello", true) && packer.push(b"world", false));
+        assert!(packer.push(b"other", false) && packer.push(&[b'z'; 3000], false));
+        let sent = packets(&mut packer, 2048);
+        assert!(sent[0].starts_with(
+            b"\0\0\0\x01\x05hello\xff\0\x05world\0\0\x05other\0\x02\0\0\0\0\0\0\x0b\xb8z"
+        ));
+        let got: Frames = sent.iter().flat_map(|packet| unpack(&mut unpacker, packet)).collect();
+        let short = [("hello", true), ("world", false), ("other", false)];
+        let mut all = short.map(|(body, more)| (body.as_bytes().to_vec(), more)).to_vec();
+        all.push((vec![b'z'; 3000], false));
+        assert_eq!(got, all);
+        assert!(unpacker.is_joined());
+        // A message that begins in another, or goes on without one, a command, and a flag nobody knows.
+        for bad in [
+            &b"\xff\xff\0\x01\x01a\0\0\0"[..],
+            b"\xff\xff\xff\0\0",
+            b"\xff\xff\0\x04\0",
+            b"\xff\xff\0\x40\0",
+        ] {
+            assert_eq!(
+                unpack(&mut unpacker, bad).last(),
+                Some(&(b"lost".to_vec(), false)),
+                "{bad:?}"
+            );
+            assert!(!unpacker.is_joined());
+            assert_eq!(unpack(&mut unpacker, b"\0\0\0\0\x01b"), [(b"b".to_vec(), false)]);
         }
     }
 

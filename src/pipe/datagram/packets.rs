@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::sys::pgm::{Network, Received, Sent};
 use crate::util::memory::try_room;
-use crate::wire::packets::{Packer, Piece, Unpacker};
+use crate::wire::packets::{Packer, Piece, Style, Unpacker};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::RawFd;
 use std::time::Instant;
@@ -23,6 +23,7 @@ pub struct Packets {
     network: Box<dyn Network>,
     sends: bool,
     packer: Packer,
+    style: Style,
     /// One that has to be sent again, if it is not empty.
     packet: Vec<u8>,
     /// It is the kernel that does not take it.
@@ -51,7 +52,7 @@ pub struct Settings {
 }
 
 /// Somebody whose packets come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sender {
     unpacker: Unpacker,
     /// Of a message whose last part has not come.
@@ -63,6 +64,10 @@ struct Sender {
 }
 
 impl Sender {
+    fn new(style: Style) -> Sender {
+        Sender { unpacker: Unpacker::new(style), parts: Vec::new(), skips: false, heard: 0 }
+    }
+
     /// What comes next is the beginning of another message.
     fn forget(&mut self) {
         self.parts.clear();
@@ -90,10 +95,12 @@ impl Sender {
 impl Packets {
     /// On this network.
     pub fn new(network: Box<dyn Network>, settings: Settings) -> Packets {
+        let style = if network.marks_messages() { Style::Norm } else { Style::Pgm };
         Packets {
             network,
             sends: settings.sends,
-            packer: Packer::default(),
+            packer: Packer::new(style),
+            style,
             packet: Vec::new(),
             waits_for_kernel: false,
             senders: BTreeMap::new(),
@@ -112,6 +119,16 @@ impl Packets {
 
     pub(super) fn sends(&self) -> bool {
         self.sends
+    }
+
+    /// Whether what tells of something to receive tells of room, too.
+    pub(super) fn hears_of_room(&self) -> bool {
+        self.sends && self.network.out().is_none()
+    }
+
+    /// Whether all that the network was given has left.
+    pub(super) fn is_sent(&mut self) -> bool {
+        self.network.is_sent()
     }
 
     pub(super) fn unsent(&self) -> usize {
@@ -195,10 +212,12 @@ impl Packets {
             if limit != 0 && self.unread >= limit {
                 break;
             }
-            let Packets { network, senders, heard, unread, settings, .. } = self;
+            let Packets { network, senders, heard, unread, settings, style, .. } = self;
             let received = network.receive(&mut |number, packet| {
                 *heard += 1;
-                *unread = take_in(senders, (number, *heard), packet, settings, inbox, *unread);
+                let sender = sender_of(senders, number, *heard, *style);
+                *unread = take_in(sender, packet, settings, inbox, *unread);
+                sender.unpacker.is_joined()
             });
             if let Received::Nothing(time) = received {
                 if let Some(time) = time {
@@ -223,28 +242,38 @@ impl Packets {
     }
 }
 
-/// A packet comes from a sender, as the so-and-so-many-th of all; `None`: some of his are lost. Returns how many messages wait.
-fn take_in(
+/// Who sends the so-and-so-many-th packet of all.
+fn sender_of(
     senders: &mut BTreeMap<u64, Sender>,
-    (number, heard): (u64, u64),
-    packet: Option<&[u8]>,
-    settings: &Settings,
-    inbox: &mut VecDeque<Msg>,
-    mut unread: usize,
-) -> usize {
+    number: u64,
+    heard: u64,
+    style: Style,
+) -> &mut Sender {
     if senders.len() >= MOST_SENDERS && !senders.contains_key(&number) {
         let oldest =
             senders.iter().min_by_key(|(_, sender)| sender.heard).map(|(&number, _)| number);
         oldest.map(|number| senders.remove(&number));
     }
-    let sender = senders.entry(number).or_default();
+    let sender = senders.entry(number).or_insert_with(|| Sender::new(style));
     sender.heard = heard;
+    sender
+}
+
+/// A packet comes from a sender; `None`: some of his are lost. Returns how many messages wait.
+fn take_in(
+    sender: &mut Sender,
+    packet: Option<&[u8]>,
+    settings: &Settings,
+    inbox: &mut VecDeque<Msg>,
+    mut unread: usize,
+) -> usize {
     let Some(packet) = packet else {
         sender.unpacker.lose();
         sender.forget();
         return unread;
     };
-    let mut unpacker = std::mem::take(&mut sender.unpacker);
+    let style = sender.unpacker.style();
+    let mut unpacker = std::mem::replace(&mut sender.unpacker, Unpacker::new(style));
     unpacker.packet(packet, settings.most, |piece| match piece {
         Piece::Frame(body, more) => {
             if sender.add(body, more) && try_room(inbox, sender.parts.len()).is_ok() {
@@ -277,6 +306,8 @@ mod tests {
         sent: Vec<Vec<u8>>,
         comes: VecDeque<(u64, Option<Vec<u8>>)>,
         next: Option<Instant>,
+        keeps: bool,
+        known: Vec<bool>,
     }
 
     #[derive(Debug, Clone, Default)]
@@ -295,6 +326,10 @@ mod tests {
             20
         }
 
+        fn is_sent(&mut self) -> bool {
+            !self.0.lock().unwrap().keeps
+        }
+
         fn send(&mut self, packet: &[u8]) -> Sent {
             let mut script = self.0.lock().unwrap();
             let answer = script.answers.pop_front().unwrap_or(Sent::Done);
@@ -304,11 +339,12 @@ mod tests {
             answer
         }
 
-        fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>)) -> Received {
+        fn receive(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) -> Received {
             let mut script = self.0.lock().unwrap();
             match script.comes.pop_front() {
                 Some((number, packet)) => {
-                    each(number, packet.as_deref());
+                    let known = each(number, packet.as_deref());
+                    script.known.push(known);
                     Received::Some
                 }
                 None => Received::Nothing(script.next.take()),
@@ -361,6 +397,29 @@ mod tests {
         end.unblock();
         assert!(end.flush() && end.is_drained() && end.has_room());
         assert_eq!(network.0.lock().unwrap().sent, [b"\0\0\x04\x01one\x04\0two"]);
+    }
+
+    /// What the network keeps is of no concern but to who closes the socket; one that has no descriptor for that tells of room by the others.
+    #[test]
+    fn what_a_network_keeps_is_waited_for() {
+        let (mut sender, network) = end(true, (3, 0), false);
+        network.0.lock().unwrap().keeps = true;
+        write(&mut sender, b"one", false);
+        assert!(sender.flush() && sender.is_drained() && !sender.finish());
+        network.0.lock().unwrap().keeps = false;
+        assert!(sender.finish() && sender.hears_of_room());
+        assert!(!end(false, (3, 0), false).0.hears_of_room());
+    }
+
+    /// Of the one who cannot tell whether he goes on in the middle, NORM's receiver.
+    #[test]
+    fn a_network_hears_whether_a_stream_goes_on() {
+        let (mut end, network) = end(false, (0, 0), false);
+        let packets: [&[u8]; 4] = [b"\xff\xffx", b"\0\0\x02\0a", b"\xff\xff\0", b"\0\0\x02\0b"];
+        packets.iter().for_each(|packet| come(&network, &[(1, Some(packet))]));
+        come(&network, &[(1, None)]);
+        assert_eq!(frames(&mut end), ["a", "b"]);
+        assert_eq!(network.0.lock().unwrap().known, [false, true, false, true, false]);
     }
 
     /// One that is on its way in part counts until its end, and no more wait than the high-water mark says.

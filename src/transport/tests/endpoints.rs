@@ -46,7 +46,7 @@ fn transports_fit_socket_types() {
     };
     assert_eq!(parse("pgm://eth0;239.0.0.1:5", Dealer), Err(Error::IncompatibleProtocol));
     assert_eq!(parse("epgm://eth0;239.0.0.1:5", Pub), Ok(()));
-    assert_eq!(parse("norm://127.0.0.1:5", XSub), Err(Error::UnknownProtocol));
+    assert_eq!(parse("norm://127.0.0.1:5", XSub), Ok(()));
     assert_eq!(parse("udp://127.0.0.1:5", Pub), Err(Error::IncompatibleProtocol));
     assert_eq!(parse("foo://x", Dealer), Err(Error::UnknownProtocol));
     assert_eq!(parse("udp://", Dealer), Err(Error::Invalid));
