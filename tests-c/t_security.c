@@ -93,6 +93,37 @@ GROUP (zap_silence)
     }
 }
 
+/* A server that connects comes back to where a client was that its handler refused: another may listen there by then. */
+GROUP (refused_by_who_connected)
+{
+    static const answer_t no = {"no", "1.0", NULL, "400", 6, "", 0, 0};
+    for (int mechanism = PLAIN; mechanism <= CURVE; mechanism++) {
+        char ep[EP_SIZE];
+        make_keys ();
+        void *ctx = ctx_new (), *server = sock (ctx, ZMQ_PULL), *bad = sock (ctx, ZMQ_PUSH), *good = sock (ctx, ZMQ_PUSH);
+        pthread_t handler = start_handler (ctx, &no);
+        as_server (server, mechanism);
+        as_client (bad, mechanism, 0);
+        as_client (good, mechanism, 1);
+        set_int (server, ZMQ_RECONNECT_IVL, 10);
+        bind_any (bad, "tcp", ep);
+        request_parts = 0;
+        OK (zmq_connect (server, ep));
+        EVENTUALLY (request_parts > 0, 10000);
+        OK (zmq_unbind (bad, ep));
+        EVENTUALLY (zmq_bind (good, ep) == 0, 10000);
+        SEND (good, "good", 0);
+        RECV (server, "good");
+        OK (zmq_close (server));
+        OK (zmq_close (bad));
+        OK (zmq_close (good));
+        OK (zmq_ctx_shutdown (ctx));
+        OK (pthread_join (handler, NULL));
+        OK (zmq_ctx_term (ctx));
+        request_parts = 0;
+    }
+}
+
 /* What the handler is asked, and where its answer is found. */
 GROUP (zap_questions)
 {
@@ -295,5 +326,6 @@ GROUP (secret_keys_are_forgotten)
 }
 
 MAIN (ENTRY (zap_answers_null), ENTRY (zap_answers_plain), ENTRY (zap_answers_curve), ENTRY (zap_silence),
+      ENTRY (refused_by_who_connected),
       ENTRY (zap_questions), ENTRY (no_handler), ENTRY (enforced_without_a_domain), ENTRY (curve_wrong_server_key),
       ENTRY (curve_stolen_public_key), ENTRY (mechanisms_against_each_other), ENTRY (secret_keys_are_forgotten))

@@ -136,12 +136,12 @@ impl HandshakeError {
         }
     }
 
-    /// Whether the next attempt with the same peer may come out otherwise: it was refused in free text, or we
-    /// had nothing to offer. Else libzmq does not try again.
+    /// Whether the next attempt may come out otherwise: we were refused in free text, or had nothing to offer, or our
+    /// ZAP handler refused who listens there now (RFC 27). Else libzmq does not try again.
     pub fn may_pass(&self) -> bool {
         match self {
             HandshakeError::PeerError(_) => self.monitor_event() == MonitorEvent::Quiet,
-            HandshakeError::NoContext => true,
+            HandshakeError::NoContext | HandshakeError::Refused(_) => true,
             _ => false,
         }
     }

@@ -356,6 +356,8 @@ fn null_asks_the_handler_before_it_says_ready() {
         assert_eq!(ours.zap_reply(Ok(reply)), Err(HandshakeError::Refused(status)));
         assert_eq!(ours.output(), sent);
         assert_eq!(ours.input(&peer[64..]), Err(HandshakeError::Refused(status)));
+        // A server that connects asks its handler about the next one that listens there.
+        assert!(HandshakeError::Refused(status).may_pass());
         assert!(ours.outcome().is_none());
     }
     let (mut ours, _) = start();
