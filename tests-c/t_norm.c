@@ -80,8 +80,7 @@ GROUP (what_is_no_endpoint)
     OK (zmq_ctx_term (ctx));
 }
 
-/* Parts, long messages, what nobody has subscribed to, and a socket that is closed at once: all that was sent leaves first. libzmq's
-   nodes have the address of their host for their name, and hear none that has their own. */
+/* Parts, long messages, what nobody has subscribed to, and a socket that is closed at once: all that was sent leaves first. */
 GROUP (messages)
 {
     NEEDS_NORM ();
