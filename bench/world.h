@@ -63,8 +63,9 @@ static void set_world (const char *e)
     const char *tmp = getenv ("TMPDIR");
     char *out[2] = {ep_a, ep_b};
     for (int i = 0; i < 2; i++) {
-        if (!strcmp (kind, "tcp") || !strcmp (kind, "ws")) snprintf (out[i], 128, "%s://127.0.0.1:%d", kind, free_port ());
-        else if (!strcmp (kind, "ipc")) snprintf (out[i], 128, "ipc://%s/zbench-%d-%d", tmp ? tmp : "/tmp", (int) getpid (), i);
+        if (!strcmp (kind, "udp") && i == 0) snprintf (out[i], 128, "udp://127.0.0.1:%d", free_port ());
+        else if (!strcmp (kind, "tcp") || !strcmp (kind, "ws")) snprintf (out[i], 128, "%s://127.0.0.1:%d", kind, free_port ());
+        else if (!strcmp (kind, "ipc") || !strcmp (kind, "udp")) snprintf (out[i], 128, "ipc://%s/zbench-%d-%d", tmp ? tmp : "/tmp", (int) getpid (), i);
         else if (!strcmp (kind, "inproc")) snprintf (out[i], 128, "inproc://zbench-%d", i);
         else { fprintf (stderr, "zbench: unknown endpoint kind %s\n", e); exit (2); }
     }

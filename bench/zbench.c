@@ -13,6 +13,7 @@
  *    thrm  ENDPOINT SIZE COUNT          PUSH -> PULL, zmq_msg_init_data/zmq_msg_recv (zero copy)
  *    pub   ENDPOINT SIZE COUNT SUBS     one PUB, SUBS subscribers, lossless (XPUB_NODROP)
  *    rtr   ENDPOINT SIZE COUNT CLIENTS  ROUTER echo, CLIENTS DEALERs, 16 in flight each
+ *    radio udp SIZE COUNT               RADIO -> DISH (needs a libzmq with drafts)
  *    pipe2 ENDPOINT SIZE COUNT          PUSH -> (PULL zmq_proxy PUSH) -> PULL
  *    conn  ENDPOINT CLIENTS             connect, handshake and one message from each client
  *    subs  TOPICS COUNT                 TOPICS subscriptions, COUNT publishes matched
@@ -29,6 +30,7 @@
  *  inproc runs both sides as threads of one process, the others as two processes.
  */
 #define _GNU_SOURCE
+#define ZMQ_BUILD_DRAFT_API /* for `radio` */
 #include <zmq.h>
 #include <errno.h>
 #include <pthread.h>
@@ -142,6 +144,8 @@ static void thr_recv (const char *ep)
     free (b);
 }
 static void thr_main (void) { thr_recv (ep_a); }
+
+#include "udp.h"
 
 /* -------------------------------------------------------------------- pub */
 static void *sub_thread (void *c)
@@ -419,6 +423,8 @@ static int throughput (const char *m, const char *where, double began)
         beside (rtr_peer, rtr_main);
     else if (!strcmp (m, "rawthr"))
         beside (rawthr_peer, rawthr_main);
+    else if (!strcmp (m, "radio") && zmq_join)
+        beside (radio_peer, radio_main);
     else if (!strcmp (m, "pipe2"))
         beside (thr_peer, pipe2_main);
     else { fprintf (stderr, "zbench: unknown mode %s\n", m); return 2; }
