@@ -69,7 +69,9 @@ impl SocketOptions {
                 set(self, value)
             }
             Shape::Key { set, .. } => {
-                set(self, &*curve_key(value)?);
+                let mut key = SecretKey::default();
+                read_curve_key(value, &mut key)?;
+                set(self, &key);
                 Ok(())
             }
             Shape::List { add, .. } => add(self, value),
@@ -120,19 +122,19 @@ fn fitting(bytes: &[u8], capacity: usize) -> Result<Vec<u8>> {
     if bytes.len() == capacity { Ok(bytes.to_vec()) } else { Err(Error::Invalid) }
 }
 
-/// A CURVE key as 32 raw bytes, or 40 characters of Z85 (RFC 32) with or without their NUL.
-fn curve_key(value: &[u8]) -> Result<SecretKey> {
+/// A CURVE key as 32 raw bytes, or 40 characters of Z85 (RFC 32) with or without their NUL. It is read into where it is
+/// overwritten afterwards: a key that is returned leaves a copy on the stack.
+fn read_curve_key(value: &[u8], key: &mut SecretKey) -> Result<()> {
     // The length first: what is said to be longer may not be there.
     let text = match value.len() {
         32 | 40 => value,
         41 => value.strip_suffix(&[0]).ok_or(Error::Invalid)?,
         _ => return Err(Error::Invalid),
     };
-    let mut key = SecretKey::default();
     if text.len() == 32 {
         key.copy_from_slice(text);
-    } else if !z85::decode_to(&mut *key, text) {
+    } else if !z85::decode_to(key.as_mut_slice(), text) {
         return Err(Error::Invalid);
     }
-    Ok(key)
+    Ok(())
 }
