@@ -31,6 +31,7 @@ library! {
         fn NormGetDescriptor(instance: Handle) -> c_int;
         fn NormGetNextEvent(instance: Handle, event: *mut Event, wait: bool) -> bool;
         fn NormCreateSession(instance: Handle, address: *const c_char, port: u16, id: u32) -> Handle;
+        fn NormDestroySession(session: Handle);
         fn NormSetTTL(session: Handle, hops: u8) -> bool;
         fn NormSetTOS(session: Handle, tos: u8) -> bool;
         fn NormSetRxPortReuse(session: Handle, on: bool, address: *const c_char, sender: *const c_char, port: u16);
@@ -151,6 +152,8 @@ struct Incoming {
 pub struct Session {
     norm: &'static Norm,
     instance: Handle,
+    /// Null until it is made.
+    session: Handle,
     /// The one that it sends, if it does.
     stream: Handle,
     /// Whose it is: a child of fork(2) has none of the threads.
@@ -197,6 +200,7 @@ impl Session {
         let mut session = Session {
             norm,
             instance,
+            session: null(),
             stream: null(),
             process: process_generation(),
             room: OFFSET + usize::from(settings.segment).max(LEAST),
@@ -216,6 +220,7 @@ impl Session {
         if handle.is_null() {
             return Err(Error::Invalid);
         }
+        session.session = handle;
         // SAFETY: a session of ours, and texts that end with a zero.
         unsafe {
             done((norm.NormSetTTL)(handle, settings.hops))?;
@@ -474,8 +479,14 @@ impl Drop for Session {
                 // SAFETY: it was retained, and is not used any more.
                 unsafe { (self.norm.NormObjectRelease)(std::ptr::without_provenance(key)) };
             }
-            // SAFETY: an instance of ours, for the last time; its session and streams go with it.
-            unsafe { (self.norm.NormDestroyInstance)(self.instance) };
+            // The streams of others go with the session only: an instance that ends with one leaves their buffers (1.5.9).
+            // SAFETY: ours, for the last time; our stream goes with the session.
+            unsafe {
+                if !self.session.is_null() {
+                    (self.norm.NormDestroySession)(self.session);
+                }
+                (self.norm.NormDestroyInstance)(self.instance);
+            }
         }
     }
 }
