@@ -67,9 +67,25 @@ impl Distribute {
         self.chosen.retain(|&id| test(id));
     }
 
+    /// What comes of full queues: with `nodrop` (ZMQ_XPUB_NODROP) nobody gets the message if one of the chosen has one, and
+    /// this is false; otherwise those that have one do without. A message for nobody is counted.
+    #[inline(always)]
+    pub(crate) fn leave_out_full<P: PipeSet>(&mut self, pipes: &mut P, nodrop: bool) -> bool {
+        if nodrop && !self.all_writable(pipes) {
+            self.clear();
+            return false;
+        }
+        if self.is_idle() {
+            self.count_unwanted(pipes);
+        } else if !nodrop {
+            self.keep_writable(pipes);
+        }
+        true
+    }
+
     /// Drops the chosen pipes that are full.
     #[inline]
-    pub(crate) fn keep_writable<P: PipeSet>(&mut self, pipes: &mut P) {
+    fn keep_writable<P: PipeSet>(&mut self, pipes: &mut P) {
         self.chosen.retain(|&id| {
             let room = pipes.check_write(id);
             if !room {
@@ -103,7 +119,7 @@ impl Distribute {
     }
 
     /// Whether every chosen pipe has room.
-    pub(crate) fn all_writable<P: PipeSet>(&self, pipes: &mut P) -> bool {
+    fn all_writable<P: PipeSet>(&self, pipes: &mut P) -> bool {
         self.chosen.iter().all(|&id| pipes.check_write(id))
     }
 

@@ -58,15 +58,9 @@ impl Radio {
         out.clear();
         out.choose(members.found());
         out.choose(hears_all);
-        if self.nodrop && !out.all_writable(pipes) {
-            out.clear();
+        if !out.leave_out_full(pipes, self.nodrop) {
             self.blocked = true;
             return Err(Error::Again);
-        }
-        if out.is_idle() {
-            out.count_unwanted(pipes);
-        } else if !self.nodrop {
-            out.keep_writable(pipes);
         }
         Ok(())
     }

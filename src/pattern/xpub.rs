@@ -253,15 +253,9 @@ impl XPub {
             // subscriber alone (in libzmq not when matching is inverted).
             out.keep_where(|pipe| pipe == only);
         }
-        if self.nodrop && !out.all_writable(pipes) {
-            out.clear();
+        if !out.leave_out_full(pipes, self.nodrop) {
             self.blocked = true;
             return Err(Error::Again);
-        }
-        if out.is_idle() {
-            out.count_unwanted(pipes);
-        } else if !self.nodrop {
-            out.keep_writable(pipes);
         }
         if only.is_some() {
             self.last = None;

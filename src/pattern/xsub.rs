@@ -177,10 +177,7 @@ impl Pattern for XSub {
         if !self.out.more() {
             self.out.clear();
             self.out.choose_where(|_| true);
-            if self.out.is_idle() {
-                self.out.count_unwanted(pipes);
-            }
-            self.out.keep_writable(pipes);
+            self.out.leave_out_full(pipes, false);
         }
         if frame == Frame::News {
             // A subscription is not lost because a pipe has no room for the message it is in.
