@@ -36,7 +36,6 @@ pub(super) unsafe fn read(fd: c_int, to: *mut c_void, length: usize) -> isize {
 
 /// # Safety
 /// As write(2): `length` readable bytes.
-#[cfg(not(loom))]
 pub(super) unsafe fn write(fd: c_int, from: *const c_void, length: usize) -> isize {
     // SAFETY: passed on.
     unsafe { syscall(libc::SYS_write, fd, from, length) as isize }
