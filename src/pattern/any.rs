@@ -39,6 +39,7 @@ macro_rules! patterns {
 patterns!($ Pair Pub Sub Req Rep Dealer Router Pull Push XPub XSub Stream
     Server Client Radio Dish Gather Scatter Dgram Peer Channel);
 
+#[deny(clippy::missing_trait_methods, reason = "what is not handed on the pattern never hears")]
 impl Pattern for AnyPattern {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
         each!(self, pattern => pattern.attach(pipes, id, how));

@@ -35,10 +35,6 @@ impl Pattern for Dealer {
         self.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.queue.before_detach(pipes, id);
     }
@@ -114,10 +110,6 @@ impl Pattern for Dealer {
             option::PROBE_ROUTER => set_switch(&mut self.probe, value),
             _ => None,
         }
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

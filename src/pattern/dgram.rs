@@ -24,10 +24,6 @@ impl Pattern for Dgram {
         }
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         if self.pipe == Some(id) {
             *self = Dgram::default();
@@ -35,8 +31,6 @@ impl Pattern for Dgram {
     }
 
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
@@ -66,14 +60,6 @@ impl Pattern for Dgram {
     #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.pipe.is_some_and(|pipe| pipes.check_write(pipe))
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

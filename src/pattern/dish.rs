@@ -106,8 +106,6 @@ impl Pattern for Dish {
         self.queue.activate(id);
     }
 
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     #[inline(never)]
     fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
         Err(Error::NotSupported)
@@ -128,14 +126,6 @@ impl Pattern for Dish {
     #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         true
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

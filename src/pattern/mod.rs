@@ -15,6 +15,7 @@ mod fair_queue;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hash;
+mod inner;
 mod load_balance;
 mod pair;
 mod publish;
@@ -245,9 +246,15 @@ pub trait Pattern {
     /// pattern decides otherwise.
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach);
     /// A peer is there, see above.
-    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    #[inline]
+    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let _ = (pipes, id);
+    }
     /// The peer of a connecting pipe is gone for now. What came from it can still be read.
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    #[inline]
+    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let _ = (pipes, id);
+    }
     /// The pipe will be gone in a moment: take from it what the application was promised, the rest of
     /// a message that it has read in part.
     #[inline]
@@ -264,8 +271,11 @@ pub trait Pattern {
     }
     /// There is something to read on a pipe that was empty.
     fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
-    /// There is room in a pipe that was full.
-    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId);
+    /// There is room in a pipe that was full. Who asks the pipe each time need not hear it.
+    #[inline]
+    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
+        let _ = (pipes, id);
+    }
     /// Sends one frame; on success `msg` is left empty, on an error it is unchanged.
     /// `Err(Again)` means: would block; the caller decides about waiting and calls again.
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()>;
@@ -309,9 +319,15 @@ pub trait Pattern {
         pipes: &mut P,
         option: i32,
         value: &[u8],
-    ) -> Option<Result<()>>;
+    ) -> Option<Result<()>> {
+        let _ = (pipes, option, value);
+        None
+    }
     /// Reads an option that only this socket type has, as the bytes `getsockopt` returns.
-    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>>;
+    fn get_option(&self, option: i32) -> Option<Result<Vec<u8>>> {
+        let _ = option;
+        None
+    }
     /// The pipe of which the application has read a part of a message, if any. What it gets next is
     /// the rest of that message.
     fn reading(&self) -> Option<PipeId> {

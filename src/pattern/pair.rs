@@ -34,10 +34,6 @@ impl Pattern for Pair {
         }
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         let mut more = self.reading() == Some(id);
         while more && let Some(part) = pipes.read(id) {
@@ -66,8 +62,6 @@ impl Pattern for Pair {
     }
 
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
@@ -135,14 +129,6 @@ impl Pattern for Pair {
     #[inline]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.dropping || self.pipe.is_some_and(|id| pipes.check_write(id))
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

@@ -1,7 +1,8 @@
 //! PUB: one to many (RFC 29).
 
+use super::inner::inner_has_the_pipes;
 use super::xpub::XPub;
-use super::{Attach, Pattern, PipeId, PipeSet};
+use super::{Pattern, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 
@@ -18,31 +19,7 @@ impl Default for Pub {
 }
 
 impl Pattern for Pub {
-    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
-        self.inner.attach(pipes, id, how);
-    }
-
-    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.connected(pipes, id);
-    }
-
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.disconnected(pipes, id);
-    }
-
-    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.detach(pipes, id);
-    }
-
-    #[inline]
-    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.read_activated(pipes, id);
-    }
-
-    #[inline]
-    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.write_activated(pipes, id);
-    }
+    inner_has_the_pipes!();
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {

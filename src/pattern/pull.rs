@@ -17,10 +17,6 @@ impl Pattern for Pull {
         self.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.queue.before_detach(pipes, id);
     }
@@ -37,8 +33,6 @@ impl Pattern for Pull {
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);
     }
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
         Err(Error::NotSupported)
@@ -69,14 +63,6 @@ impl Pattern for Pull {
 
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         false
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

@@ -18,10 +18,6 @@ impl Pattern for Push {
         self.read_activated(pipes, id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.out.detach(id);
     }
@@ -60,13 +56,5 @@ impl Pattern for Push {
     #[inline]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.out.has_out(pipes)
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 }

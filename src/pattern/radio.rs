@@ -75,8 +75,6 @@ impl Pattern for Radio {
         self.listen(pipes, id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     /// Its groups stay while the pipe does, as subscriptions do.
     fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.listen(pipes, id);
@@ -141,10 +139,6 @@ impl Pattern for Radio {
             }
             _ => None,
         }
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn drops(&self) -> bool {

@@ -134,10 +134,6 @@ impl Pattern for Rep {
         self.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.queue.before_detach(pipes, id);
     }
@@ -157,8 +153,6 @@ impl Pattern for Rep {
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);
     }
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {

@@ -145,10 +145,6 @@ impl Pattern for Req {
         self.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.queue.before_detach(pipes, id);
     }
@@ -247,10 +243,6 @@ impl Pattern for Req {
             option::PROBE_ROUTER => set_switch(&mut self.probe, value),
             _ => None,
         }
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

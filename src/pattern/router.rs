@@ -231,8 +231,6 @@ impl Pattern for Router {
         self.incoming.queue.activate(id);
     }
 
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         if !self.out.in_message {

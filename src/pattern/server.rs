@@ -118,10 +118,6 @@ impl Pattern for Server {
         self.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.queue.before_detach(pipes, id);
     }
@@ -137,8 +133,6 @@ impl Pattern for Server {
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.queue.activate(id);
     }
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
@@ -171,14 +165,6 @@ impl Pattern for Server {
     #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, _pipes: &mut P) -> bool {
         true
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
     }
 
     fn reading(&self) -> Option<PipeId> {

@@ -1,7 +1,8 @@
 //! Types whose messages have one part, and that are another type otherwise: CLIENT (RFC 41), SCATTER and
 //! GATHER (RFC 49), CHANNEL (RFC 52).
 
-use super::{Attach, Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pull, Push};
+use super::inner::inner_has_the_pipes;
+use super::{Dealer, Pair, Part, Pattern, PipeId, PipeSet, Pull, Push};
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use std::sync::Arc;
@@ -112,37 +113,7 @@ impl<T: Inner> Single<T> {
 }
 
 impl<T: Inner> Pattern for Single<T> {
-    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
-        self.inner.attach(pipes, id, how);
-    }
-
-    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.connected(pipes, id);
-    }
-
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.disconnected(pipes, id);
-    }
-
-    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.before_detach(pipes, id);
-    }
-
-    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.detach(pipes, id);
-    }
-
-    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.hung_up(pipes, id);
-    }
-
-    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.read_activated(pipes, id);
-    }
-
-    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.write_activated(pipes, id);
-    }
+    inner_has_the_pipes!();
 
     #[inline(never)]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
@@ -205,17 +176,5 @@ impl<T: Inner> Pattern for Single<T> {
     #[inline(never)]
     fn has_out<P: PipeSet>(&mut self, pipes: &mut P) -> bool {
         self.inner.has_out(pipes)
-    }
-
-    fn set_option<P: PipeSet>(&mut self, _: &mut P, _: i32, _: &[u8]) -> Option<Result<()>> {
-        None
-    }
-
-    fn get_option(&self, _option: i32) -> Option<Result<Vec<u8>>> {
-        None
-    }
-
-    fn reading(&self) -> Option<PipeId> {
-        self.inner.reading()
     }
 }

@@ -61,10 +61,6 @@ impl Pattern for Stream {
         self.incoming.queue.attach(id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
-    fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
         self.incoming.before_detach(pipes, id);
     }
@@ -83,8 +79,6 @@ impl Pattern for Stream {
     fn read_activated<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.incoming.queue.activate(id);
     }
-
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
 
     #[inline]
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {

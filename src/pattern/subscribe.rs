@@ -1,9 +1,10 @@
 //! SUB: the messages one subscribed to (RFC 29).
 
+use super::inner::inner_has_the_pipes;
 use super::subscriptions::TopicCounts;
 use super::value;
 use super::xsub::XSub;
-use super::{Attach, Loss, Part, Pattern, PipeId, PipeSet};
+use super::{Loss, Part, Pattern, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Metadata, Msg, Sink};
 use crate::options::numbers::option;
@@ -111,38 +112,7 @@ impl<S: Sink + ?Sized> Sink for Filter<'_, S> {
 }
 
 impl Pattern for Sub {
-    fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, how: Attach) {
-        self.inner.attach(pipes, id, how);
-    }
-
-    fn connected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.connected(pipes, id);
-    }
-
-    fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.disconnected(pipes, id);
-    }
-
-    fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.before_detach(pipes, id);
-    }
-
-    fn detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.detach(pipes, id);
-    }
-
-    fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.hung_up(pipes, id);
-    }
-
-    #[inline]
-    fn read_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.read_activated(pipes, id);
-    }
-
-    fn write_activated<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        self.inner.write_activated(pipes, id);
-    }
+    inner_has_the_pipes!();
 
     fn send<P: PipeSet>(&mut self, _pipes: &mut P, _msg: &mut Msg) -> Result<()> {
         Err(Error::NotSupported)
@@ -193,9 +163,5 @@ impl Pattern for Sub {
             option::INVERT_MATCHING => value::from_int(self.invert.into()),
             _ => self.inner.get_option(option),
         }
-    }
-
-    fn reading(&self) -> Option<PipeId> {
-        self.inner.reading()
     }
 }

@@ -308,8 +308,6 @@ impl Pattern for XPub {
         self.listen(pipes, id);
     }
 
-    fn connected<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     /// The subscriptions stay while the pipe does: what is published meanwhile waits in it for
     /// the subscriber to come back, as in libzmq.
     fn disconnected<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {

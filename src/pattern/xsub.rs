@@ -153,8 +153,6 @@ impl Pattern for XSub {
         self.queue.activate(id);
     }
 
-    fn write_activated<P: PipeSet>(&mut self, _pipes: &mut P, _id: PipeId) {}
-
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         msg.make_owned()?;
         msg.make_shareable()?;
