@@ -284,6 +284,31 @@ static int UNUSED writable (void *s, int ms)
     return rc == 1 && (item.revents & ZMQ_POLLOUT);
 }
 
+/* CURVE for who binds and who connects, with new keys. */
+static void UNUSED encrypt (void *server, void *client)
+{
+    char public_key[41], secret_key[41];
+    OK (zmq_curve_keypair (public_key, secret_key));
+    set_int (server, ZMQ_CURVE_SERVER, 1);
+    OK (zmq_setsockopt (server, ZMQ_CURVE_SECRETKEY, secret_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_SERVERKEY, public_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_PUBLICKEY, public_key, 41));
+    OK (zmq_setsockopt (client, ZMQ_CURVE_SECRETKEY, secret_key, 41));
+}
+
+/* A message of a PUSH arrives at a PULL, over tcp. */
+static void UNUSED exchange_something (void *ctx)
+{
+    void *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
+    char ep[EP_SIZE];
+    bind_any (pull, "tcp", ep);
+    OK (zmq_connect (push, ep));
+    SEND (push, "x", 0);
+    RECV (pull, "x");
+    OK (zmq_close (push));
+    OK (zmq_close (pull));
+}
+
 /* ---- monitors --------------------------------------------------------------------------------------------------- */
 
 /* A socket that hears all events of `s` from now on. */

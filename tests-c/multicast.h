@@ -48,6 +48,37 @@ static void UNUSED *multicast_socket (void *ctx, int type)
     return s;
 }
 
+static char multicast_big[30000];
+
+/* One message of parts, one that nobody subscribes to, and one of many packets. */
+static void UNUSED send_some (void *pub, int i)
+{
+    memset (multicast_big, 'b', sizeof multicast_big);
+    memcpy (multicast_big, "big", 3);
+    SEND (pub, "A", ZMQ_SNDMORE);
+    SEND (pub, "", ZMQ_SNDMORE);
+    SEND (pub, "hello", 0);
+    SEND (pub, "other", 0);
+    IS (zmq_send (pub, multicast_big, i * 3000 + 3, 0), i * 3000 + 3);
+}
+
+static void UNUSED subscribe_to_some (void *sub)
+{
+    OK (zmq_setsockopt (sub, ZMQ_SUBSCRIBE, "A", 1));
+    OK (zmq_setsockopt (sub, ZMQ_SUBSCRIBE, "big", 3));
+}
+
+static void UNUSED receive_some (void *sub, int i)
+{
+    static char got[sizeof multicast_big + 1];
+    RECV (sub, "A");
+    IS (RCVMORE (sub), 1);
+    RECV (sub, "");
+    RECV (sub, "hello");
+    IS (zmq_recv (sub, got, sizeof got, 0), i * 3000 + 3);
+    IS (memcmp (got, multicast_big, i * 3000 + 3), 0);
+}
+
 /* A packet of data of PGM (RFC 3208, "ODATA") from this sender, in a datagram. */
 static void UNUSED send_packet (int sender, unsigned number, const void *payload, unsigned size)
 {

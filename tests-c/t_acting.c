@@ -186,17 +186,6 @@ GROUP (ipc_filters)
 
 /* ---- sizes -------------------------------------------------------------------------------------------------------- */
 
-static void encrypt (void *server, void *client)
-{
-    char public_key[41], secret_key[41];
-    OK (zmq_curve_keypair (public_key, secret_key));
-    set_int (server, ZMQ_CURVE_SERVER, 1);
-    OK (zmq_setsockopt (server, ZMQ_CURVE_SECRETKEY, secret_key, 41));
-    OK (zmq_setsockopt (client, ZMQ_CURVE_SERVERKEY, public_key, 41));
-    OK (zmq_setsockopt (client, ZMQ_CURVE_PUBLICKEY, public_key, 41));
-    OK (zmq_setsockopt (client, ZMQ_CURVE_SECRETKEY, secret_key, 41));
-}
-
 /* Each part for itself, on every transport with a wire. */
 static void check_size_limit (const char *transport, int64_t limit, int curve)
 {

@@ -144,19 +144,13 @@ GROUP (drops)
 GROUP (silent_otherwise)
 {
     static const char *const values[] = {NULL, "0", ""};
-    char ep[EP_SIZE];
     for (int i = 0; i < 3; i++) {
         pid_t child = fork ();
         int status;
         if (child == 0) {
             listen_to (values[i]);
-            void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
-            bind_any (pull, "tcp", ep);
-            OK (zmq_connect (push, ep));
-            SEND (push, "x", 0);
-            RECV (pull, "x");
-            OK (zmq_close (push));
-            OK (zmq_close (pull));
+            void *ctx = ctx_new ();
+            exchange_something (ctx);
             OK (zmq_ctx_term (ctx));
             OK (dup2 (before, 2));
             CHECK (!*words ());
@@ -170,7 +164,6 @@ GROUP (silent_otherwise)
 /* Nobody reads what is said, and nobody waits for that. */
 GROUP (nobody_reads)
 {
-    char ep[EP_SIZE];
     int ends[2], saved;
     OK (setenv ("ZMQ_DEBUG", "1", 1));
     OK (pipe (ends));
@@ -178,15 +171,8 @@ GROUP (nobody_reads)
     OK (saved = dup (2));
     OK (dup2 (ends[1], 2));
     void *ctx = ctx_new ();
-    for (int i = 0; i < 40; i++) {
-        void *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
-        bind_any (pull, "tcp", ep);
-        OK (zmq_connect (push, ep));
-        SEND (push, "x", 0);
-        RECV (pull, "x");
-        OK (zmq_close (push));
-        OK (zmq_close (pull));
-    }
+    for (int i = 0; i < 40; i++)
+        exchange_something (ctx);
     OK (zmq_ctx_term (ctx));
     OK (dup2 (saved, 2));
 }

@@ -191,18 +191,22 @@ GROUP (forwarder_device)
     forward (ZMQ_FORWARDER, ZMQ_SUB, ZMQ_PUB);
 }
 
+/* Within the process. */
+static void link_up (void *of_proxy, void *ours)
+{
+    char ep[EP_SIZE];
+    bind_any (of_proxy, "inproc", ep);
+    OK (zmq_connect (ours, ep));
+}
+
 GROUP (capture)
 {
     void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *tap = sock (ctx, ZMQ_PULL);
     proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PUSH), NULL, 0, 0, 0};
-    char front[EP_SIZE], back[EP_SIZE], cap[EP_SIZE];
     pthread_t thread;
-    bind_any (p.front, "inproc", front);
-    bind_any (p.back, "inproc", back);
-    bind_any (p.capture, "inproc", cap);
-    OK (zmq_connect (tap, cap));
-    OK (zmq_connect (pull, back));
-    OK (zmq_connect (push, front));
+    link_up (p.front, push);
+    link_up (p.back, pull);
+    link_up (p.capture, tap);
     pthread_create (&thread, NULL, run_proxy, &p);
     for (int i = 0; i < 20; i++) {
         SEND (push, "one", ZMQ_SNDMORE);
@@ -227,16 +231,12 @@ GROUP (capture_without_room)
 {
     void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *steer = sock (ctx, ZMQ_PAIR);
     proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PUSH), sock (ctx, ZMQ_PAIR), 0, 0, 0};
-    char front[EP_SIZE], back[EP_SIZE], control[EP_SIZE];
     pthread_t thread;
     int said = 0;
-    bind_any (p.front, "inproc", front);
-    bind_any (p.back, "inproc", back);
-    bind_any (p.control, "inproc", control);
+    link_up (p.front, push);
+    link_up (p.back, pull);
+    link_up (p.control, steer);
     set_int (p.capture, ZMQ_SNDTIMEO, 200 * slower ());
-    OK (zmq_connect (push, front));
-    OK (zmq_connect (pull, back));
-    OK (zmq_connect (steer, control));
     SEND (push, "captured", 0);
     pthread_create (&thread, NULL, run_proxy, &p);
     while (pthread_tryjoin_np (thread, NULL) && said++ < 100) {
@@ -257,14 +257,10 @@ GROUP (steerable_by_req)
 {
     void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *steer = sock (ctx, ZMQ_REQ);
     proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), NULL, sock (ctx, ZMQ_REP), 0, 0, 0};
-    char front[EP_SIZE], back[EP_SIZE], control[EP_SIZE];
     pthread_t thread;
-    bind_any (p.front, "inproc", front);
-    bind_any (p.back, "inproc", back);
-    bind_any (p.control, "inproc", control);
-    OK (zmq_connect (push, front));
-    OK (zmq_connect (pull, back));
-    OK (zmq_connect (steer, control));
+    link_up (p.front, push);
+    link_up (p.back, pull);
+    link_up (p.control, steer);
     set_int (steer, ZMQ_RCVTIMEO, 1000);
     pthread_create (&thread, NULL, run_proxy, &p);
     static const char *const commands[] = {"PAUSE", "RESUME", "TERMINATE"};
@@ -286,14 +282,10 @@ GROUP (steerable_by_pair)
 {
     void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL), *steer = sock (ctx, ZMQ_PAIR);
     proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), NULL, sock (ctx, ZMQ_PAIR), 0, 0, 0};
-    char front[EP_SIZE], back[EP_SIZE], control[EP_SIZE];
     pthread_t thread;
-    bind_any (p.front, "inproc", front);
-    bind_any (p.back, "inproc", back);
-    bind_any (p.control, "inproc", control);
-    OK (zmq_connect (push, front));
-    OK (zmq_connect (pull, back));
-    OK (zmq_connect (steer, control));
+    link_up (p.front, push);
+    link_up (p.back, pull);
+    link_up (p.control, steer);
     pthread_create (&thread, NULL, run_proxy, &p);
     SEND (push, "x", 0);
     RECV (pull, "x");
@@ -343,17 +335,15 @@ GROUP (back_pressure)
 {
     void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
     proxy_t p = {sock (ctx, ZMQ_PULL), sock (ctx, ZMQ_PUSH), NULL, NULL, 0, 0, 0};
-    char front[EP_SIZE], back[EP_SIZE], body[16];
+    char body[16];
     int sent = 0, got = 0;
     pthread_t thread;
     set_int (push, ZMQ_SNDHWM, 3);
     set_int (pull, ZMQ_RCVHWM, 3);
     set_int (p.front, ZMQ_RCVHWM, 3);
     set_int (p.back, ZMQ_SNDHWM, 3);
-    bind_any (p.front, "inproc", front);
-    bind_any (p.back, "inproc", back);
-    OK (zmq_connect (push, front));
-    OK (zmq_connect (pull, back));
+    link_up (p.front, push);
+    link_up (p.back, pull);
     pthread_create (&thread, NULL, run_proxy, &p);
     while (got < 2000) {
         zmq_pollitem_t items[2] = {{pull, 0, ZMQ_POLLIN, 0}, {push, 0, sent < 2000 ? ZMQ_POLLOUT : 0, 0}};

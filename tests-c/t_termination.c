@@ -430,13 +430,7 @@ static void *pours (void *arg)
 static void streaming (world_t *w)
 {
     void *in = mine (w, ZMQ_PULL), *out = mine (w, ZMQ_PUSH);
-    char public[41], secret[41];
-    OK (zmq_curve_keypair (public, secret));
-    set_int (in, ZMQ_CURVE_SERVER, 1);
-    OK (zmq_setsockopt (in, ZMQ_CURVE_SECRETKEY, secret, 41));
-    OK (zmq_setsockopt (out, ZMQ_CURVE_SERVERKEY, public, 41));
-    OK (zmq_setsockopt (out, ZMQ_CURVE_PUBLICKEY, public, 41));
-    OK (zmq_setsockopt (out, ZMQ_CURVE_SECRETKEY, secret, 41));
+    encrypt (in, out);
     bind_any (in, "tcp", ep);
     OK (zmq_connect (out, ep));
     held (w, RECEIVE, in, NULL);

@@ -322,19 +322,12 @@ GROUP (hostile_frames)
 
 GROUP (security_and_heartbeats)
 {
-    char sp[41], ss[41], cp[41], cs[41];
-    OK (zmq_curve_keypair (sp, ss));
-    OK (zmq_curve_keypair (cp, cs));
     server_t v = serve (ZMQ_DEALER);
     void *s = sock (v.ctx, ZMQ_REP), *c = sock (v.ctx, ZMQ_REQ);
     char ep[EP_SIZE];
-    set_int (s, ZMQ_CURVE_SERVER, 1);
-    OK (zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, ss, 41));
+    encrypt (s, c);
     OK (zmq_bind (s, "ws://127.0.0.1:*"));
     last_endpoint (s, ep);
-    OK (zmq_setsockopt (c, ZMQ_CURVE_SERVERKEY, sp, 41));
-    OK (zmq_setsockopt (c, ZMQ_CURVE_PUBLICKEY, cp, 41));
-    OK (zmq_setsockopt (c, ZMQ_CURVE_SECRETKEY, cs, 41));
     /* Control frames are not encrypted, and stand between those that are. */
     set_int (c, ZMQ_HEARTBEAT_IVL, 5);
     set_int (c, ZMQ_HEARTBEAT_TIMEOUT, 2000);

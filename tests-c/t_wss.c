@@ -366,16 +366,10 @@ GROUP (nothing_is_lost_at_the_end)
 
 GROUP (security_and_heartbeats)
 {
-    char sp[41], ss[41], cp[41], cs[41], ep[EP_SIZE];
-    OK (zmq_curve_keypair (sp, ss));
-    OK (zmq_curve_keypair (cp, cs));
+    char ep[EP_SIZE];
     void *ctx = ctx_new (), *s = sock (ctx, ZMQ_REP), *c = sock (ctx, ZMQ_REQ);
-    set_int (s, ZMQ_CURVE_SERVER, 1);
-    OK (zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, ss, 41));
+    encrypt (s, c);
     listen_at (s, server_crt, server_key, ep);
-    OK (zmq_setsockopt (c, ZMQ_CURVE_SERVERKEY, sp, 41));
-    OK (zmq_setsockopt (c, ZMQ_CURVE_PUBLICKEY, cp, 41));
-    OK (zmq_setsockopt (c, ZMQ_CURVE_SECRETKEY, cs, 41));
     set_int (c, ZMQ_HEARTBEAT_IVL, 5);
     set_int (c, ZMQ_HEARTBEAT_TIMEOUT, 2000);
     trust (c, authority_crt, "server.test");
