@@ -220,6 +220,7 @@ impl Endpoints {
         match self.connecter(number) {
             Some(connecter) if !closing => {
                 connecter.refused = true;
+                connecter.stats.state(State::GivenUp);
                 self.say(number, format_args!("there will be no further attempt"));
                 true
             }

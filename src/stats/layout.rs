@@ -312,7 +312,7 @@ pub mod peer {
     }
 
     /// What [`STATE`] means, from 1.
-    pub const STATES: [&str; 8] = [
+    pub const STATES: [&str; 9] = [
         "resolving",
         "connecting",
         "handshaking",
@@ -324,6 +324,8 @@ pub mod peer {
         "gone",
         // Nobody has bound this name of the process yet.
         "waiting for bind",
+        // A handshake failed, and there will be no further attempt.
+        "given up",
     ];
 
     /// What [`DIRECTION`] means, from 1.

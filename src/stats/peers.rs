@@ -77,6 +77,8 @@ pub enum State {
     Gone,
     /// Nobody has bound the name.
     Unbound,
+    /// A handshake failed, and there will be no further attempt.
+    GivenUp,
 }
 
 /// How somebody became a peer: numbers of [`peer::DIRECTIONS`].
