@@ -207,6 +207,17 @@ GROUP (refused_while_running)
     work_refused (newer, COUNT (newer), EPERM);
 }
 
+/* Where memfd_create(2) is deadly (a list of calls without it), a program without statistics lives. */
+GROUP (deadly_memory)
+{
+    static const call_t deadly[] = {CALL (memfd_create)};
+    const call_t *lists[] = {deadly};
+    const int counts[] = {1};
+    OK (setenv ("ZMQ_STATS", "0", 1));
+    install (lists, counts, 1, 0x80000000U /* SECCOMP_RET_KILL_PROCESS */, SECCOMP_RET_ALLOW);
+    work ();
+}
+
 static void trapped (int sig UNUSED, siginfo_t *info, void *context UNUSED)
 {
     char text[] = "    system call 000 is not in the list\n";
@@ -238,4 +249,4 @@ GROUP (no_other_calls_than_listed)
 }
 
 MAIN (ENTRY_SLOW (each_newer_call_refused, 90), ENTRY (all_newer_calls_refused), ENTRY_SLOW (refused_while_running, 60),
-      ENTRY (no_other_calls_than_listed))
+      ENTRY (deadly_memory), ENTRY (no_other_calls_than_listed))

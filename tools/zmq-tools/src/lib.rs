@@ -7,4 +7,5 @@ pub mod keys;
 pub mod stats;
 pub mod top;
 pub mod why;
+mod words;
 pub mod zmq;

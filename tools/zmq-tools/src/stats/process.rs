@@ -41,6 +41,11 @@ fn path(pid: u32, rest: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{rest}"))
 }
 
+/// Whether there is a /proc at all.
+pub(super) fn can_be_seen() -> bool {
+    std::path::Path::new("/proc/self/stat").exists()
+}
+
 /// All processes.
 pub(super) fn list() -> std::io::Result<Vec<u32>> {
     let entries = std::fs::read_dir("/proc")?;

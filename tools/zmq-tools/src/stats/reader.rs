@@ -44,6 +44,9 @@ impl Reader {
     /// What all show now. The text of an error is for the user.
     pub fn look(&mut self) -> Result<Snapshot, String> {
         self.looks += 1;
+        if !process::can_be_seen() {
+            return Err("cannot see processes: /proc is not mounted".to_owned());
+        }
         let mut pids = self.only.clone();
         if pids.is_empty() {
             pids = process::list().map_err(|e| format!("cannot see processes: /proc: {e}"))?;

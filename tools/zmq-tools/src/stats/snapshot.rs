@@ -246,6 +246,12 @@ impl Peer {
         }
     }
 
+    /// Whether the queue to it takes no message: one that was full does not until a part of it is gone.
+    pub fn is_full(&self) -> bool {
+        let Queue { length, limit, .. } = self.queue_out;
+        self.full_for.is_some() || limit != 0 && length >= u64::from(limit)
+    }
+
     /// Whether messages can be passed now.
     pub fn is_ready(&self) -> bool {
         self.state == "ready" || self.direction == "datagrams"

@@ -81,6 +81,9 @@ pub enum Task {
         /// Only this process
         #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
         pid: Option<u32>,
+        /// Tells what has lasted for so many times what is usual: below 1 sooner, above 1 later
+        #[arg(long, value_name = "N", default_value = "1", value_parser = patience)]
+        patience: f64,
         /// Of the end of a recording instead of now
         #[arg(long, value_name = "FILE", conflicts_with = "pid")]
         from: Option<PathBuf>,
@@ -123,6 +126,11 @@ fn speed(text: &str) -> Result<f64, String> {
     if (0.01..=1000.0).contains(&number) { Ok(number) } else { Err("from 0.01 to 1000".to_owned()) }
 }
 
+fn patience(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1000.0).contains(&number) { Ok(number) } else { Err("from 0 to 1000".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +145,7 @@ mod tests {
             "zmqtop 7 8 -1",
             "zmqtop --json -d 0.5",
             "zmqtop why 7",
+            "zmqtop why --patience 0.1",
             "zmqtop --metrics 9464",
             "zmqtop record -",
         ] {
@@ -150,6 +159,7 @@ mod tests {
             "zmqtop --metrics 99999",
             "zmqtop record",
             "zmqtop play a -x 0",
+            "zmqtop why --patience -1",
         ] {
             assert!(!parse(wrong), "{wrong}");
         }

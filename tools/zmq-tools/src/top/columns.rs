@@ -3,6 +3,7 @@
 use super::rates::{Rate, Rates};
 use super::units::{duration, short, unless_zero};
 use crate::stats::{Peer, Process, Queue, Snapshot, Socket};
+use crate::words::count;
 use clap::ValueEnum;
 
 /// What lines are sorted by.
@@ -155,10 +156,9 @@ impl Line<'_> {
 
     fn mood(&self) -> Mood {
         let socket = self.socket;
-        let out = socket.fullest(|p| p.queue_out);
         let bad = self.rate.dropped > 0.0
             || socket.blocked_out_for.is_some_and(|s| s >= 1.0)
-            || out.limit != 0 && out.length >= u64::from(out.limit);
+            || socket.peers.iter().any(Peer::is_full);
         if bad {
             Mood::Bad
         } else if self.rate.sent + self.rate.received == 0.0 {
@@ -211,8 +211,6 @@ fn peer_row(rate: Rate, peer: &Peer, view: &View) -> Row {
         (Some(problem), false) => format!("{}: {}", peer.state, problem.text),
         (None, false) => peer.state.clone(),
     };
-    let full =
-        peer.queue_out.limit != 0 && peer.queue_out.length >= u64::from(peer.queue_out.limit);
     Row {
         cells: [
             String::new(),
@@ -227,7 +225,7 @@ fn peer_row(rate: Rate, peer: &Peer, view: &View) -> Row {
             peer.full_for.map_or_else(|| "-".to_owned(), |full| format!("{}>", duration(full))),
             format!("  {} ({state})", peer.name()),
         ],
-        mood: if full || peer.problem.is_some() && !peer.is_ready() {
+        mood: if peer.is_full() || peer.problem.is_some() && !peer.is_ready() {
             Mood::Bad
         } else {
             Mood::Peer
@@ -290,8 +288,9 @@ pub(super) fn notes(snapshot: &Snapshot) -> Vec<String> {
         let hidden = process.hidden_sockets > 0 || process.hidden_peers > 0;
         let hidden = hidden.then(|| {
             format!(
-                "{} sockets and {} peers more, for which its statistics have no room",
-                process.hidden_sockets, process.hidden_peers
+                "{} and {} more, for which its statistics have no room",
+                count(u64::from(process.hidden_sockets), "socket"),
+                count(u64::from(process.hidden_peers), "peer"),
             )
         });
         for note in process.note.iter().chain(&hidden) {
@@ -322,8 +321,10 @@ pub(super) fn summary(snapshot: &Snapshot, rates: &Rates) -> String {
         }
     }
     format!(
-        "{} processes, {sockets} sockets, {peers} peers; {} messages/s out, {} in, {} dropped; {} and {} bytes/s",
-        shown.len(),
+        "{}, {}, {}; {} messages/s out, {} in, {} dropped; {} and {} bytes/s",
+        count(shown.len() as u64, "process"),
+        count(sockets as u64, "socket"),
+        count(peers as u64, "peer"),
         short(total.sent),
         short(total.received),
         short(total.dropped),
@@ -336,8 +337,8 @@ pub(super) fn summary(snapshot: &Snapshot, rates: &Rates) -> String {
 pub(super) fn unreadable(snapshot: &Snapshot) -> Option<String> {
     (snapshot.unreadable > 0).then(|| {
         format!(
-            "{} processes of other users, or that are not dumpable, could not be looked into",
-            snapshot.unreadable
+            "{} of other users, or not dumpable, could not be looked into",
+            count(u64::from(snapshot.unreadable), "process")
         )
     })
 }
@@ -411,7 +412,7 @@ mod tests {
         assert_eq!(first(View { sort: Sort::Queue, ..View::default() }), "PUSH 1");
         let table = text(&now, &rates, &View::default());
         let lines: Vec<&str> = table.lines().collect();
-        assert!(lines[0].starts_with("1 processes, 2 sockets, 2 peers; 1510 messages/s out"));
+        assert!(lines[0].starts_with("1 process, 2 sockets, 2 peers; 1510 messages/s out"));
         assert!(lines[3].contains(" 1500 ") && lines[3].ends_with("tcp://127.0.0.1:2"), "{table}");
         assert!(lines[4].contains("1000/1000"), "{table}");
         let rows = rows(&now, &rates, &View { peers: true, ..View::default() });

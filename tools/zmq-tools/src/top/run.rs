@@ -8,6 +8,7 @@ use super::screen::{self, Feed};
 use super::{metrics, server};
 use crate::stats::{Reader, Snapshot};
 use crate::why;
+use crate::words::count;
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -17,8 +18,8 @@ use std::time::Duration;
 pub fn run(args: &Args) -> Result<bool, String> {
     match &args.task {
         None => show(&args.table).map(|()| true),
-        Some(Task::Why { pid, from: None }) => why_now(*pid),
-        Some(Task::Why { from: Some(file), .. }) => why_then(file),
+        Some(Task::Why { pid, patience, from: None }) => why_now(*pid, *patience),
+        Some(Task::Why { from: Some(file), patience, .. }) => why_then(file, *patience),
         Some(Task::Record { file, delay, count }) => record_to(file, *delay, *count).map(|()| true),
         Some(Task::Play { file, speed, once }) => play(file, *speed, *once).map(|()| true),
     }
@@ -76,26 +77,26 @@ fn shown(snapshot: &Snapshot) -> usize {
 }
 
 /// Two looks, so that what goes on differs from what went wrong once.
-fn why_now(pid: Option<u32>) -> Result<bool, String> {
+fn why_now(pid: Option<u32>, patience: f64) -> Result<bool, String> {
     let mut reader = Reader::new(pid.as_slice());
     let then = reader.look()?;
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs_f64(patience.clamp(0.1, 1.0)));
     let now = reader.look()?;
-    say(&then, &now, pid.is_some())
+    say(&then, &now, patience, pid.is_some())
 }
 
-fn why_then(file: &Path) -> Result<bool, String> {
+fn why_then(file: &Path, patience: f64) -> Result<bool, String> {
     let mut recording = Recording::open(file)?;
     let (mut then, mut now) = (None, recording.next()?);
     while let Some(next) = recording.next()? {
         then = now.replace(next);
     }
     let now = now.ok_or_else(|| format!("{}: nothing is recorded", file.display()))?;
-    say(then.as_ref().unwrap_or(&now), &now, false)
+    say(then.as_ref().unwrap_or(&now), &now, patience, false)
 }
 
-fn say(then: &Snapshot, now: &Snapshot, named: bool) -> Result<bool, String> {
-    let found = why::judge(then, now);
+fn say(then: &Snapshot, now: &Snapshot, patience: f64, named: bool) -> Result<bool, String> {
+    let found = why::judge(then, now, patience);
     let mut text = String::new();
     for finding in &found {
         text.push_str(&finding.to_string());
@@ -107,7 +108,10 @@ fn say(then: &Snapshot, now: &Snapshot, named: bool) -> Result<bool, String> {
         return Err(notes.join("; "));
     }
     if found.is_empty() && shown > 0 {
-        text.push_str(&format!("Nothing is wrong that could be seen, in {shown} processes.\n"));
+        text.push_str(&format!(
+            "Nothing is wrong that could be seen, in {}.\n",
+            count(shown as u64, "process")
+        ));
     } else if shown == 0 {
         text.push_str("No process that shows statistics of libzmq.\n");
     }

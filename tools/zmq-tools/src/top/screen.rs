@@ -173,7 +173,7 @@ fn table(state: &mut State, rates: &Rates, width: usize, height: usize) -> Vec<L
 }
 
 fn reasons(state: &State) -> Vec<Line<'static>> {
-    let found = why::judge(&state.then, &state.now);
+    let found = why::judge(&state.then, &state.now, 1.0);
     let mut lines = vec![Line::from("What does not work, worst first (w: back)").reversed()];
     if found.is_empty() {
         lines.push(Line::from("Nothing is wrong that could be seen."));

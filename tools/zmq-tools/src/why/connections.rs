@@ -21,9 +21,9 @@ pub(super) fn cannot_connect(place: &Place<'_>) -> Vec<Finding> {
 
 fn cannot(place: &Place<'_>, peer: &Peer) -> Option<Finding> {
     let endpoint = &peer.endpoint;
-    let lasts = peer.state_for >= PATIENCE;
+    let lasts = place.is_long(peer.state_for, PATIENCE);
     let what = match (peer.state.as_str(), &peer.problem) {
-        ("waiting for bind", _) if peer.state_for >= 1.0 => {
+        ("waiting for bind", _) if place.is_long(peer.state_for, 1.0) => {
             format!("is connected to {endpoint}, which nobody has bound")
         }
         // A handshake that failed has a sentence of its own.
@@ -42,7 +42,8 @@ fn cannot(place: &Place<'_>, peer: &Peer) -> Option<Finding> {
             format!("has had no answer of {endpoint} for {}", time(peer.state_for))
         }
         ("handshaking", _) if lasts => format!(
-            "has a connection to {endpoint}, and has had no greeting of ZMTP for {}",
+            "has a connection to {endpoint}, and has waited for the end of the handshake for {}: it may be no socket of \
+             ZeroMQ, or its ZAP handler does not answer",
             time(peer.state_for)
         ),
         _ => return None,
@@ -113,7 +114,7 @@ pub(super) fn both_connect(place: &Place<'_>) -> Vec<Finding> {
 pub(super) fn nowhere(place: &Place<'_>) -> Vec<Finding> {
     let socket = place.socket;
     let used = socket.bound > 0 || socket.connected > 0 || !socket.peers.is_empty();
-    if used || socket.closing || socket.age < YOUNG {
+    if used || socket.closing || !place.is_long(socket.age, YOUNG) {
         return Vec::new();
     }
     let what = format!("is {} old, and is neither bound nor connected", time(socket.age));

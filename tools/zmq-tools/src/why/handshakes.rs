@@ -51,11 +51,17 @@ fn what(failure: &Failure, side: Side, who: &str) -> String {
     }
 }
 
-fn often(failure: &Failure) -> String {
-    match failure.count {
+/// How often it happened, and when.
+fn often(failure: &Failure, times: u32) -> String {
+    match times {
         0 | 1 => format!(", {} ago", time(failure.ago)),
         many => format!("; {}, the last {} ago", count(u64::from(many), "time"), time(failure.ago)),
     }
+}
+
+/// What is told of a peer is told of its socket, too, where the last one is counted with those before.
+fn is_the_same(socket: &Failure, peer: &Failure) -> bool {
+    socket.code == peer.code && (socket.ago - peer.ago).abs() < 0.01
 }
 
 /// Of endpoints that connect.
@@ -66,8 +72,15 @@ pub(super) fn of_peers(place: &Place<'_>) -> Vec<Finding> {
         let failure = peer.failure.as_ref().filter(|failure| failure.ago < OVER)?;
         let side = if peer.direction == "accepted" { Side::Accepts } else { Side::Connects };
         let who = if side == Side::Connects { peer.endpoint.clone() } else { peer.name() };
-        let text = what(failure, side, &who) + &often(failure);
-        Some(place.finding(Gravity::Refused, 1.0, &text))
+        let counted = place.socket.failure.as_ref().filter(|counted| is_the_same(counted, failure));
+        let times = match place.socket.connected {
+            1 => counted.map_or(1, |counted| counted.count),
+            // Those of others are among them.
+            _ => 1,
+        };
+        let end = if peer.state == "given up" { "; it does not try again" } else { "" };
+        let text = what(failure, side, &who) + &often(failure, times) + end;
+        Some(place.finding(Gravity::Refused, f64::from(times), &text))
     });
     findings.collect()
 }
@@ -75,10 +88,16 @@ pub(super) fn of_peers(place: &Place<'_>) -> Vec<Finding> {
 /// Of connections that came to one that is bound: those have no record after that.
 pub(super) fn of_those_that_came(place: &Place<'_>) -> Vec<Finding> {
     // A program that ends while it shakes hands is nothing to worry about.
-    let failure = place.socket.failure.as_ref().filter(|f| f.ago < OVER && f.code != 15);
+    let socket = place.socket;
+    let of_a_peer = |all: &Failure| {
+        socket.peers.iter().any(|p| p.failure.as_ref().is_some_and(|f| is_the_same(all, f)))
+    };
+    let failure = socket.failure.as_ref().filter(|f| f.ago < OVER && f.code != 15);
+    // To a socket that is not bound nobody comes.
+    let failure = failure.filter(|failure| socket.bound > 0 && !of_a_peer(failure));
     let findings = failure.map(|failure| {
         let who = if failure.address.is_empty() { "a peer" } else { &failure.address };
-        let text = what(failure, Side::Accepts, who) + &often(failure);
+        let text = what(failure, Side::Accepts, who) + &often(failure, failure.count);
         place.finding(Gravity::Refused, f64::from(failure.count), &text)
     });
     findings.into_iter().collect()

@@ -10,6 +10,7 @@ mod subscriptions;
 mod tests;
 
 use crate::stats::{Peer, Process, Snapshot, Socket};
+use crate::words::count;
 
 /// How bad something is: what stands further down is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,8 @@ impl std::fmt::Display for Finding {
 
 /// What a rule looks at.
 struct Place<'a> {
+    /// How long something has to last before it is told: a factor.
+    patience: f64,
     process: &'a Process,
     socket: &'a Socket,
     /// The same socket before, if it was there.
@@ -69,6 +72,11 @@ impl Place<'_> {
         Finding { gravity, weight, text: format!("{} {what}.", self.name()) }
     }
 
+    /// Whether it has lasted for as long as it takes to be a question.
+    fn is_long(&self, seconds: f64, usual: f64) -> bool {
+        seconds >= usual * self.patience
+    }
+
     fn peer_before(&self, peer: &Peer) -> Option<&Peer> {
         self.before?.peers.iter().find(|before| before.id == peer.id)
     }
@@ -83,11 +91,6 @@ fn name(process: &Process, socket: &Socket) -> String {
     let at =
         if socket.endpoint.is_empty() { String::new() } else { format!(" at {}", socket.endpoint) };
     format!("{}[{}]: {} {}{at}", process.name, process.pid, socket.kind, socket.id)
-}
-
-/// A number with what it counts.
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A time as one says it.
@@ -119,15 +122,15 @@ const RULES: [Rule; 14] = [
     ending::termination,
 ];
 
-/// What does not work, worst first.
-pub fn judge(then: &Snapshot, now: &Snapshot) -> Vec<Finding> {
+/// What does not work, worst first. `patience` is 1 for what people usually find long, and more or less for more or less.
+pub fn judge(then: &Snapshot, now: &Snapshot, patience: f64) -> Vec<Finding> {
     let mut found = Vec::new();
     for process in &now.processes {
         let is_it = |p: &&Process| p.pid == process.pid && p.start == process.start;
         let before = then.processes.iter().find(is_it);
         for socket in &process.sockets {
             let before = before.and_then(|p| p.sockets.iter().find(|s| s.id == socket.id));
-            let place = Place { process, socket, before, all: now };
+            let place = Place { patience, process, socket, before, all: now };
             found.extend(RULES.iter().flat_map(|rule| rule(&place)));
         }
     }

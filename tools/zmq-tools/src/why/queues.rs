@@ -9,10 +9,6 @@ const STUCK: f64 = 1.0;
 /// An answer may take this long.
 const ANSWER: f64 = 10.0;
 
-fn is_full(queue: Queue) -> bool {
-    queue.limit != 0 && queue.length >= u64::from(queue.limit)
-}
-
 fn full(peer: &Peer) -> String {
     let limit = peer.queue_out.limit;
     let since = peer.full_for.map_or_else(String::new, |full| format!(" for {}", time(full)));
@@ -51,7 +47,7 @@ pub(super) fn dropped_at_full_queues(place: &Place<'_>) -> Vec<Finding> {
 /// Why nobody takes a message.
 fn obstacle(place: &Place<'_>) -> String {
     let socket = place.socket;
-    let full: Vec<&Peer> = socket.peers.iter().filter(|peer| is_full(peer.queue_out)).collect();
+    let full: Vec<&Peer> = socket.peers.iter().filter(|peer| peer.is_full()).collect();
     match (socket.peers.as_slice(), full.as_slice()) {
         ([], _) if socket.bound == 0 && socket.connected == 0 => {
             "it is neither bound nor connected".to_owned()
@@ -75,7 +71,7 @@ fn obstacle(place: &Place<'_>) -> String {
 
 /// A call that waits to send.
 pub(super) fn blocked(place: &Place<'_>) -> Vec<Finding> {
-    let waits = place.socket.blocked_out_for.filter(|waits| *waits >= STUCK);
+    let waits = place.socket.blocked_out_for.filter(|waits| place.is_long(*waits, STUCK));
     let finding = waits.map(|waits| {
         let what = format!("has been blocked in sending for {}: {}", time(waits), obstacle(place));
         place.finding(Gravity::Stuck, waits, &what)
@@ -90,6 +86,7 @@ pub(super) fn not_received(place: &Place<'_>) -> Vec<Finding> {
     if socket.closing || socket.blocked_in_for.is_some() {
         return Vec::new();
     }
+    let is_full = |queue: Queue| queue.limit != 0 && queue.length >= u64::from(queue.limit);
     let full = socket.peers.iter().filter(|peer| is_full(peer.queue_in));
     let findings = full.map(|peer| {
         let Queue { length, limit, .. } = peer.queue_in;
@@ -122,7 +119,7 @@ pub(super) fn unknown_ids(place: &Place<'_>) -> Vec<Finding> {
 
 /// A question without an answer.
 pub(super) fn waits_for_an_answer(place: &Place<'_>) -> Vec<Finding> {
-    let waits = place.socket.blocked_in_for.filter(|waits| *waits >= ANSWER);
+    let waits = place.socket.blocked_in_for.filter(|waits| place.is_long(*waits, ANSWER));
     let Some(waits) = waits.filter(|_| place.socket.kind == "REQ") else { return Vec::new() };
     let what = format!("has been waiting for an answer for {}", time(waits));
     vec![place.finding(Gravity::Waits, waits, &what)]

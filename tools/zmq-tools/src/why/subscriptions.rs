@@ -12,7 +12,7 @@ fn publishes(kind: &str) -> bool {
 /// A SUB that gets nothing, whatever is published.
 pub(super) fn nothing_subscribed(place: &Place<'_>) -> Vec<Finding> {
     let socket = place.socket;
-    if socket.closing || socket.subscriptions > 0 || socket.age < YOUNG {
+    if socket.closing || socket.subscriptions > 0 || !place.is_long(socket.age, YOUNG) {
         return Vec::new();
     }
     let what = match socket.kind.as_str() {
@@ -56,12 +56,15 @@ pub(super) fn nobody_wants_it(place: &Place<'_>) -> Vec<Finding> {
     if !publishes(&socket.kind) || socket.filtered_out == 0 || wanted || ready == 0 {
         return Vec::new();
     }
-    let has = match socket.subscriptions {
-        0 => "which have subscribed to nothing".to_owned(),
-        n => format!("which have {} to other topics", count(u64::from(n), "subscription")),
+    let (whom, have) = match ready {
+        1 => ("its subscriber".to_owned(), "has"),
+        many => (format!("any of its {many} subscribers"), "have"),
     };
-    let peers = count(ready as u64, "subscriber");
+    let has = match socket.subscriptions {
+        0 => format!("which {have} subscribed to nothing"),
+        n => format!("which {have} {} to other topics", count(u64::from(n), "subscription")),
+    };
     let messages = count(socket.filtered_out, "message");
-    let text = format!("published {messages}, and none of them for any of its {peers}, {has}");
+    let text = format!("published {messages}, and none of them for {whom}, {has}");
     vec![place.finding(Gravity::Useless, socket.filtered_out as f64, &text)]
 }
