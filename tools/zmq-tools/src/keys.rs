@@ -2,7 +2,7 @@
 //! `public-key = "..."` or `secret-key = "..."` is read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,12 @@ fn find(text: &str, which: Which) -> Result<String, String> {
 /// Reads a key. The text of an error names the file.
 pub fn read(file: &Path, which: Which) -> Result<String, String> {
     let name = |what: String| format!("{}: {what}", file.display());
+    // Of 40 characters nobody can tell which key they are.
+    if which == Which::Secret && file.extension().is_some_and(|end| end == "pub") {
+        return Err(name(
+            "is the file of a public key, and the secret one is asked for".to_owned(),
+        ));
+    }
     let mut text = String::new();
     let opened = File::open(file).map_err(|e| name(e.to_string()))?;
     opened.take(LONGEST).read_to_string(&mut text).map_err(|e| name(e.to_string()))?;
@@ -66,13 +72,28 @@ pub fn public_beside(secret: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Writes a key pair to a file and the one beside it: both, or neither, so that what stands side by side belongs together.
+pub fn write_pair(file: &Path, public: &str, secret: &str, replace: bool) -> Result<(), String> {
+    write(file, secret, Which::Secret, replace)?;
+    let written = write(&public_beside(file), public, Which::Public, replace);
+    if written.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    written
+}
+
 /// Writes a key to a file of its own, which must not be there unless `replace` says that it may.
-pub fn write(file: &Path, key: &str, which: Which, replace: bool) -> Result<(), String> {
+fn write(file: &Path, key: &str, which: Which, replace: bool) -> Result<(), String> {
     let mode = if which == Which::Secret { 0o600 } else { 0o644 };
-    let name = |e: std::io::Error| format!("{}: {e}", file.display());
+    let name = |e: std::io::Error| match e.kind() {
+        ErrorKind::AlreadyExists => {
+            format!("{}: is there already (--force replaces it)", file.display())
+        }
+        _ => format!("{}: {e}", file.display()),
+    };
     if replace {
         match std::fs::remove_file(file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(name(e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(name(e)),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod cat;
 pub mod keys;
+pub mod output;
 pub mod stats;
 pub mod top;
 pub mod why;

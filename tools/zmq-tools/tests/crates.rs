@@ -1,6 +1,7 @@
 //! What the tools bring in with them is held against the same lists as what the library does.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(clippy::print_stderr, reason = "what is left out is said")]
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;

@@ -135,6 +135,32 @@ fn whoever_has_read_enough_ends_it() {
     assert_eq!(output.stdout, b"x\n");
 }
 
+/// Nobody reads what they say, or the disk is full.
+#[test]
+fn nothing_that_is_not_read_is_a_panic() {
+    for (line, status) in [
+        ("zmq-keygen - 2>/dev/null | true", "0"),
+        ("zmq-keygen - >/dev/full", "3"),
+        ("zmq-keygen - >&-", "0"),
+        ("zmqcat pull -c nonsense 2>&1 | true", "3"),
+        ("zmqcat pull -c nonsense 2>/dev/full", "3"),
+        ("zmqcat pull -c nonsense 2>&-", "3"),
+        ("zmqtop why 4294967295 2>&1 | true", "3"),
+        ("zmqtop why 4294967295 2>/dev/full", "3"),
+        ("zmqtop --json | head -1 >/dev/null", "0"),
+        ("zmqtop -1 >/dev/full", "3"),
+        ("zmqtop record - -n 2 -d 0.1 | true", "0"),
+    ] {
+        let mut shell = program("/bin/bash", Ours);
+        let place = std::path::Path::new(env!("CARGO_BIN_EXE_zmqcat")).parent().unwrap();
+        shell.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
+        shell.args(["-c", &format!("{line}; echo ${{PIPESTATUS[0]}}")]);
+        let output = run(shell, b"");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.trim_end(), status, "{line}: {output:?}");
+    }
+}
+
 #[test]
 fn a_library_that_is_not_there_is_said() {
     let mut cat = zmqcat("pull -b tcp://127.0.0.1:*", Theirs);
@@ -165,6 +191,12 @@ fn keys_are_made_kept_and_used() {
     // What is there stays, unless it is asked for.
     printed(&run(keygen(&[secret.as_os_str()]), b""), 3);
     assert_eq!(std::fs::read_to_string(&public).unwrap(), text);
+    // Of a public key nothing is asked as if it were the secret one; and no half of a pair stays beside that of another.
+    printed(&run(keygen(&["--public-from".as_ref(), public.as_os_str()]), b""), 3);
+    let other = place.path("other");
+    std::fs::write(place.path("other.pub"), &text).unwrap();
+    printed(&run(keygen(&[other.as_os_str()]), b""), 3);
+    assert!(!other.exists());
     let (secret, public) = (secret.display(), public.display());
     for libraries in [[Ours, Theirs], [Theirs, Ours]] {
         let server = format!("pull -n 1 --curve-server --curve-key {secret}");

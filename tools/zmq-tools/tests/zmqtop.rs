@@ -140,7 +140,7 @@ fn judged_wrongly(name: &str, texts: &[&str], is_so: bool) -> Option<String> {
 /// What `why` says when it says what it should, which may take a while, or in the end. It has little patience: what takes ten
 /// seconds otherwise takes one.
 fn told_until(pid: u32, is_right: impl Fn(&str) -> bool) -> (i32, String) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         let told = why(&format!("--patience 0.1 {pid}"));
         if is_right(&told.1) || Instant::now() > until {

@@ -4,6 +4,7 @@ use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zmq_tools::keys::{self, Which};
+use zmq_tools::output::{print, say};
 use zmq_tools::zmq::Zmq;
 
 /// Makes a CURVE key pair: the secret key in FILE, which only its owner may read, and the public one in FILE.pub, each as 40
@@ -38,19 +39,15 @@ fn run(args: &Args) -> Result<(), String> {
     let zmq = Zmq::load()?;
     if let Some(file) = &args.public_from {
         let secret = keys::read(file, Which::Secret)?;
-        println!("{}", zmq.public_key(&secret).map_err(|e| e.to_string())?);
-        return Ok(());
+        let public = zmq.public_key(&secret).map_err(|e| e.to_string())?;
+        return print(&format!("{public}\n")).map(|_| ());
     }
     let (public, secret) = zmq.key_pair().map_err(|e| format!("no key pair: {e}"))?;
     match args.file.as_deref() {
         Some(file) if file != Path::new("-") => {
-            keys::write(file, &secret, Which::Secret, args.force)?;
-            keys::write(&keys::public_beside(file), &public, Which::Public, args.force)
+            keys::write_pair(file, &public, &secret, args.force)
         }
-        _ => {
-            println!("{public}\n{secret}");
-            Ok(())
-        }
+        _ => print(&format!("{public}\n{secret}\n")).map(|_| ()),
     }
 }
 
@@ -58,7 +55,7 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("zmq-keygen: {text}");
+            say(&format!("zmq-keygen: {text}"));
             ExitCode::from(3)
         }
     }

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use zmq_tools::output::say;
 use zmq_tools::top::{self, Args};
 
 fn main() -> ExitCode {
@@ -9,7 +10,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(text) => {
-            eprintln!("zmqtop: {text}");
+            say(&format!("zmqtop: {text}"));
             ExitCode::from(3)
         }
     }

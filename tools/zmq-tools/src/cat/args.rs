@@ -2,7 +2,7 @@
 
 use super::format::Format;
 use crate::zmq::{Kind, Way};
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,12 +34,13 @@ It loads the libzmq.so.5 that the dynamic linker finds; LD_LIBRARY_PATH chooses 
 /// Sends standard input as messages, and prints messages, over a ZeroMQ socket of any type.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "zmqcat", after_help = AFTER, disable_version_flag = true, max_term_width = 120)]
+#[command(group = ArgGroup::new("where").args(["bind", "connect"]).required(true).multiple(true))]
 pub struct Args {
     /// Type of the socket
     #[arg(value_name = "TYPE", value_enum, ignore_case = true)]
     pub kind: Kind,
     /// Binds to this endpoint; may be given several times
-    #[arg(short, long, value_name = "ENDPOINT", value_parser = c_text, required_unless_present = "connect")]
+    #[arg(short, long, value_name = "ENDPOINT", value_parser = c_text)]
     pub bind: Vec<CString>,
     /// Connects to this endpoint; may be given several times
     #[arg(short, long, value_name = "ENDPOINT", value_parser = c_text)]

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::source::{Next, Source};
 use crate::keys::{self, Which};
+use crate::output::say;
 use crate::zmq::{Error, Kind, Message, Socket, Way, Zmq, option};
 use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ pub enum Outcome {
 pub fn run(args: &Args) -> Result<Outcome, String> {
     let zmq = Zmq::load()?;
     if args.verbose {
-        eprintln!("zmqcat: libzmq {}", zmq.version());
+        say(&format!("zmqcat: libzmq {}", zmq.version()));
     }
     let socket = zmq.open(args.kind).map_err(|e| match e.number {
         libc::EINVAL if args.kind.is_draft() => "this libzmq has no such socket type".to_owned(),
@@ -91,7 +92,7 @@ fn set_options(args: &Args, socket: &Socket) -> Result<(), Error> {
 fn set_curve(args: &Args, zmq: &Zmq, socket: &Socket) -> Result<(), String> {
     let own = args.curve_key.as_deref();
     if let Some(file) = own.filter(|file| keys::is_open_to_others(file)) {
-        eprintln!("zmqcat: {}: others may read this secret key (chmod 600)", file.display());
+        say(&format!("zmqcat: {}: others may read this secret key (chmod 600)", file.display()));
     }
     let secret = own.map(|file| keys::read(file, Which::Secret)).transpose()?;
     // Keys in Z85 are texts, with a zero at their end.
@@ -118,13 +119,25 @@ fn set_curve(args: &Args, zmq: &Zmq, socket: &Socket) -> Result<(), String> {
     set(option::CURVE_SECRETKEY, &secret)
 }
 
+/// What went wrong with an endpoint.
+fn of_endpoint(error: &Error) -> String {
+    match error.number {
+        libc::EINVAL => {
+            "not an endpoint (those are tcp://HOST:PORT, ipc://PATH, ...: zmq_connect(3))"
+                .to_owned()
+        }
+        _ => error.text.clone(),
+    }
+}
+
 /// Binds and connects. Of a PEER the last peer it connected to.
 fn attach(args: &Args, socket: &Socket) -> Result<Option<u32>, String> {
     for endpoint in &args.bind {
         let name = endpoint.to_string_lossy();
-        let bound = socket.bind(endpoint).map_err(|e| format!("bind to {name}: {e}"))?;
+        let bound =
+            socket.bind(endpoint).map_err(|e| format!("bind to {name}: {}", of_endpoint(&e)))?;
         if args.verbose {
-            eprintln!("zmqcat: bound to {bound}");
+            say(&format!("zmqcat: bound to {bound}"));
         }
     }
     let mut peer = None;
@@ -135,7 +148,7 @@ fn attach(args: &Args, socket: &Socket) -> Result<Option<u32>, String> {
         } else {
             socket.connect(endpoint)
         };
-        connected.map_err(|e| format!("connect to {name}: {e}"))?;
+        connected.map_err(|e| format!("connect to {name}: {}", of_endpoint(&e)))?;
     }
     Ok(peer)
 }

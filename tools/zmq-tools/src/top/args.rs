@@ -18,7 +18,8 @@ Columns:
 
 What the kernel has taken is in no queue.
 
-Keys: q quit, < > other order, R reverse, p peers, b bytes, w why, space pause, + - faster and slower, arrows scroll, h help.
+Keys: q quit, < > other order, R reverse, p peers, b bytes, w why, space pause, + - faster and slower, arrows scroll (left and \
+right: columns), h help.
 
 Any program that uses this libzmq is seen, as it is: its library keeps counts in memory that others may read (docs/stats.md), \
 unless it is started with ZMQ_STATS=0. Processes of other users are seen by root.

@@ -6,11 +6,12 @@ use super::rates::Rates;
 use super::record::{self, Recording};
 use super::screen::{self, Feed};
 use super::{metrics, server};
+use crate::output::{print, say};
 use crate::stats::{Reader, Snapshot};
 use crate::why;
 use crate::words::count;
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,22 +26,12 @@ pub fn run(args: &Args) -> Result<bool, String> {
     }
 }
 
-/// Prints; whoever has read enough ends it.
-fn print(text: &str) -> Result<bool, String> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(e) => Err(format!("standard output: {e}")),
-        Ok(()) => Ok(true),
-    }
-}
-
 fn show(table: &Table) -> Result<(), String> {
     let mut reader = Reader::new(&table.pids);
     if let Some(port) = table.metrics {
         let listener = server::listen(port)?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
-        eprintln!("zmqtop: metrics are at http://{address}/metrics");
+        say(&format!("zmqtop: metrics are at http://{address}/metrics"));
         server::serve(&listener, || reader.look().map(|snapshot| metrics::text(&snapshot)));
     }
     if table.json {
@@ -82,7 +73,7 @@ fn why_now(pid: Option<u32>, patience: f64) -> Result<bool, String> {
     let then = reader.look()?;
     std::thread::sleep(Duration::from_secs_f64(patience.clamp(0.1, 1.0)));
     let now = reader.look()?;
-    say(&then, &now, patience, pid.is_some())
+    tell(&then, &now, patience, pid.is_some())
 }
 
 fn why_then(file: &Path, patience: f64) -> Result<bool, String> {
@@ -92,10 +83,10 @@ fn why_then(file: &Path, patience: f64) -> Result<bool, String> {
         then = now.replace(next);
     }
     let now = now.ok_or_else(|| format!("{}: nothing is recorded", file.display()))?;
-    say(then.as_ref().unwrap_or(&now), &now, patience, false)
+    tell(then.as_ref().unwrap_or(&now), &now, patience, false)
 }
 
-fn say(then: &Snapshot, now: &Snapshot, patience: f64, named: bool) -> Result<bool, String> {
+fn tell(then: &Snapshot, now: &Snapshot, patience: f64, named: bool) -> Result<bool, String> {
     let found = why::judge(then, now, patience);
     let mut text = String::new();
     for finding in &found {
@@ -123,17 +114,20 @@ fn say(then: &Snapshot, now: &Snapshot, patience: f64, named: bool) -> Result<bo
 }
 
 fn record_to(file: &Path, delay: Duration, count: Option<u64>) -> Result<(), String> {
-    let mut out: Box<dyn Write> = if file == Path::new("-") {
-        Box::new(std::io::stdout())
-    } else {
-        Box::new(File::create(file).map_err(|e| format!("{}: {e}", file.display()))?)
-    };
+    let name = |e: std::io::Error| format!("{}: {e}", file.display());
+    let mut out =
+        if file == Path::new("-") { None } else { Some(File::create(file).map_err(name)?) };
     let mut reader = Reader::new(&[]);
     let mut looks = 0;
     loop {
-        record::write(&reader.look()?, &mut out)?;
+        let mut line = Vec::new();
+        record::write(&reader.look()?, &mut line)?;
+        let is_read = match &mut out {
+            Some(file) => file.write_all(&line).map(|()| true).map_err(name)?,
+            None => print(&String::from_utf8_lossy(&line))?,
+        };
         looks += 1;
-        if count.is_some_and(|count| looks >= count) {
+        if !is_read || count.is_some_and(|count| looks >= count) {
             return Ok(());
         }
         std::thread::sleep(delay);

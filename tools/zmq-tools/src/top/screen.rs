@@ -8,6 +8,7 @@ use crate::stats::{Reader, Snapshot};
 use crate::why;
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Modifier, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
@@ -59,6 +60,8 @@ struct State {
     /// A recording has no more.
     ended: bool,
     scroll: usize,
+    /// How many columns behind the first are left out at the left.
+    across: usize,
 }
 
 impl State {
@@ -72,6 +75,7 @@ impl State {
             paused: false,
             ended: false,
             scroll: 0,
+            across: 0,
         }
     }
 
@@ -82,6 +86,17 @@ impl State {
         }
     }
 
+    fn turn_to(&mut self, page: Page) {
+        self.page = page;
+        self.scroll = 0;
+    }
+
+    /// Lines from the one that is scrolled to; the last ones stay in sight.
+    fn scrolled(&mut self, lines: Vec<Line<'static>>, height: usize) -> Vec<Line<'static>> {
+        self.scroll = self.scroll.min(lines.len().saturating_sub(height.max(1)));
+        lines.into_iter().skip(self.scroll).collect()
+    }
+
     fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Next {
         let toggled = |page: Page, to: Page| if page == to { Page::Table } else { to };
         match code {
@@ -90,9 +105,9 @@ impl State {
             }
             KeyCode::Char('q') => return Next::Quit,
             KeyCode::Esc if self.page == Page::Table => return Next::Quit,
-            KeyCode::Esc => self.page = Page::Table,
-            KeyCode::Char('h' | '?') => self.page = toggled(self.page, Page::Help),
-            KeyCode::Char('w') => self.page = toggled(self.page, Page::Why),
+            KeyCode::Esc => self.turn_to(Page::Table),
+            KeyCode::Char('h' | '?') => self.turn_to(toggled(self.page, Page::Help)),
+            KeyCode::Char('w') => self.turn_to(toggled(self.page, Page::Why)),
             KeyCode::Char(' ') => self.paused = !self.paused,
             KeyCode::Char('<') => self.view.sort = self.view.sort.step(-1),
             KeyCode::Char('>') => self.view.sort = self.view.sort.step(1),
@@ -107,6 +122,9 @@ impl State {
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(20),
             KeyCode::PageDown => self.scroll = self.scroll.saturating_add(20),
             KeyCode::Home => self.scroll = 0,
+            KeyCode::End => self.scroll = usize::MAX,
+            KeyCode::Left => self.across = self.across.saturating_sub(1),
+            KeyCode::Right => self.across = (self.across + 1).min(COLUMNS.len() - STAY - 1),
             _ => {}
         }
         Next::Stay
@@ -143,11 +161,20 @@ fn styled(text: String, mood: Mood) -> Line<'static> {
     Line::styled(text, style)
 }
 
+/// So many columns at the left say whose line it is.
+const STAY: usize = 3;
+
+/// Which columns are seen when so many are left out.
+fn is_seen(column: usize, across: usize) -> bool {
+    column < STAY || column >= STAY + across
+}
+
 /// Cells in their columns; the last one takes what is left.
-fn in_columns(cells: &[String], width: usize) -> String {
+fn in_columns(cells: &[String], width: usize, across: usize) -> String {
     let last = COLUMNS.len() - 1;
-    let before: usize = COLUMNS.iter().take(last).map(|(_, width, _)| width + 1).sum();
-    let columns = cells.iter().zip(COLUMNS).enumerate();
+    let widths = COLUMNS.iter().enumerate().take(last).filter(|(at, _)| is_seen(*at, across));
+    let before: usize = widths.map(|(_, (_, width, _))| width + 1).sum();
+    let columns = cells.iter().zip(COLUMNS).enumerate().filter(|(at, _)| is_seen(*at, across));
     let fitted = columns.map(|(at, (cell, (_, own, right)))| {
         let own = if at == last { width.saturating_sub(before).max(8) } else { own };
         fit(cell, own, right)
@@ -158,27 +185,28 @@ fn in_columns(cells: &[String], width: usize) -> String {
 fn table(state: &mut State, rates: &Rates, width: usize, height: usize) -> Vec<Line<'static>> {
     let rows = columns::rows(&state.now, rates, &state.view);
     let titles = COLUMNS.map(|(title, _, _)| title.to_owned());
-    let mut lines = vec![Line::from(in_columns(&titles, width)).reversed()];
+    let across = state.across;
+    let mut lines = vec![Line::from(in_columns(&titles, width, across)).reversed()];
     let mut body: Vec<Line<'static>> =
-        rows.iter().map(|row| styled(in_columns(&row.cells, width), row.mood)).collect();
+        rows.iter().map(|row| styled(in_columns(&row.cells, width, across), row.mood)).collect();
     let notes = columns::notes(&state.now).into_iter().chain(columns::unreadable(&state.now));
     body.extend(notes.map(|note| styled(note, Mood::Quiet)));
     if body.is_empty() {
         body.push(Line::from("No process that shows statistics of libzmq."));
     }
-    // The last line stays in sight.
-    state.scroll = state.scroll.min(body.len().saturating_sub(height.saturating_sub(1).max(1)));
-    lines.extend(body.into_iter().skip(state.scroll).take(height));
+    lines.extend(state.scrolled(body, height.saturating_sub(1)));
     lines
 }
 
-fn reasons(state: &State) -> Vec<Line<'static>> {
+fn reasons(state: &mut State) -> Vec<Line<'static>> {
     let found = why::judge(&state.then, &state.now, 1.0);
     let mut lines = vec![Line::from("What does not work, worst first (w: back)").reversed()];
     if found.is_empty() {
         lines.push(Line::from("Nothing is wrong that could be seen."));
     }
-    lines.extend(found.iter().skip(state.scroll).map(|finding| Line::from(finding.to_string())));
+    // How many lines each takes is not known: the last one may be scrolled to the top.
+    let found = found.iter().map(|finding| Line::from(finding.to_string())).collect();
+    lines.extend(state.scrolled(found, 1));
     lines
 }
 
@@ -190,7 +218,7 @@ b        bytes instead of messages
 w        what does not work, in sentences
 space    pause
 + -      look more often, less often
-arrows   scroll; page up, page down, home
+arrows   scroll, also to columns at the right; page up, page down, home, end
 h        back
 
 Lines are red if messages are being dropped, a queue is full, or a call has waited to send for a second.
@@ -199,17 +227,24 @@ Columns and the rest: zmqtop --help";
 fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let (width, height) = (usize::from(frame.area().width), usize::from(frame.area().height));
     let rates = Rates::between(&state.then, &state.now);
-    let mut lines =
+    let mut head =
         vec![title(state), Line::from(columns::summary(&state.now, &rates)), Line::default()];
-    let left = height.saturating_sub(lines.len() + 1);
-    match state.page {
-        Page::Table => lines.extend(table(state, &rates, width, left)),
-        Page::Why => lines.extend(reasons(state)),
-        Page::Help => lines.extend(HELP.lines().map(Line::from)),
-    }
-    let page = Paragraph::new(lines);
-    let page = if state.page == Page::Why { page.wrap(Wrap { trim: false }) } else { page };
-    frame.render_widget(page, frame.area());
+    // A small screen is for what it is about.
+    head.truncate(height / 4);
+    let [above, below] =
+        Layout::vertical([Constraint::Length(head.len() as u16), Constraint::Fill(1)])
+            .areas(frame.area());
+    let left = usize::from(below.height);
+    let page = match state.page {
+        Page::Table => Paragraph::new(table(state, &rates, width, left)),
+        Page::Why => Paragraph::new(reasons(state)).wrap(Wrap { trim: false }),
+        Page::Help => {
+            let help = HELP.lines().map(Line::from).collect();
+            Paragraph::new(state.scrolled(help, 1)).wrap(Wrap { trim: false })
+        }
+    };
+    frame.render_widget(Paragraph::new(head), above);
+    frame.render_widget(page, below);
 }
 
 /// Shows it until somebody has seen enough.
@@ -371,6 +406,13 @@ mod tests {
             press(&mut state, '+');
         }
         assert_eq!(state.delay, FASTEST);
+        // What has no place at the right comes nearer, and whose line it is stays.
+        assert!(!seen(&mut state, 60, 10).contains("tcp://0.0.0.0:5556"));
+        for _ in 0..20 {
+            state.key(KeyCode::Right, KeyModifiers::NONE);
+        }
+        let screen = seen(&mut state, 60, 10);
+        assert!(screen.contains("PUB 1") && screen.contains("tcp://0.0.0.0:5556"), "{screen}");
         assert_eq!(press(&mut state, 'q'), Next::Quit);
         assert_eq!(state.key(KeyCode::Char('c'), KeyModifiers::CONTROL), Next::Quit);
     }
@@ -385,8 +427,15 @@ mod tests {
                 seen(&mut state, width, height);
             }
         }
+        for (page, last) in
+            [(Page::Table, "weather"), (Page::Why, "dropped"), (Page::Help, "--help")]
+        {
+            state.page = page;
+            state.scroll = usize::MAX;
+            assert!(seen(&mut state, 120, 10).contains(last), "the last line stays in sight");
+        }
         state.page = Page::Table;
-        assert!(seen(&mut state, 120, 10).contains("weather"), "the last line stays in sight");
+        assert!(seen(&mut state, 20, 5).contains("weather"), "even there is a place for a socket");
         state.advance(None);
         assert!(seen(&mut state, 120, 10).contains("end of the recording"));
     }
