@@ -382,7 +382,33 @@ GROUP (handshake_failures_of_servers)
     }
 }
 
+/* With no key of a server there is nothing that HELLO's box could be made with: whether it is of zeros or was never set. */
+GROUP (curve_client_without_a_server_key)
+{
+    for (int zeros = 0; zeros < 2; zeros++) {
+        void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PUSH), *mon = monitor (ctx, s);
+        char ep[EP_SIZE], none[32] = "";
+        int listener = raw_listen (ep, 4), fd;
+        OK (zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, secret_key, 40));
+        if (zeros)
+            OK (zmq_setsockopt (s, ZMQ_CURVE_SERVERKEY, none, 32));
+        set_int (s, ZMQ_RECONNECT_IVL, NOT_AGAIN);
+        OK (zmq_connect (s, ep));
+        fd = accept (listener, NULL, NULL);
+        CHECK (raw_write (fd, CURVE_GREETING, sizeof (CURVE_GREETING) - 1));
+        EVENT (mon, ZMQ_EVENT_CONNECT_DELAYED, ep);
+        FD_EVENT (mon, ZMQ_EVENT_CONNECTED, ep);
+        VALUE_EVENT (mon, PROTOCOL, ep, ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC);
+        OK (zmq_close (s));
+        OK (zmq_close (mon));
+        close (fd);
+        close (listener);
+        OK (zmq_ctx_term (ctx));
+    }
+}
+
 MAIN (ENTRY (bind_failed), ENTRY (bind_refused_at_once), ENTRY (accept_filtered), ENTRY (accept_without_descriptors),
       ENTRY (connect_refused), ENTRY (connect_unresolved), ENTRY (no_second_attempt), ENTRY (no_reconnection),
       ENTRY (connect_timeout), ENTRY (close_while_connecting), ENTRY (disconnect_while_connecting),
-      ENTRY (handshake_failures_of_clients), ENTRY (handshake_failures_of_servers))
+      ENTRY (handshake_failures_of_clients), ENTRY (handshake_failures_of_servers),
+      ENTRY (curve_client_without_a_server_key))

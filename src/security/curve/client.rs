@@ -85,7 +85,8 @@ impl CurveClient {
         let secret = Key::generate()?;
         let transient = Transient {
             public: secret.public(),
-            hello_key: secret.agree(&self.server_key).ok_or(HandshakeError::KeyExchange)?,
+            // There is no such server: its key is zeros, or never was set. What libzmq's monitors hear.
+            hello_key: secret.agree(&self.server_key).ok_or(HandshakeError::Cryptographic)?,
             secret,
         };
         let number = self.sent.next()?;

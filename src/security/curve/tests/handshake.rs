@@ -141,7 +141,7 @@ fn nobody_gets_in_without_the_right_keys() {
     // A server key with which there are no secrets.
     let mut lost = CurveClient::new(&[0; 32], &public_of(&CLIENT), &CLIENT);
     let result = lost.next_command(b"", &mut Vec::new());
-    assert_eq!(result, Err(HandshakeError::KeyExchange));
+    assert_eq!(result, Err(HandshakeError::Cryptographic));
 }
 
 #[test]
