@@ -176,9 +176,11 @@ static void call_plain (const call_t *c)
         plain_write (*fd, buffer, size);
     } else if (!strcmp (name, "frame")) {
         size = bytes_of (word (c, 3), buffer);
-        p->pinged |= buffer[1] == 'P';
+        int pings = buffer[1] == 'P';
+        p->pinged |= pings;
         plain_frame (*fd, atoi (word (c, 2)), buffer, size);
-        if (patient)
+        /* Or the script's next message may come before the answer, which is nobody's promise. */
+        if (patient || pings)
             usleep (20000);
     } else if (!strcmp (name, "recv"))
         plain_recv (*fd, p->pinged);
