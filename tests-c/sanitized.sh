@@ -5,7 +5,7 @@
 # BUILD cargo's directory, below which the sanitizers have a library of their own, built with what they add and with debug assertions.
 # Both sanitizers are those of the Rust toolchain in use: its compiler knows them (RUSTC_BOOTSTRAP=1 lets a stable one say so), and its
 # runtime is linked into the programs, whose C is instrumented by gcc. Rust's standard library stays as it was delivered, so what
-# ThreadSanitizer cannot see there is in sanitized-tsan.txt. valgrind has the library as it is installed. Its helgrind and drd are of
+# ThreadSanitizer cannot see there is in sanitized-tsan.txt, and what others lose in sanitized-asan.txt. valgrind has the library as it is installed. Its helgrind and drd are of
 # no use here: locks that are futexes and atomics mean nothing to them, and every message would be a race; that is what tsan is for.
 #
 # What is left out, and why, is in sanitized-left-out.txt.
@@ -55,6 +55,7 @@ case $KIND in
         library -Zsanitizer=address
         # What a program asks for in vain is no error: it is told so. The rest is what is usual with either compiler.
         export ASAN_OPTIONS="allocator_may_return_null=1:detect_leaks=1:exitcode=99"
+        export LSAN_OPTIONS="suppressions=$HERE/sanitized-asan.txt:print_suppressions=0"
         ;;
     tsan)
         runtime tsan thread
