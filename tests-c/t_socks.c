@@ -143,6 +143,9 @@ GROUP (proxy_that_is_no_address)
         OK (zmq_close (sc.mon));
         OK (zmq_close (sc.pull));
         OK (zmq_ctx_term (sc.ctx));
+        /* Nobody serves it. */
+        close (sc.proxy->listener);
+        free (sc.proxy);
     }
 }
 

@@ -222,8 +222,9 @@ GROUP (time_is_limited)
     listen_at (s, server_crt, server_key, ep);
     port_of (ep, port);
     FD_EVENT (mon, ZMQ_EVENT_LISTENING, ep);
-    int quiet = raw_connect (port), slow = raw_connect (port);
+    /* Before the first of them is accepted. */
     int64_t began = now_ms ();
+    int quiet = raw_connect (port), slow = raw_connect (port);
     CHECK (raw_write (slow, "\x16\3\1\2\0\1\0\1\xfc", 9));
     while (raw_write (slow, "x", 1) && now_ms () < began + 5000)
         sleep_ms (5);
