@@ -68,7 +68,7 @@ fill_in = sed \
 empty :=
 semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 
-.PHONY: all help build install tools install-tools uninstall header demo test stage test-packages test-rust test-tools test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind miri browser test-sanitized terminations soak \
+.PHONY: all help build install tools install-tools uninstall header demo test stage test-packages test-rust test-tools test-c differential test-checked test-install test-instructions loom sim sim-faults fuzz faults asan tsan valgrind aarch64 miri browser test-sanitized terminations soak \
 	bench bench-busy bench-growth bench-stage bench-save bench-instructions
 
 all: build ## what `make` does alone: build
@@ -171,6 +171,9 @@ tsan: stage ## the same with ThreadSanitizer
 	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
 
 valgrind: stage ## the same under valgrind's memcheck, with the library as it is installed (long)
+	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
+
+aarch64: stage ## the C tests with a library for that processor, as far as qemu's emulator of programs can run them
 	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
 
 # Not tried: no toolchain with Miri could be had so far. It knows no epoll sets as ours, so only what makes no system call can run.

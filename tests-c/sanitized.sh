@@ -1,17 +1,19 @@
 #!/bin/bash
-# The C programs under a tool that watches memory or threads.   usage: sanitized.sh KIND PREFIX BUILD
+# The C programs under a tool that watches memory or threads, or on another processor.   usage: sanitized.sh KIND PREFIX BUILD
 #
-# KIND is asan (AddressSanitizer with LeakSanitizer), tsan (ThreadSanitizer), or valgrind (memcheck); PREFIX the installed library,
+# KIND is asan (AddressSanitizer with LeakSanitizer), tsan (ThreadSanitizer), valgrind (memcheck), or aarch64; PREFIX the installed library,
 # BUILD cargo's directory, below which the sanitizers have a library of their own, built with what they add and with debug assertions.
 # Both sanitizers are those of the Rust toolchain in use: its compiler knows them (RUSTC_BOOTSTRAP=1 lets a stable one say so), and its
 # runtime is linked into the programs, whose C is instrumented by gcc. Rust's standard library stays as it was delivered, so what
 # ThreadSanitizer cannot see there is in sanitized-tsan.txt, and what others lose in sanitized-asan.txt. valgrind has the library as it is installed. Its helgrind and drd are of
 # no use here: locks that are futexes and atomics mean nothing to them, and every message would be a race; that is what tsan is for.
+# aarch64 is built with Debian's cross compiler and run by qemu's emulator of programs, which shows that instructions, layouts and
+# numbers of system calls are right, not what a weaker order of memory does: for that there are the models of loom.
 #
 # What is left out, and why, is in sanitized-left-out.txt.
 # TESTS_C_PROGRAMS="t_eight t_poll" selects programs; JOBS (2) run at the same time. Last line: `N passed, N failed`.
 # Exit code: 0 nothing found, 1 something found, 77 the tool cannot be had here, and it has said what is missing.
-KIND=${1:?usage: sanitized.sh asan|tsan|valgrind PREFIX BUILD}
+KIND=${1:?usage: sanitized.sh asan|tsan|valgrind|aarch64 PREFIX BUILD}
 PREFIX=$(cd "${2:?usage: sanitized.sh KIND PREFIX BUILD}" && pwd) || exit 2
 BUILD=$(cd "${3:?usage: sanitized.sh KIND PREFIX BUILD}" && pwd) || exit 2
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -25,6 +27,8 @@ CARGO=${CARGO:-cargo}
 CFLAGS=$(PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig" pkg-config --cflags libzmq) || exit 2
 LIBS="-lzmq -lpthread"
 UNDER=
+EMULATOR=
+CC=cc
 # Groups know how long they may take; here everything takes longer.
 TESTS_C_SLOWER=6
 
@@ -41,12 +45,11 @@ runtime() { # NAME OF THE SANITIZER: the toolchain's library of it
     CFLAGS="$CFLAGS -fsanitize=$2"
     LIBS="$LINKED $LIBS -ldl -lm -lrt"
 }
-library() { # RUSTFLAGS: builds ours with them
-    local host
-    host=$(rustc -vV | sed -n 's/^host: //p')
-    RUSTC_BOOTSTRAP=1 RUSTFLAGS="$1 -Cforce-frame-pointers=yes" $CARGO build --quiet --manifest-path "$HERE/../Cargo.toml" --target "$host" \
+library() { # RUSTFLAGS [TARGET]: builds ours with them
+    local target=${2:-$(rustc -vV | sed -n 's/^host: //p')}
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS="$1 -Cforce-frame-pointers=yes" $CARGO build --quiet --manifest-path "$HERE/../Cargo.toml" --target "$target" \
         --target-dir "$BUILD/$KIND" --lib --profile sanitized || { echo "FAIL the library does not build"; exit 1; }
-    LIBDIR=$BUILD/$KIND/$host/sanitized
+    LIBDIR=$BUILD/$KIND/$target/sanitized
     ln -sf libzmq.so "$LIBDIR/libzmq.so.5"
 }
 case $KIND in
@@ -69,6 +72,17 @@ case $KIND in
         UNDER="$UNDER --suppressions=$HERE/sanitized-valgrind.txt"
         TESTS_C_SLOWER=20
         ;;
+    aarch64)
+        CC=aarch64-linux-gnu-gcc
+        target=aarch64-unknown-linux-gnu
+        command -v $CC >/dev/null || missing "no $CC (apt install gcc-aarch64-linux-gnu)"
+        command -v qemu-aarch64 >/dev/null || missing "no qemu-aarch64 (apt install qemu-user)"
+        [ -d "$(rustc --print target-libdir --target $target)" ] || missing "no Rust library for it (rustup target add $target)"
+        export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CC CC_aarch64_unknown_linux_gnu=$CC
+        library "" $target
+        EMULATOR="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+        UNDER=$EMULATOR
+        ;;
     *) sed -n 2p "$0" && exit 2 ;;
 esac
 
@@ -81,8 +95,8 @@ one() { # PROGRAM
     local group groups=() out=$WORK/results/$1 bin=$WORK/bin/$1 code
     left_out "$1" && return
     # shellcheck disable=SC2086
-    cc -std=gnu11 -O1 -g -w $CFLAGS -c "$HERE/$1.c" -o "$bin.o" && cc "$bin.o" -o "$bin" -L"$LIBDIR" $LIBS || { echo "FAIL $1: does not build"; return; }
-    for group in $(LD_LIBRARY_PATH=$LIBDIR "$bin" -l); do
+    $CC -std=gnu11 -O1 -g -w $CFLAGS -c "$HERE/$1.c" -o "$bin.o" && $CC "$bin.o" -o "$bin" -L"$LIBDIR" $LIBS || { echo "FAIL $1: does not build"; return; }
+    for group in $(LD_LIBRARY_PATH=$LIBDIR $EMULATOR "$bin" -l); do
         left_out "$1:$group" || groups+=("$group")
     done
     [ ${#groups[@]} -gt 0 ] || return
@@ -97,7 +111,7 @@ one() { # PROGRAM
     done
 }
 export -f one left_out
-export KIND WORK HERE CFLAGS LIBS LIBDIR UNDER TESTS_C_SLOWER
+export KIND WORK HERE CC CFLAGS LIBS LIBDIR UNDER EMULATOR TESTS_C_SLOWER
 mkdir -p "$WORK/bin" "$WORK/results"
 # shellcheck disable=SC2086
 printf '%s\n' ${TESTS_C_PROGRAMS:-$(cd "$HERE" && ls t_*.c | sed 's/\.c$//')} \

@@ -6,7 +6,7 @@ use super::raw;
 #[cfg(sim)]
 use super::sim::libc;
 use crate::sync::atomic::Ordering;
-#[cfg(not(sim))]
+#[cfg(all(target_arch = "x86_64", not(sim)))]
 use crate::sync::statics::AtomicBool;
 use crate::sync::statics::AtomicU32;
 use std::time::{Duration, Instant};
