@@ -318,6 +318,33 @@ GROUP (hostile_frames)
     end (&v);
 }
 
+/* Who keeps to the rules and never comes to an end of what is said before the first message. As fast as it is read that comes, and
+ * others of the I/O thread would have to wait as long: no time that is measured there ends it. */
+GROUP (greetings_without_end)
+{
+    server_t v = serve (ZMQ_PULL);
+    static const struct
+    {
+        const char *frame;
+        size_t size;
+    } endless[] = {{"\0\x80\0\0\0\0", 6}, {"\x8a\x80\0\0\0\0", 6}};
+    static char bytes[6 << 10];
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        for (size_t at = 0; at < sizeof bytes; at += endless[i].size)
+            memcpy (bytes + at, endless[i].frame, endless[i].size);
+        int fd = ask (v.port, "ZWS2.0", "");
+        CHECK (strstr (answer (fd), " 101 "));
+        say (fd, 0x02, "", 0);
+        int much = 2 << 20;
+        while (much > 0 && raw_write (fd, bytes, sizeof bytes))
+            much -= sizeof bytes;
+        if (!raw_closed (fd, 5000))
+            fail_at (__FILE__, __LINE__, "number %d", (int) i);
+        close (fd);
+    }
+    end (&v);
+}
+
 /* ---- sockets ---------------------------------------------------------------------------------------------------- */
 
 GROUP (security_and_heartbeats)
@@ -453,5 +480,5 @@ GROUP (stream_connects)
 }
 
 MAIN (ENTRY (addresses), ENTRY (without_a_mechanism), ENTRY (with_a_mechanism), ENTRY (fragments_and_control_frames),
-      ENTRY (hostile_requests), ENTRY (hostile_frames), ENTRY (security_and_heartbeats),
+      ENTRY (hostile_requests), ENTRY (hostile_frames), ENTRY (greetings_without_end), ENTRY (security_and_heartbeats),
       ENTRY (nothing_is_lost_at_the_end), ENTRY (stream_serves), ENTRY (stream_connects));

@@ -16,6 +16,14 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
 
+/// The most that is heard before there is a connection. What a peer has to say takes a small part of it: 64 KiB for TLS, 16 for HTTP, 64
+/// for each command. But what says nothing (fragments without content, Pongs, records without text) has no end of its own,
+/// and comes as fast as it is read.
+const MOST_HEARD: usize = 1 << 20;
+
+/// What counts as heard when there was something to be read that said nothing.
+const NOTHING_HEARD: usize = 1 << 16;
+
 /// How far driving an attempt came.
 pub(super) enum Progress {
     /// More has to come from the other side, or (true) the kernel has to take more of ours first.
@@ -77,6 +85,8 @@ pub(super) struct Attempt {
     carrier: Option<Box<Carrier>>,
     /// The last read brought all there was: more makes the descriptor readable again.
     drained: bool,
+    /// How much was heard.
+    heard: usize,
     /// Received, not used by a dialogue yet. There may be a password in it.
     rest: Zeroizing<Vec<u8>>,
     /// What that is in frames, if messages carry them.
@@ -109,6 +119,7 @@ impl Attempt {
             handshake: None,
             carrier: None,
             drained: false,
+            heard: 0,
             rest: Zeroizing::default(),
             frames: Zeroizing::default(),
         }
@@ -343,6 +354,9 @@ impl Attempt {
         if self.drained {
             return Some(Progress::Waiting(false));
         }
+        if self.heard >= MOST_HEARD {
+            return Some(Progress::Closed(Error::Protocol));
+        }
         let mut buffer = [0u8; 4096];
         let wanted = self.dialogues.front().map_or(buffer.len(), |dialogue| dialogue.wanted());
         let room = wanted.min(buffer.len());
@@ -350,6 +364,7 @@ impl Attempt {
         match self.link.recv(self.stream.as_fd(), buffer) {
             Ok(0) => Some(Progress::Closed(Error::Os(libc::EPIPE))),
             Ok(count) => {
+                self.heard += count;
                 self.drained = !self.link.has_more(count == buffer.len());
                 // Nothing is left of what was there.
                 self.rest = Zeroizing::new(buffer[..count].to_vec());
@@ -357,7 +372,10 @@ impl Attempt {
                 None
             }
             Err(Error::Again) => Some(Progress::Waiting(false)),
-            Err(Error::Interrupted) => None,
+            Err(Error::Interrupted) => {
+                self.heard += NOTHING_HEARD;
+                None
+            }
             Err(error) => Some(Progress::Closed(error)),
         }
     }
