@@ -2,7 +2,7 @@
 
 use super::agreement::Agreement;
 #[cfg(tls)]
-use super::tls::{Config, Session};
+use super::tls::{Config, LONGEST_RECORD, Session};
 use crate::error::Result;
 #[cfg(tls)]
 use crate::sync::mutex::Mutex;
@@ -117,6 +117,15 @@ impl Link {
         filled
     }
 
+    /// Octets at most that have come and of which nothing can be read as long as no more comes.
+    pub fn most_held(&self) -> usize {
+        #[cfg(tls)]
+        if self.tls.is_some() {
+            return LONGEST_RECORD;
+        }
+        0
+    }
+
     /// Says that nothing more comes, where there is a way to, and nothing stands before it.
     pub fn close(&self, fd: BorrowedFd<'_>) {
         #[cfg(tls)]
@@ -141,5 +150,16 @@ impl Link {
         if let Some(tls) = &self.tls {
             tls.lock().shrink();
         }
+    }
+}
+
+#[cfg(all(test, tls))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+impl Link {
+    /// Two ends with TLS, a client's and a server's, of a connection with these descriptors.
+    pub(crate) fn protected(ends: [BorrowedFd<'_>; 2]) -> [Link; 2] {
+        let links = super::tls::fuzz::configs().map(|config| Terms::Tls(config).begin().unwrap());
+        while [0, 1].map(|n| links[n].agree(ends[n]).unwrap()) != [Agreement::Reached; 2] {}
+        links
     }
 }

@@ -30,6 +30,9 @@ const RECORD: usize = 1 << 13;
 /// What a record has around that, at most: TLS 1.2 allows 2048 octets, no cipher of rustls needs 64.
 const AROUND: usize = 64;
 
+/// The longest record that there can be (RFC 5246, section 6.2.3), with its header.
+pub(super) const LONGEST_RECORD: usize = (1 << 14) + 2048 + 5;
+
 /// What one read asks the kernel for.
 const INPUT: usize = 1 << 16;
 

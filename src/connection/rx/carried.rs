@@ -46,6 +46,12 @@ impl Carried {
         self.more || self.octets.is_some() || self.then.is_some() || self.decoder.holds_output()
     }
 
+    /// Octets at most that have come and stand in between as long as no more comes, so that the kernel is given fewer
+    /// than the frames still need.
+    pub(super) fn most_held(&self) -> usize {
+        self.link.most_held()
+    }
+
     /// As recv(2) into `room` bytes, of frames. It comes back with less only if the kernel has no more,
     /// or [`Carried::has_more`] says so.
     ///

@@ -125,10 +125,18 @@ impl Rx {
         }
         let count = self.count_silent(count);
         if !self.ready {
-            self.pace.settle(fd, self.body.as_ref().map_or(0, |(body, _)| body.missing()));
+            self.pace.settle(fd, self.to_come());
             self.ready = self.pace.may_have_missed();
         }
         count
+    }
+
+    /// Bytes of a long body that the kernel will be given, at least.
+    #[inline]
+    fn to_come(&self) -> usize {
+        let Some((body, _)) = &self.body else { return 0 };
+        let held = self.carried.as_ref().map_or(0, |carried| carried.most_held());
+        body.missing().saturating_sub(held)
     }
 
     /// What comes before all that the kernel has.

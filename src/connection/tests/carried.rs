@@ -124,3 +124,43 @@ fn who_closes_says_so_and_who_hears_it_answers() {
     assert!(!ours.tx.may_close() && waiting.messages() == 1);
     drop((ours, theirs));
 }
+
+/// Of a record that is not whole the beginning is not the kernel's any more: it has fewer bytes to come than the body, and must
+/// not wait for as many.
+#[cfg(tls)]
+#[test]
+fn the_end_of_a_long_body_is_told_of() {
+    const LEN: usize = 1 << 20;
+    let (mut client, theirs) = tcp_pair();
+    let [ours, link] = Link::protected([client.as_fd(), theirs.as_fd()]);
+    let mut said = [&[0x82, 0xff][..], &(LEN as u64 + 1).to_be_bytes(), &[0; 5]].concat();
+    said.resize(said.len() + LEN, 7);
+    let (mut records, aside) = UnixStream::pair().unwrap();
+    records.set_nonblocking(true).unwrap();
+    let mut wire = Vec::new();
+    for piece in said.chunks(8192) {
+        assert_eq!(ours.send(aside.as_fd(), piece), Ok(piece.len()));
+        let _ = records.read_to_end(&mut wire);
+    }
+    theirs.set_nonblocking(true).unwrap();
+    let mut reader = connection(theirs, false);
+    reader.carry(WebSocket { link, ..websocket(false) });
+    let mut pool = BufferPool::default();
+    let (mut left, mut waits) = (wire.len(), 0);
+    for piece in wire.chunks(10_007) {
+        client.write_all(piece).unwrap();
+        left -= piece.len();
+        reader.rx.set_ready(false);
+        if let Some(msg) = reader.receive(&mut pool, false).unwrap() {
+            assert_eq!((msg.len(), left), (LEN, 0));
+            return assert!(waits > 10, "else nothing was shown");
+        }
+        let fd = reader.fd.as_fd();
+        let wanted = net::get_option(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT).unwrap() as usize;
+        assert!(wanted <= left + net::unread(fd).unwrap(), "{wanted} of {left}");
+        waits += usize::from(wanted > 1);
+    }
+    wait_for(reader.fd(), libc::POLLIN);
+    reader.rx.set_ready(false);
+    assert!(reader.receive(&mut pool, false).unwrap().is_some());
+}

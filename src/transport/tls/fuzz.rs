@@ -28,6 +28,13 @@ fn options() -> SocketOptions {
     options
 }
 
+/// Those of a client and of a server whom it believes.
+#[cfg(test)]
+pub(in crate::transport) fn configs() -> [Config; 2] {
+    let options = options();
+    [Config::connecting("127.0.0.1", &options).unwrap(), Config::listening(&options).unwrap()]
+}
+
 /// A new server.
 fn server() -> Session {
     Session::new(&Config::listening(&options()).unwrap()).unwrap()
