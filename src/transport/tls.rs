@@ -8,6 +8,7 @@
 mod config;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub(super) mod idle;
 mod verify;
 
 pub(super) use config::Config;
@@ -18,6 +19,7 @@ use crate::sys::net;
 use crate::util::buffer::Buffer;
 use crate::util::memory::try_room;
 use crate::util::reserve;
+use idle::INPUT;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
@@ -33,16 +35,13 @@ const AROUND: usize = 64;
 /// The longest record that there can be (RFC 5246, section 6.2.3), with its header.
 pub(super) const LONGEST_RECORD: usize = (1 << 14) + 2048 + 5;
 
-/// What one read asks the kernel for.
-const INPUT: usize = 1 << 16;
-
 /// Reads from the kernel in one call. A peer may send much that says nothing.
 const READS: usize = 4;
 
 /// One connection's TLS.
 pub(super) struct Session {
     tls: Connection,
-    /// What came, from `at` to `end`, and is not read yet.
+    /// What came, from `at` to `end`, and is not read yet: a buffer is here for that only (`idle.rs`).
     input: Buffer,
     at: usize,
     end: usize,
@@ -206,8 +205,13 @@ impl Session {
             }
             match self.read(fd) {
                 Ok(()) => {}
-                Err(error) if written == 0 && error != Error::Again => return Err(error),
-                Err(_) => break,
+                Err(Error::Again) => break,
+                Err(error) if written == 0 => return Err(error),
+                Err(_) => {
+                    // What has been told of is still to be looked for, and is not told again.
+                    self.more = true;
+                    break;
+                }
             }
         }
         // SAFETY: as above.
@@ -278,22 +282,26 @@ impl Session {
                 }
             }
         }
+        if self.at == self.end || self.then.is_some() {
+            (self.at, self.end) = (0, 0);
+            idle::give(std::mem::take(&mut self.input));
+        }
         Ok(())
     }
 
     /// Reads once from the kernel.
     fn fill(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
-        if self.input.len() < INPUT {
-            self.input.reserve_exact(INPUT - self.input.len())?;
-            self.input.resize(INPUT);
-        }
+        self.input = idle::take()?;
         self.more = false;
         match net::recv(fd, &mut self.input) {
             // Whoever goes without a word (RFC 8446, section 6.1) has cut off no message: those have lengths of their own.
             Ok(0) => self.then = Some(Ok(())),
             Ok(count) => (self.at, self.end, self.more) = (0, count, count == INPUT),
             Err(Error::Interrupted) => self.more = true,
-            Err(Error::Again) => return Err(Error::Again),
+            Err(Error::Again) => {
+                idle::give(std::mem::take(&mut self.input));
+                return Err(Error::Again);
+            }
             Err(error) => self.then = Some(Err(error)),
         }
         Ok(())
@@ -308,16 +316,19 @@ impl Session {
         }
     }
 
+    /// Whether it has a buffer for what comes.
+    #[cfg(test)]
+    pub(super) fn holds_input(&self) -> bool {
+        self.input.capacity() > 0
+    }
+
     /// Whether there is memory that an idle connection does not need.
     pub(super) fn is_grown(&self) -> bool {
-        self.input.capacity() > 0 || self.records.capacity() > 0
+        self.records.capacity() > 0
     }
 
     /// Gives it back.
     pub(super) fn shrink(&mut self) {
-        if self.at == self.end {
-            self.input = Buffer::new();
-        }
         if self.records.is_empty() {
             (self.records, self.marks) = (Buffer::new(), VecDeque::new());
         }

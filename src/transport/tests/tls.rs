@@ -1,8 +1,11 @@
 //! TLS over a descriptor.
 
 use super::super::tls::fuzz::{hear, pair};
+use super::super::tls::idle;
 use super::*;
-use std::io::Read;
+use crate::transport::Agreement;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 /// The lengths of records.
 fn records(mut bytes: &[u8]) -> Vec<usize> {
@@ -62,8 +65,47 @@ fn a_short_read_does_not_mean_that_there_is_no_more() {
     // SAFETY: as above.
     let end = unsafe { server.recv(theirs.as_fd(), (buffer.as_mut_ptr(), 9)) };
     assert_eq!((heard, end), (10_000, Ok(0)), "it was said that nothing more comes");
-    assert!(client.is_grown() && server.is_grown());
+    assert!(client.is_grown());
     client.shrink();
-    server.shrink();
-    assert!(!client.is_grown() && !server.is_grown());
+    assert!(!client.is_grown());
+}
+
+/// What the kernel has is not told of a second time: who could not ask for it has to ask again.
+#[test]
+fn without_memory_nothing_is_forgotten() {
+    let [(mut client, ours), (mut server, theirs)] = pair();
+    assert_eq!(client.send(ours.as_fd(), b"first"), Ok(5));
+    let (mut heard, mut buffer) = (Vec::new(), [0; 9]);
+    // SAFETY: the buffer is as long as told.
+    let count = unsafe { server.recv(theirs.as_fd(), (buffer.as_mut_ptr(), 3)) }.unwrap();
+    heard.extend_from_slice(&buffer[..count]);
+    assert_eq!(client.send(ours.as_fd(), b"second"), Ok(6));
+    idle::REFUSES.set(true);
+    // SAFETY: as above.
+    let count = unsafe { server.recv(theirs.as_fd(), (buffer.as_mut_ptr(), 9)) }.unwrap();
+    heard.extend_from_slice(&buffer[..count]);
+    assert_eq!((&heard[..], server.has_more()), (&b"first"[..], true));
+    // SAFETY: as above.
+    let none = unsafe { server.recv(theirs.as_fd(), (buffer.as_mut_ptr(), 9)) };
+    assert_eq!(none, Err(Error::NoMemory));
+    idle::REFUSES.set(false);
+    assert_eq!(hear(&mut server, &theirs, 9), (b"second".to_vec(), false));
+}
+
+/// Half of a greeting, or a connection on which nothing is said, costs no buffer.
+#[test]
+fn octets_have_a_buffer_while_they_are_here() {
+    let [(mut client, ours), (mut server, theirs)] = pair();
+    assert_eq!([client.holds_input(), server.holds_input()], [false, false]);
+    client.send(ours.as_fd(), &[7; 50_000]).unwrap();
+    let mut buffer = [0; 9];
+    // SAFETY: the buffer is as long as told.
+    unsafe { server.recv(theirs.as_fd(), (buffer.as_mut_ptr(), 9)) }.unwrap();
+    assert!(server.holds_input());
+    hear(&mut server, &theirs, 9000);
+    assert!(!server.holds_input());
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut server = super::super::tls::fuzz::server();
+    theirs.write_all(b"\x16\x03\x01\x02\0\x01\0").unwrap();
+    assert_eq!((server.agree(ours.as_fd()), server.holds_input()), (Ok(Agreement::Hears), false));
 }

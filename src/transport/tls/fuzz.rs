@@ -36,7 +36,7 @@ pub(in crate::transport) fn configs() -> [Config; 2] {
 }
 
 /// A new server.
-fn server() -> Session {
+pub(in crate::transport) fn server() -> Session {
     Session::new(&Config::listening(&options()).unwrap()).unwrap()
 }
 
