@@ -138,9 +138,14 @@ impl Session {
         try_room(&mut self.marks, pieces.len())?;
         self.records.reserve(bytes.len() + pieces.len() * AROUND)?;
         for piece in pieces {
+            let before = self.records.len();
             self.tls.writer().write_all(piece).map_err(broken)?;
             // There is room.
             self.take_records().map_err(broken)?;
+            // With TLS 1.2 there is no key after the one that is used up: rustls takes all, and says good-bye.
+            if self.records.len() - before <= piece.len() {
+                return Err(Error::Protocol);
+            }
             self.marks.push_back((self.records.len(), piece.len()));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! TLS over a descriptor.
 
-use super::super::tls::fuzz::{hear, pair};
+use super::super::tls::fuzz::{hear, meet, pair, short_keys};
 use super::super::tls::idle;
 use super::*;
 use crate::transport::Agreement;
@@ -108,4 +108,23 @@ fn octets_have_a_buffer_while_they_are_here() {
     let mut server = super::super::tls::fuzz::server();
     theirs.write_all(b"\x16\x03\x01\x02\0\x01\0").unwrap();
     assert_eq!((server.agree(ours.as_fd()), server.holds_input()), (Ok(Agreement::Hears), false));
+}
+
+/// TLS 1.3 has others then. With TLS 1.2 the connection ends, and nothing counts as sent that nobody will read.
+#[test]
+fn keys_that_are_used_up() {
+    for is_new in [true, false] {
+        let [(mut client, ours), (mut server, theirs)] = meet(&short_keys(is_new));
+        let (mut sent, mut heard) = (0, Vec::new());
+        for piece in 0..40_u8 {
+            match client.send(ours.as_fd(), &[piece; 1000]) {
+                Ok(count) => sent += count,
+                Err(error) => assert!(!is_new && error == Error::Protocol),
+            }
+            heard.extend(hear(&mut server, &theirs, 1000).0);
+        }
+        assert_eq!(heard.len(), sent);
+        assert_eq!(sent == 40_000, is_new, "{sent}");
+        assert!(heard.chunks(1000).enumerate().all(|(n, piece)| piece == [n as u8; 1000]));
+    }
 }

@@ -81,7 +81,7 @@ impl Config {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
@@ -104,7 +104,7 @@ fn identity(
 }
 
 /// The certificates of a text, of which there has to be one if it is not empty.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let found: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(invalid)?;
     if found.is_empty() && !pem.is_empty() { Err(Error::Invalid) } else { Ok(found) }

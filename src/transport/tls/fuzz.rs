@@ -28,6 +28,49 @@ fn options() -> SocketOptions {
     options
 }
 
+/// A client, with TLS 1.3 or 1.2, whose keys are good for ten records.
+#[cfg(test)]
+pub(in crate::transport) fn short_keys(is_new: bool) -> Config {
+    use super::config::provider;
+    use super::verify::Verifier;
+    use rustls::crypto::CryptoProvider;
+    use rustls::crypto::ring::cipher_suite as known;
+    use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
+    use std::sync::Arc;
+
+    let short = |common: &CipherSuiteCommon| CipherSuiteCommon {
+        suite: common.suite,
+        hash_provider: common.hash_provider,
+        confidentiality_limit: 10,
+    };
+    let suite = match known::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 {
+        SupportedCipherSuite::Tls12(old) if !is_new => {
+            SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
+                common: short(&old.common),
+                ..*old
+            })))
+        }
+        _ => {
+            let new = known::TLS13_AES_128_GCM_SHA256.tls13().unwrap();
+            SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
+                common: short(&new.common),
+                ..*new
+            })))
+        }
+    };
+    let provider = Arc::new(CryptoProvider { cipher_suites: vec![suite], ..(*provider()).clone() });
+    let trusted = super::config::certificates(&pem("server_crt")).unwrap();
+    let roots = rustls::RootCertStore::empty();
+    let verifier = Verifier { provider: provider.clone(), roots, trusted, checks_name: false };
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Config::Client(Arc::new(config), "server.test".try_into().unwrap())
+}
+
 /// Those of a client and of a server whom it believes.
 #[cfg(test)]
 pub(in crate::transport) fn configs() -> [Config; 2] {
@@ -42,7 +85,12 @@ pub(in crate::transport) fn server() -> Session {
 
 /// Two that have agreed, and their ends of a connection: a client and a server.
 pub(in crate::transport) fn pair() -> [(Session, UnixStream); 2] {
-    let mut client = Session::new(&Config::connecting("127.0.0.1", &options()).unwrap()).unwrap();
+    meet(&Config::connecting("127.0.0.1", &options()).unwrap())
+}
+
+/// The same with such a client.
+pub(in crate::transport) fn meet(client: &Config) -> [(Session, UnixStream); 2] {
+    let mut client = Session::new(client).unwrap();
     let (mut server, (ours, theirs)) = (server(), UnixStream::pair().unwrap());
     loop {
         let client = client.agree(ours.as_fd()).unwrap();
