@@ -278,6 +278,8 @@ impl DatagramEnd {
         };
         self.received += came;
         self.ready = ready;
+        // What was taken may have told of room, and is not told again.
+        self.blocked &= !self.hears_of_room();
         Ok(())
     }
 

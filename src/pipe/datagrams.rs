@@ -116,6 +116,9 @@ impl PipeTable {
         if let Some(at) = end.take_due() {
             self.events.push_back(PipeEvent::Due(id, at));
         }
+        if end.owes() {
+            pipe.mark_dirty(id, &mut self.dirty);
+        }
         self.pool.reads = self.pool.reads.wrapping_add(1);
         self.pool.read_at = ticks();
         pipe.note_holding(holds, &mut self.holding);

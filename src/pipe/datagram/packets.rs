@@ -17,6 +17,10 @@ const GATHERED: usize = 200;
 /// again is joined again.
 const MOST_SENDERS: usize = 256;
 
+/// The most parts a message may have of which the last has not come, as over a connection: what somebody sends who never ends it is
+/// nobody's.
+const MOST_PARTS: usize = if cfg!(test) { 1000 } else { 1 << 20 };
+
 /// One network, seen from one socket.
 #[derive(Debug)]
 pub struct Packets {
@@ -57,7 +61,7 @@ struct Sender {
     unpacker: Unpacker,
     /// Of a message whose last part has not come.
     parts: Vec<Msg>,
-    /// What follows is the rest of a message that there was no memory for.
+    /// What follows is the rest of a message that there was no memory for, or that had too many parts.
     skips: bool,
     /// When his last packet came, counted in packets.
     heard: u64,
@@ -76,15 +80,16 @@ impl Sender {
 
     /// Takes a frame. True if a message is whole.
     fn add(&mut self, body: &[u8], more: bool) -> bool {
-        let msg = Msg::copy_from(body).ok().filter(|_| try_room(&mut self.parts, 1).is_ok());
-        match msg.filter(|_| !self.skips) {
+        let goes_on = !self.skips && (!more || self.parts.len() < MOST_PARTS);
+        let msg = if goes_on { Msg::copy_from(body).ok() } else { None };
+        match msg.filter(|_| try_room(&mut self.parts, 1).is_ok()) {
             Some(mut msg) => {
                 msg.set_more(more);
                 self.parts.push(msg);
                 !more
             }
             None => {
-                self.parts.clear();
+                self.parts = Vec::new();
                 self.skips = more;
                 false
             }
@@ -397,6 +402,30 @@ mod tests {
         end.unblock();
         assert!(end.flush() && end.is_drained() && end.has_room());
         assert_eq!(network.0.lock().unwrap().sent, [b"\0\0\x04\x01one\x04\0two"]);
+    }
+
+    /// What tells of room by the descriptor of what comes may be taken by who looks for that, before the set can report it.
+    #[test]
+    fn room_is_heard_of_by_whoever_asks() {
+        let (mut sender, network) = end(true, (3, 0), false);
+        network.0.lock().unwrap().answers = [Sent::Blocked].into();
+        write(&mut sender, b"one", false);
+        assert!(!sender.flush() && !sender.owes());
+        assert_eq!(frames(&mut sender), [""; 0]);
+        assert!(sender.owes() && sender.flush());
+    }
+
+    /// Nobody has to end what he begins. The one behind that is a message again.
+    #[test]
+    fn a_message_has_no_more_parts_than_over_a_connection() {
+        let (mut end, network) = end(false, (0, 0), false);
+        for parts in [MOST_PARTS, MOST_PARTS + 1] {
+            let packet = [&[0, 0][..], &[1, 1].repeat(parts), &[2, 0, b'e', 2, 0, b'n']].concat();
+            come(&network, &[(7, Some(&packet))]);
+            let came = frames(&mut end);
+            assert_eq!(came.len(), if parts > MOST_PARTS { 1 } else { MOST_PARTS + 2 });
+            assert_eq!(came.last().map(String::as_str), Some("n"));
+        }
     }
 
     /// What the network keeps is of no concern but to who closes the socket; one that has no descriptor for that tells of room by the others.
