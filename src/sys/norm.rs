@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use libc::c_int;
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_uint, c_void};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::os::fd::RawFd;
 use std::ptr::null;
 
@@ -57,6 +58,7 @@ library! {
         fn NormObjectCancel(object: Handle);
         fn NormObjectRetain(object: Handle);
         fn NormObjectRelease(object: Handle);
+        fn NormNodeFreeBuffers(sender: Handle);
     }
 }
 
@@ -71,6 +73,7 @@ struct Event {
 
 /// `NormEventType`, `NORM_OBJECT_STREAM`, `NORM_SYNC_STREAM` and `NORM_FLUSH_ACTIVE`.
 const TX_QUEUE_EMPTY: c_int = 2;
+const REMOTE_SENDER_INACTIVE: c_int = 14;
 const RX_OBJECT_NEW: c_int = 17;
 const RX_OBJECT_UPDATED: c_int = 19;
 const RX_OBJECT_COMPLETED: c_int = 20;
@@ -89,7 +92,7 @@ const READ: usize = 8192;
 /// A packet that is written has room for this many octets, at least.
 const LEAST: usize = 256;
 
-/// Streams that are read. Of more nothing is, until one of these ends.
+/// Streams that are read. Of more those are forgotten that have said nothing for the longest time: who comes again is joined again.
 const MOST: usize = 256;
 
 /// What keeps the rate (`ZMQ_NORM_MODE`).
@@ -140,12 +143,16 @@ pub fn is_available() -> bool {
 }
 
 /// One that comes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Incoming {
     /// What is read goes on where the last ended.
     joined: bool,
     /// There may be something to read.
     ready: bool,
+    /// Whose it is: a handle, that the library has as long as the session.
+    sender: usize,
+    /// When he last said something, counted in events.
+    heard: u64,
 }
 
 /// Of one endpoint.
@@ -165,6 +172,10 @@ pub struct Session {
     sending: bool,
     /// Those that come, by their handles.
     incoming: BTreeMap<usize, Incoming>,
+    /// The one that was read last.
+    last: usize,
+    /// Events of theirs.
+    heard: u64,
 }
 
 // SAFETY: the library locks an instance itself; it belongs to no thread.
@@ -174,6 +185,18 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("room", &self.room).finish_non_exhaustive()
     }
+}
+
+/// Whose turn it is to be read: the next one that is ready behind this.
+fn next_ready(incoming: &BTreeMap<usize, Incoming>, last: usize) -> Option<usize> {
+    let behind = incoming.range((Excluded(last), Unbounded));
+    behind.chain(incoming).find(|(_, one)| one.ready).map(|(&key, _)| key)
+}
+
+/// Whose stream has to go before there is a place for another one, if it is so.
+fn silent_for_longest(incoming: &BTreeMap<usize, Incoming>) -> Option<usize> {
+    let longest = incoming.values().min_by_key(|one| one.heard);
+    longest.filter(|_| incoming.len() >= MOST).map(|one| one.sender)
 }
 
 fn done(result: bool) -> Result<()> {
@@ -207,6 +230,8 @@ impl Session {
             written: 0,
             sending: false,
             incoming: BTreeMap::new(),
+            last: 0,
+            heard: 0,
         };
         let mut id = settings.id.to_ne_bytes();
         if settings.id == 0 {
@@ -324,18 +349,22 @@ impl Session {
     /// Somebody's stream is there, or says something.
     fn on_event(&mut self, event: &Event, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) {
         let key = event.object.addr();
+        self.heard += 1;
         match event.kind {
             RX_OBJECT_NEW => {
-                // SAFETY: an object that the library tells of lives until the next event.
+                // SAFETY: an object that the library tells of lives until the next event, and a sender as long as the session.
                 unsafe {
-                    let is_stream = (self.norm.NormObjectGetType)(event.object) == STREAM;
-                    if !is_stream || self.incoming.len() >= MOST {
+                    if (self.norm.NormObjectGetType)(event.object) != STREAM {
                         // Files and the like, which nobody wants.
                         (self.norm.NormObjectCancel)(event.object);
                         return;
                     }
-                    if self.incoming.insert(key, Incoming { joined: false, ready: true }).is_none()
-                    {
+                    if let Some(sender) = silent_for_longest(&self.incoming) {
+                        self.forget(std::ptr::without_provenance(sender), each);
+                    }
+                    let (sender, heard) = (event.sender.addr(), self.heard);
+                    let one = Incoming { joined: false, ready: true, sender, heard };
+                    if self.incoming.insert(key, one).is_none() {
                         (self.norm.NormObjectRetain)(event.object);
                     }
                 }
@@ -343,9 +372,11 @@ impl Session {
             }
             RX_OBJECT_UPDATED => {
                 if let Some(incoming) = self.incoming.get_mut(&key) {
-                    incoming.ready = true;
+                    (incoming.ready, incoming.heard) = (true, self.heard);
                 }
             }
+            // He has said nothing for minutes, and mostly is no more.
+            REMOTE_SENDER_INACTIVE => self.forget(event.sender, each),
             RX_OBJECT_COMPLETED | RX_OBJECT_ABORTED if self.incoming.remove(&key).is_some() => {
                 each(key as u64, None);
                 // SAFETY: it was retained, and is not used any more.
@@ -353,6 +384,22 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// Has the library forget what it keeps for a sender, some megabytes; his streams are none any more.
+    fn forget(&mut self, sender: Handle, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) {
+        let norm = self.norm;
+        // SAFETY: a sender that the library has told of.
+        unsafe { (norm.NormNodeFreeBuffers)(sender) };
+        self.incoming.retain(|&key, one| {
+            let stays = one.sender != sender.addr();
+            if !stays {
+                each(key as u64, None);
+                // SAFETY: it was retained, and is not used any more.
+                unsafe { (norm.NormObjectRelease)(std::ptr::without_provenance(key)) };
+            }
+            stays
+        });
     }
 
     /// Octets of a stream, behind room for [`OFFSET`] in `to`; `None`: some are lost.
@@ -366,11 +413,11 @@ impl Session {
 
     /// Reads something of one that is ready. False if none is.
     fn read_one(&mut self, each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool) -> bool {
-        let Some((&key, incoming)) = self.incoming.iter().find(|(_, one)| one.ready) else {
-            return false;
-        };
+        let Some(key) = next_ready(&self.incoming, self.last) else { return false };
+        self.last = key;
         let stream = std::ptr::without_provenance::<c_void>(key);
-        let mut now = Incoming { joined: incoming.joined, ready: true };
+        let Some(one) = self.incoming.get(&key) else { return false };
+        let mut now = Incoming { ready: true, ..*one };
         let mut packet = [0; OFFSET + READ];
         let [first, second, room @ ..] = &mut packet;
         // SAFETY: a stream that is retained.
@@ -488,5 +535,41 @@ impl Drop for Session {
                 (self.norm.NormDestroyInstance)(self.instance);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that says more than is read would keep all others from being read.
+    #[test]
+    fn streams_are_read_by_turns() {
+        let ready = |ready| Incoming { ready, ..Incoming::default() };
+        let mut incoming = BTreeMap::from([1, 2, 5, 9].map(|key| (key, ready(key != 2))));
+        let mut last = 0;
+        let mut turn = |incoming: &_| {
+            last = next_ready(incoming, last)?;
+            Some(last)
+        };
+        assert_eq!([0; 5].map(|_| turn(&incoming)), [1, 5, 9, 1, 5].map(Some));
+        incoming.retain(|&key, _| key < 5);
+        assert_eq!([0; 2].map(|_| turn(&incoming)), [1, 1].map(Some));
+        incoming.clear();
+        assert_eq!(turn(&incoming), None);
+    }
+
+    #[test]
+    fn who_is_silent_makes_room() {
+        let one = |key: usize| Incoming {
+            sender: key + 1000,
+            heard: (key as u64 + 200) % 300,
+            ..Incoming::default()
+        };
+        let mut incoming: BTreeMap<usize, Incoming> =
+            (0..MOST - 1).map(|key| (key, one(key))).collect();
+        assert_eq!(silent_for_longest(&incoming), None);
+        incoming.insert(MOST, one(MOST));
+        assert_eq!(silent_for_longest(&incoming), Some(1100));
     }
 }
