@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::sys::random;
-use x25519_dalek::{PublicKey, StaticSecret};
+use dryoc::classic::crypto_core::crypto_scalarmult_base;
 use zeroize::Zeroizing;
 
 /// The number of bytes of a public or secret key.
@@ -26,7 +26,9 @@ pub fn generate() -> Result<([u8; KEY_LEN], SecretKey)> {
 
 /// The public key that belongs to `secret`.
 pub fn public_of(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
-    PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+    let mut public = [0; KEY_LEN];
+    crypto_scalarmult_base(&mut public, secret);
+    public
 }
 
 #[cfg(test)]

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use dryoc::classic::crypto_box::{
     crypto_box_detached_afternm_inplace, crypto_box_open_detached_afternm_inplace,
 };
-use dryoc::classic::crypto_core::{
-    crypto_core_hsalsa20, crypto_scalarmult, crypto_scalarmult_base,
-};
+use dryoc::classic::crypto_core::{crypto_core_hsalsa20, crypto_scalarmult};
 use zeroize::Zeroizing;
 
 use crate::sys;
-use crate::util::keys::KEY_LEN;
+use crate::util::keys::{self, KEY_LEN};
 use crate::wire::HandshakeError;
 
 /// Octets that a box has more than what is in it.
@@ -89,9 +87,7 @@ impl Key {
 
     /// The public key that belongs to this secret key.
     pub(super) fn public(&self) -> PublicKey {
-        let mut public = [0; KEY_LEN];
-        crypto_scalarmult_base(&mut public, &self.0);
-        public
+        keys::public_of(&self.0)
     }
 
     /// The key of the boxes between the owner of `public` and us ("beforenm" in NaCl). `None` if
