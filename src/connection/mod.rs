@@ -118,11 +118,11 @@ impl Connection {
     ) -> Connection {
         let framing = established.framing;
         let mut connection = Connection::bare(fd, framing, false, max_size, metadata, ends);
-        connection.subscribe_commands = established.version >= (3, 1);
+        connection.subscribe_commands = established.subscribes_by_command();
         connection.subscribes =
             established.peer_socket_type.is_none_or(|peer| peer.info().subscribes);
         connection.joins = established.peer_socket_type.is_some_and(|peer| peer.info().joins);
-        connection.heartbeats = established.version >= (3, 0);
+        connection.heartbeats = established.heartbeats();
         connection.peer_routing_id = established.peer_routing_id;
         if let Some(session) = established.transform {
             connection.tx.encrypt(session.encoder);

@@ -22,7 +22,7 @@ use carried::Carried;
 pub use chunk::{BATCH, COPY_LIMIT};
 use chunk::{Chunk, GATHER_BYTES, WINDOW};
 use std::collections::VecDeque;
-pub use waiting::{Waiting, WaitingMark};
+pub use waiting::Waiting;
 
 /// A place behind what is queued, to go back to.
 pub struct Mark {

@@ -21,7 +21,6 @@ mod telling;
 mod tests;
 pub mod token;
 
-pub use connecter::Connecter;
 pub use effect::{Effect, Question};
 pub use endpoints::{Endpoint, Endpoints, FarEnd, Kind, Traffic};
 pub use event::Event;

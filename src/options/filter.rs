@@ -112,7 +112,7 @@ fn prefix_length(text: &str, limit: u32) -> Result<u32> {
 
 /// An IPv4 address in any of the numeric forms of inet_aton(3): one to four numbers, decimal,
 /// octal or hexadecimal, of which the last fills the bytes that are left.
-pub fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
+fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
     let mut numbers = [0u32; 4];
     let mut count = 0;
     for part in text.split('.') {

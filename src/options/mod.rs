@@ -13,7 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use filter::{AcceptFilters, AddressMask, parse_ipv4};
+pub use filter::{AcceptFilters, AddressMask};
 pub use table::{OptionInfo, Scope, TABLE, fits, scope_of, supported_by};
 
 use crate::types::SocketType;

@@ -16,7 +16,7 @@ const TOKEN_BITS: u32 = 26;
 const GENERATION_BITS: u32 = 16;
 
 /// The largest token that fits an event.
-pub const MAX_TOKEN: u32 = (1 << TOKEN_BITS) - 1;
+const MAX_TOKEN: u32 = (1 << TOKEN_BITS) - 1;
 /// Tokens from this on, and below twice this, are those of listeners. What happened to connections in
 /// the same round comes first: whoever sees a new peer has seen how far the one before it got.
 pub const LISTENERS: u32 = 1 << (TOKEN_BITS - 2);

@@ -9,7 +9,7 @@ mod reclaiming;
 mod tidy;
 mod timers;
 
-pub use key::{Key, LISTENERS, MAX_INDEX, MAX_TOKEN};
+pub use key::{Key, LISTENERS, MAX_INDEX};
 
 use crate::error::{Error, Result};
 use crate::msg::{Keeper, Reclaimer, Taken};

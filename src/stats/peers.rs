@@ -118,12 +118,6 @@ impl PeerStats {
         PeerStats { record, held: None }
     }
 
-    /// Whether both have the same record.
-    #[must_use]
-    pub fn is(&self, other: &PeerStats) -> bool {
-        self.record == other.record
-    }
-
     /// Messages were put in its queue, with so many bytes together.
     #[inline(always)]
     pub fn sent(&self, messages: usize, bytes: usize) {

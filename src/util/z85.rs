@@ -77,6 +77,7 @@ pub fn encode(bytes: &[u8]) -> Option<String> {
 }
 
 /// The bytes of `text`; `None` where [`decode_to`] says false.
+#[cfg(any(test, fuzzing))]
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; decoded_len(text.len())?];
     decode_to(&mut bytes, text).then_some(bytes)

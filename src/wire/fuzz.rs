@@ -3,7 +3,7 @@
 pub(crate) mod websocket;
 
 use super::command::{self, Command};
-use super::frame::{Framing, MAX_HEADER, encode_header, holds_message, parse_header};
+use super::frame::{Framing, Header, MAX_HEADER, encode_header, holds_message, parse_header};
 use super::greeting::{self, SIGNATURE_LEN, Signature};
 use super::metadata::{MAX_PROPERTIES, MAX_ROUTING_ID, PeerMetadata, Properties, append_property};
 use super::packets::{Packer, Piece, Style, Unpacker};
@@ -110,7 +110,7 @@ fn frames(framing: Framing, bytes: &[u8]) {
 }
 
 /// The header at the start, which must not depend on how much of it and of what follows is here.
-fn header(framing: Framing, bytes: &[u8]) -> Result<Option<super::Header>, super::FrameError> {
+fn header(framing: Framing, bytes: &[u8]) -> Result<Option<Header>, super::FrameError> {
     let all = parse_header(framing, bytes);
     let mut decided = false;
     for len in 0..=bytes.len().min(MAX_HEADER + 1) {

@@ -21,8 +21,7 @@ pub mod zws;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use command::Command;
 pub use error::{FrameError, HandshakeError, Malformed, MonitorEvent};
-pub use frame::{Flags, Framing, Header, MAX_HEADER};
+pub use frame::{Flags, Framing};
 pub use handshake::{Established, Handshake, HandshakeConfig};
 pub use mechanism::{Mechanism, Session, Status, Work, ZapReply, ZapRequest};

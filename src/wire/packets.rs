@@ -274,6 +274,7 @@ impl Unpacker {
     }
 
     /// Octets that it holds of a frame.
+    #[cfg(test)]
     pub fn held(&self) -> usize {
         self.body.capacity()
     }

@@ -20,7 +20,6 @@ mod tests;
 
 pub use client::CurveClient;
 pub use server::CurveServer;
-pub use session::{CurveDecoder, CurveEncoder};
 
 use super::row::Row;
 use crate::options::SocketOptions;

@@ -33,7 +33,7 @@ pub(super) fn session(key: &Key, client: bool, sent: Counter, received: Counter)
 }
 
 /// Encrypts frames into MESSAGE commands.
-pub struct CurveEncoder {
+struct CurveEncoder {
     key: Key,
     prefix: &'static [u8; 16],
     sent: Counter,
@@ -75,7 +75,7 @@ impl Encoder for CurveEncoder {
 }
 
 /// Decrypts MESSAGE commands into frames.
-pub struct CurveDecoder {
+struct CurveDecoder {
     key: Key,
     prefix: &'static [u8; 16],
     received: Counter,

@@ -83,11 +83,6 @@ impl Faults {
         }
     }
 
-    /// Whether a call still may fail.
-    pub fn are_left(&self) -> bool {
-        self.left != 0
-    }
-
     /// From now on connections may be lost, if the seed says so.
     pub fn may_lose(&mut self) {
         self.may_lose = true;
