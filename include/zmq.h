@@ -558,18 +558,21 @@ ZMQ_EXPORT int zmq_msg_set_group(zmq_msg_t *msg, const char *group);
 ZMQ_EXPORT const char *zmq_msg_group(zmq_msg_t *msg);
 #endif
 
-/* Makes an empty message. */
+/* Makes an empty message (zmq_msg_init(3)). */
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 
-/* Makes a message of `size` bytes. */
+/* Makes a message of `size` bytes. `ENOMEM` (zmq_msg_init_size(3)). */
 ZMQ_EXPORT int zmq_msg_init_size(zmq_msg_t *msg, size_t size);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
-/* Draft: makes a message of a copy of `size` bytes (zmq_msg_init_buffer(3)). */
+/* Draft: makes a message of a copy of `size` bytes. `EFAULT`, `ENOMEM` (zmq_msg_init_buffer(3)). */
 ZMQ_EXPORT int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size);
 #endif
 
-/* Makes a message over memory of the application, given back through `free_fn`. */
+/*
+ Makes a message over `size` bytes of the application's, given back through `free_fn`. `EFAULT`
+ (zmq_msg_init_data(3)).
+ */
 ZMQ_EXPORT
 int zmq_msg_init_data(zmq_msg_t *msg,
                       void *data,
@@ -577,31 +580,46 @@ int zmq_msg_init_data(zmq_msg_t *msg,
                       zmq_free_fn *free_fn,
                       void *hint);
 
-/* Ends a message. */
+/* Ends a message. `EFAULT` if it is none (zmq_msg_close(3)). */
 ZMQ_EXPORT int zmq_msg_close(zmq_msg_t *msg);
 
-/* Moves the content of `src` to `dest`; what `dest` held is freed, `src` is empty afterwards. */
+/*
+ Moves the content of `src` to `dest`; what `dest` held is freed, `src` is empty afterwards.
+ `EFAULT` (zmq_msg_move(3)).
+ */
 ZMQ_EXPORT int zmq_msg_move(zmq_msg_t *dest, zmq_msg_t *src);
 
-/* Makes `dest` a copy of `src`; what `dest` held is freed. Long content is shared. */
+/*
+ Makes `dest` a copy of `src`; what `dest` held is freed. Long content is shared. `EFAULT`,
+ `ENOMEM` (zmq_msg_copy(3)).
+ */
 ZMQ_EXPORT int zmq_msg_copy(zmq_msg_t *dest, zmq_msg_t *src);
 
-/* The address of the content, valid until the message is changed or closed. */
+/*
+ The address of the content, valid until the message is changed or closed. Null and `EFAULT` if it
+ is none (zmq_msg_data(3)).
+ */
 ZMQ_EXPORT void *zmq_msg_data(zmq_msg_t *msg);
 
-/* The number of bytes of the content. */
+/* The number of bytes of the content; 0 and `EFAULT` of what is no message (zmq_msg_size(3)). */
 ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 
-/* 1 if another part of the same message follows, else 0. */
+/* 1 if another part of the same message follows, else 0 (zmq_msg_more(3)). */
 ZMQ_EXPORT int zmq_msg_more(const zmq_msg_t *msg);
 
-/* The value of a property: ZMQ_MORE, ZMQ_SHARED, ZMQ_SRCFD. */
+/*
+ The value of a property: ZMQ_MORE, ZMQ_SHARED, ZMQ_SRCFD. `EINVAL` for others, and without a
+ value (zmq_msg_get(3)).
+ */
 ZMQ_EXPORT int zmq_msg_get(const zmq_msg_t *msg, int property);
 
-/* Sets a property. There is none that can be set. */
+/* Sets a property. There is none that can be set: `EINVAL` (zmq_msg_set(3)). */
 ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int value);
 
-/* The value of a property of the connection the message came from, null if it is unknown. */
+/*
+ The value of a property of the connection the message came from, as long as the message lives.
+ Null and `EINVAL` if it is unknown (zmq_msg_gets(3)).
+ */
 ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 
 /*
@@ -641,7 +659,10 @@ ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture,
 ZMQ_EXPORT int zmq_device(int type_, void *frontend, void *backend);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
-/* Makes a poller. Any thread may use it, several at once. */
+/*
+ Makes a poller. Any thread may use it, several at once. Null and `ENOMEM` on failure
+ (zmq_poller(3)).
+ */
 ZMQ_EXPORT void *zmq_poller_new(void);
 
 /* Ends a poller and sets the pointer to it to null. `EFAULT`. */
@@ -717,10 +738,16 @@ ZMQ_EXPORT int zmq_setsockopt(void *s, int option, const void *optval, size_t op
  */
 ZMQ_EXPORT int zmq_getsockopt(void *s, int option, void *optval, size_t *optvallen);
 
-/* Accepts peers at an endpoint (zmq_bind(3)). */
+/*
+ Accepts peers at an endpoint. `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`,
+ `EADDRNOTAVAIL`, `ENODEV`, `ETERM`, `ENOTSOCK` (zmq_bind(3)), or what the system said.
+ */
 ZMQ_EXPORT int zmq_bind(void *s, const char *addr);
 
-/* Connects to an endpoint (zmq_connect(3)). */
+/*
+ Connects to an endpoint, which need not be there yet. `EINVAL`, `EPROTONOSUPPORT`,
+ `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK` (zmq_connect(3)).
+ */
 ZMQ_EXPORT int zmq_connect(void *s, const char *addr);
 
 /* Ends what `zmq_bind` began. `ENOENT` if the endpoint is not bound (zmq_unbind(3)). */
@@ -729,19 +756,30 @@ ZMQ_EXPORT int zmq_unbind(void *s, const char *addr);
 /* Ends what `zmq_connect` began. `ENOENT` if the endpoint is not connected (zmq_disconnect(3)). */
 ZMQ_EXPORT int zmq_disconnect(void *s, const char *addr);
 
-/* Sends a copy of a buffer as one part of a message. Returns the number of bytes (zmq_send(3)). */
+/*
+ Sends a copy of a buffer as one part of a message. Returns the number of bytes. `EAGAIN` with
+ ZMQ_DONTWAIT or after ZMQ_SNDTIMEO, `ENOTSUP`, `EINVAL`, `EFSM`, `EHOSTUNREACH`, `EINTR`, `ETERM`,
+ `ENOTSOCK`, `ENOMEM` (zmq_send(3)).
+ */
 ZMQ_EXPORT int zmq_send(void *s, const void *buf, size_t len, int flags);
 
-/* Sends a buffer that never changes and is never freed, without copying it (zmq_send_const(3)). */
+/*
+ Sends a buffer that never changes and is never freed, without copying it. Errors are those of
+ `zmq_send` (zmq_send_const(3)).
+ */
 ZMQ_EXPORT int zmq_send_const(void *s, const void *buf, size_t len, int flags);
 
 /*
- Receives a part of a message into a buffer. Returns the size of the part, which may be more
- than fitted (zmq_recv(3)).
+ Receives a part of a message into a buffer. Returns its size in bytes, which may be more than
+ fitted. `EAGAIN` with ZMQ_DONTWAIT or after ZMQ_RCVTIMEO, `ENOTSUP`, `EFSM`, `EINTR`, `ETERM`,
+ `ENOTSOCK` (zmq_recv(3)).
  */
 ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
 
-/* Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)). */
+/*
+ Sends a message, which is empty afterwards. Returns the number of bytes. After an error it is as
+ before: those of `zmq_send`, and `EFAULT` if it is none (zmq_msg_send(3)).
+ */
 ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
 
 /*
@@ -759,17 +797,21 @@ ZMQ_EXPORT int zmq_recvmsg(void *s, zmq_msg_t *msg, int flags);
 
 /*
  Sends each buffer: with ZMQ_SNDMORE as the parts of one message, without as messages. Returns
- the size of the last one.
+ the size of the last one in bytes. `EINVAL` for none, else as `zmq_send`: those before are sent.
  */
 ZMQ_EXPORT int zmq_sendiov(void *s, struct iovec *iov, size_t count, int flags);
 
 /*
  Receives the parts of a message, at most `*count`, into buffers made with malloc, which the
- caller frees. `*count` is how many there were. Returns that number.
+ caller frees. `*count` is how many there were, also after an error. Returns that number. `EINVAL`
+ without room for one, `ENOMEM`, else as `zmq_recv`.
  */
 ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags);
 
-/* Reports events of a socket to an inproc endpoint; null ends that (zmq_socket_monitor(3)). */
+/*
+ Reports events of a socket to an inproc endpoint; null ends that. `EINVAL`, `EPROTONOSUPPORT` for
+ other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK` (zmq_socket_monitor(3)).
+ */
 ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
@@ -801,58 +843,67 @@ int zmq_socket_get_peer_state(void *s,
                               size_t routing_id_size);
 #endif
 
-/* Makes a set of timers. */
+/* Makes a set of timers. Null and `ENOMEM` on failure (zmq_timers(3)). */
 ZMQ_EXPORT void *zmq_timers_new(void);
 
-/* Ends a set of timers and sets the pointer to it to null. */
+/* Ends a set of timers and sets the pointer to it to null. `EFAULT`. */
 ZMQ_EXPORT int zmq_timers_destroy(void **timers_p);
 
-/* Adds a timer that runs `handler` every `interval` milliseconds. Returns its id. */
+/* Adds a timer that runs `handler` every `interval` milliseconds. Returns its id. `EFAULT`. */
 ZMQ_EXPORT int zmq_timers_add(void *timers, size_t interval, zmq_timer_fn *handler, void *arg);
 
-/* Removes a timer. */
+/* Removes a timer. `EFAULT`, `EINVAL` if there is none of this id. */
 ZMQ_EXPORT int zmq_timers_cancel(void *timers, int timer_id);
 
-/* Changes the interval of a timer, counted from now. */
+/* Changes the interval of a timer, in milliseconds from now on. `EFAULT`, `EINVAL`. */
 ZMQ_EXPORT int zmq_timers_set_interval(void *timers, int timer_id, size_t interval);
 
-/* Starts the interval of a timer anew. */
+/* Starts the interval of a timer anew. `EFAULT`, `EINVAL`. */
 ZMQ_EXPORT int zmq_timers_reset(void *timers, int timer_id);
 
-/* The milliseconds until the next timer is due, -1 if there is none. */
+/* The milliseconds until the next timer is due, rounded up; -1 if there is none, and with `EFAULT`. */
 ZMQ_EXPORT long zmq_timers_timeout(void *timers);
 
-/* Runs the handlers of all timers that are due, each once. */
+/* Runs the handlers of all timers that are due, each once. `EFAULT`. */
 ZMQ_EXPORT int zmq_timers_execute(void *timers);
 
 /* `errno` of the calling thread. */
 ZMQ_EXPORT int zmq_errno(void);
 
-/* The text for an error number. */
+/* The text for an error number, never null (zmq_strerror(3)). */
 ZMQ_EXPORT const char *zmq_strerror(int errnum);
 
 /* The version of the library: that of the libzmq it stands in for. */
 ZMQ_EXPORT void zmq_version(int *major, int *minor, int *patch);
 
-/* 1 if the library provides `capability`, else 0. */
+/* 1 if the library provides `capability`, else 0 (zmq_has(3)). */
 ZMQ_EXPORT int zmq_has(const char *capability);
 
 /*
- Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if
- `size` is not a multiple of four.
+ Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`; null and
+ `EINVAL` if `size` is not a multiple of four (zmq_z85_encode(3)).
  */
 ZMQ_EXPORT char *zmq_z85_encode(char *dest, const uint8_t *data, size_t size);
 
-/* Writes the bytes of a Z85 text to `dest`. Returns `dest`, null if the text is not valid. */
+/*
+ Writes the bytes of a Z85 text to `dest`. Returns `dest`, null and `EINVAL` if the text is not
+ valid (zmq_z85_decode(3)).
+ */
 ZMQ_EXPORT uint8_t *zmq_z85_decode(uint8_t *dest, const char *text);
 
-/* Makes a CURVE key pair, in Z85: 40 characters and a zero each. */
+/*
+ Makes a CURVE key pair, in Z85: 40 characters and a zero each. `EFAULT`, or what the system's
+ random source says (zmq_curve_keypair(3)).
+ */
 ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
 
-/* The public key that belongs to a secret one, both in Z85. */
+/*
+ The public key that belongs to a secret one, both in Z85. `EFAULT`, `EINVAL` for what is no key
+ (zmq_curve_public(3)).
+ */
 ZMQ_EXPORT int zmq_curve_public(char *z85_public_key, const char *z85_secret_key);
 
-/* Makes a counter with the value zero. */
+/* Makes a counter with the value zero. Null and `ENOMEM` on failure (zmq_atomic_counter_new(3)). */
 ZMQ_EXPORT void *zmq_atomic_counter_new(void);
 
 /* Sets the value. */
@@ -870,7 +921,7 @@ ZMQ_EXPORT int zmq_atomic_counter_value(void *counter);
 /* Ends a counter and sets the pointer to it to null. */
 ZMQ_EXPORT void zmq_atomic_counter_destroy(void **counter_p);
 
-/* Starts a stopwatch. */
+/* Starts a stopwatch. Null and `ENOMEM` on failure. */
 ZMQ_EXPORT void *zmq_stopwatch_start(void);
 
 /* The microseconds since the stopwatch was started. */
@@ -882,7 +933,10 @@ ZMQ_EXPORT unsigned long zmq_stopwatch_stop(void *watch);
 /* Sleeps for a number of seconds, or until a signal comes. */
 ZMQ_EXPORT void zmq_sleep(int seconds);
 
-/* Starts a thread. Returns a handle for `zmq_threadclose`, null if there can be no thread. */
+/*
+ Starts a thread. Returns a handle for `zmq_threadclose`, null and `EFAULT`, `ENOMEM` or `EAGAIN` if
+ there can be no thread.
+ */
 ZMQ_EXPORT void *zmq_threadstart(zmq_thread_fn *func, void *arg);
 
 /* Waits for the end of a thread and frees its handle. */

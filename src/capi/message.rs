@@ -26,7 +26,7 @@ unsafe fn store(place: *mut Msg, made: Result<Msg>) -> Result<c_int> {
     Ok(0)
 }
 
-/// Makes an empty message.
+/// Makes an empty message (zmq_msg_init(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     match place(msg) {
@@ -39,14 +39,14 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     }
 }
 
-/// Makes a message of `size` bytes.
+/// Makes a message of `size` bytes. `ENOMEM` (zmq_msg_init_size(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: C gives 64 writable bytes, checked for alignment.
     guard(|| unsafe { store(place(msg)?, Msg::with_size(size)) })
 }
 
-/// Draft: makes a message of a copy of `size` bytes (zmq_msg_init_buffer(3)).
+/// Draft: makes a message of a copy of `size` bytes. `EFAULT`, `ENOMEM` (zmq_msg_init_buffer(3)).
 #[cfg(draft_api)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_buffer(
@@ -58,7 +58,8 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(
     guard(|| unsafe { store(place(msg)?, bytes(buf, size).and_then(Msg::copy_from)) })
 }
 
-/// Makes a message over memory of the application, given back through `free_fn`.
+/// Makes a message over `size` bytes of the application's, given back through `free_fn`. `EFAULT`
+/// (zmq_msg_init_data(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_data(
     msg: *mut zmq_msg_t,
@@ -78,7 +79,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
     })
 }
 
-/// Ends a message.
+/// Ends a message. `EFAULT` if it is none (zmq_msg_close(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     guard(|| {
@@ -89,6 +90,7 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
 }
 
 /// Moves the content of `src` to `dest`; what `dest` held is freed, `src` is empty afterwards.
+/// `EFAULT` (zmq_msg_move(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     // SAFETY: both are live messages; each reference ends before the next is made, so they may
@@ -104,7 +106,8 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     })
 }
 
-/// Makes `dest` a copy of `src`; what `dest` held is freed. Long content is shared.
+/// Makes `dest` a copy of `src`; what `dest` held is freed. Long content is shared. `EFAULT`,
+/// `ENOMEM` (zmq_msg_copy(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     // SAFETY: as in `zmq_msg_move`; a message copied to itself stays what it is.
@@ -117,7 +120,8 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     })
 }
 
-/// The address of the content, valid until the message is changed or closed.
+/// The address of the content, valid until the message is changed or closed. Null and `EFAULT` if it
+/// is none (zmq_msg_data(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: C gives a message that nobody else uses.
@@ -130,7 +134,7 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     }
 }
 
-/// The number of bytes of the content.
+/// The number of bytes of the content; 0 and `EFAULT` of what is no message (zmq_msg_size(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: C gives a message that nobody changes meanwhile.
@@ -143,7 +147,7 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     }
 }
 
-/// 1 if another part of the same message follows, else 0.
+/// 1 if another part of the same message follows, else 0 (zmq_msg_more(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     match place(msg.cast_mut()) {
@@ -158,7 +162,8 @@ pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     }
 }
 
-/// The value of a property: ZMQ_MORE, ZMQ_SHARED, ZMQ_SRCFD.
+/// The value of a property: ZMQ_MORE, ZMQ_SHARED, ZMQ_SRCFD. `EINVAL` for others, and without a
+/// value (zmq_msg_get(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> c_int {
     guard(|| {
@@ -177,14 +182,15 @@ pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> 
     })
 }
 
-/// Sets a property. There is none that can be set.
+/// Sets a property. There is none that can be set: `EINVAL` (zmq_msg_set(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_set(msg: *mut zmq_msg_t, property: c_int, value: c_int) -> c_int {
     let _ = (msg, property, value);
     fail(Error::Invalid)
 }
 
-/// The value of a property of the connection the message came from, null if it is unknown.
+/// The value of a property of the connection the message came from, as long as the message lives.
+/// Null and `EINVAL` if it is unknown (zmq_msg_gets(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_gets(
     msg: *const zmq_msg_t,

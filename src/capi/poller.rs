@@ -26,7 +26,8 @@ unsafe fn of(socket: *mut c_void) -> Result<Subject> {
     unsafe { Socket::from_handle(socket) }.map(Subject::of)
 }
 
-/// Makes a poller. Any thread may use it, several at once.
+/// Makes a poller. Any thread may use it, several at once. Null and `ENOMEM` on failure
+/// (zmq_poller(3)).
 #[cfg(draft_api)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_poller_new() -> *mut c_void {

@@ -106,14 +106,16 @@ pub unsafe extern "C" fn zmq_getsockopt(
     })
 }
 
-/// Accepts peers at an endpoint (zmq_bind(3)).
+/// Accepts peers at an endpoint. `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`,
+/// `EADDRNOTAVAIL`, `ENODEV`, `ETERM`, `ENOTSOCK` (zmq_bind(3)), or what the system said.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_bind(s: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller's promise.
     guard(|| unsafe { socket(s)?.bind(endpoint(addr)?) }.map(|()| 0))
 }
 
-/// Connects to an endpoint (zmq_connect(3)).
+/// Connects to an endpoint, which need not be there yet. `EINVAL`, `EPROTONOSUPPORT`,
+/// `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK` (zmq_connect(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_connect(s: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller's promise.
@@ -134,7 +136,9 @@ pub unsafe extern "C" fn zmq_disconnect(s: *mut c_void, addr: *const c_char) -> 
     guard(|| unsafe { socket(s)?.remove_endpoint(endpoint(addr)?) }.map(|()| 0))
 }
 
-/// Sends a copy of a buffer as one part of a message. Returns the number of bytes (zmq_send(3)).
+/// Sends a copy of a buffer as one part of a message. Returns the number of bytes. `EAGAIN` with
+/// ZMQ_DONTWAIT or after ZMQ_SNDTIMEO, `ENOTSUP`, `EINVAL`, `EFSM`, `EHOSTUNREACH`, `EINTR`, `ETERM`,
+/// `ENOTSOCK`, `ENOMEM` (zmq_send(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_send(
     s: *mut c_void,
@@ -196,7 +200,8 @@ unsafe extern "C-unwind" fn send_anyhow(
     })
 }
 
-/// Sends a buffer that never changes and is never freed, without copying it (zmq_send_const(3)).
+/// Sends a buffer that never changes and is never freed, without copying it. Errors are those of
+/// `zmq_send` (zmq_send_const(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_send_const(
     s: *mut c_void,
@@ -219,8 +224,9 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
     })
 }
 
-/// Receives a part of a message into a buffer. Returns the size of the part, which may be more
-/// than fitted (zmq_recv(3)).
+/// Receives a part of a message into a buffer. Returns its size in bytes, which may be more than
+/// fitted. `EAGAIN` with ZMQ_DONTWAIT or after ZMQ_RCVTIMEO, `ENOTSUP`, `EFSM`, `EINTR`, `ETERM`,
+/// `ENOTSOCK` (zmq_recv(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_recv(
     s: *mut c_void,
@@ -283,7 +289,8 @@ unsafe extern "C-unwind" fn receive_anyhow(
     })
 }
 
-/// Sends a message, which is empty afterwards. Returns the number of bytes (zmq_msg_send(3)).
+/// Sends a message, which is empty afterwards. Returns the number of bytes. After an error it is as
+/// before: those of `zmq_send`, and `EFAULT` if it is none (zmq_msg_send(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_msg_send(
     msg: *mut zmq_msg_t,
@@ -386,7 +393,7 @@ pub unsafe extern "C-unwind" fn zmq_recvmsg(
 }
 
 /// Sends each buffer: with ZMQ_SNDMORE as the parts of one message, without as messages. Returns
-/// the size of the last one.
+/// the size of the last one in bytes. `EINVAL` for none, else as `zmq_send`: those before are sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_sendiov(
     s: *mut c_void,
@@ -421,7 +428,8 @@ pub unsafe extern "C-unwind" fn zmq_sendiov(
 }
 
 /// Receives the parts of a message, at most `*count`, into buffers made with malloc, which the
-/// caller frees. `*count` is how many there were. Returns that number.
+/// caller frees. `*count` is how many there were, also after an error. Returns that number. `EINVAL`
+/// without room for one, `ENOMEM`, else as `zmq_recv`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_recviov(
     s: *mut c_void,
@@ -468,7 +476,8 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
     })
 }
 
-/// Reports events of a socket to an inproc endpoint; null ends that (zmq_socket_monitor(3)).
+/// Reports events of a socket to an inproc endpoint; null ends that. `EINVAL`, `EPROTONOSUPPORT` for
+/// other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK` (zmq_socket_monitor(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_socket_monitor(
     s: *mut c_void,

@@ -69,7 +69,7 @@ fn milliseconds(interval: usize) -> Duration {
     Duration::from_millis(interval as u64)
 }
 
-/// Makes a set of timers.
+/// Makes a set of timers. Null and `ENOMEM` on failure (zmq_timers(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_new() -> *mut c_void {
     guard(|| {
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn zmq_timers_new() -> *mut c_void {
     })
 }
 
-/// Ends a set of timers and sets the pointer to it to null.
+/// Ends a set of timers and sets the pointer to it to null. `EFAULT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int {
     guard(|| {
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int
     })
 }
 
-/// Adds a timer that runs `handler` every `interval` milliseconds. Returns its id.
+/// Adds a timer that runs `handler` every `interval` milliseconds. Returns its id. `EFAULT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_add(
     timers: *mut c_void,
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn zmq_timers_add(
     })
 }
 
-/// Removes a timer.
+/// Removes a timer. `EFAULT`, `EINVAL` if there is none of this id.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int) -> c_int {
     guard(|| {
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int)
     })
 }
 
-/// Changes the interval of a timer, counted from now.
+/// Changes the interval of a timer, in milliseconds from now on. `EFAULT`, `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_set_interval(
     timers: *mut c_void,
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn zmq_timers_set_interval(
     })
 }
 
-/// Starts the interval of a timer anew.
+/// Starts the interval of a timer anew. `EFAULT`, `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) -> c_int {
     guard(|| {
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) 
     })
 }
 
-/// The milliseconds until the next timer is due, -1 if there is none.
+/// The milliseconds until the next timer is due, rounded up; -1 if there is none, and with `EFAULT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
     guard(|| {
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
     })
 }
 
-/// Runs the handlers of all timers that are due, each once.
+/// Runs the handlers of all timers that are due, each once. `EFAULT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
     guard(|| {

@@ -21,7 +21,7 @@ pub unsafe extern "C" fn zmq_errno() -> c_int {
     errno()
 }
 
-/// The text for an error number.
+/// The text for an error number, never null (zmq_strerror(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
     match strerror::own_text(errnum) {
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
     }
 }
 
-/// 1 if the library provides `capability`, else 0.
+/// 1 if the library provides `capability`, else 0 (zmq_has(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     // SAFETY: C gives a zero-terminated string, or null.
@@ -56,8 +56,8 @@ fn has(name: &[u8]) -> bool {
     name == b"draft" || name == b"WS" || transport::is_optional(name) || security::is_optional(name)
 }
 
-/// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`, null if
-/// `size` is not a multiple of four.
+/// Writes the Z85 text of `size` bytes to `dest`, with a zero behind it. Returns `dest`; null and
+/// `EINVAL` if `size` is not a multiple of four (zmq_z85_encode(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_z85_encode(
     dest: *mut c_char,
@@ -79,7 +79,8 @@ pub unsafe extern "C" fn zmq_z85_encode(
     })
 }
 
-/// Writes the bytes of a Z85 text to `dest`. Returns `dest`, null if the text is not valid.
+/// Writes the bytes of a Z85 text to `dest`. Returns `dest`, null and `EINVAL` if the text is not
+/// valid (zmq_z85_decode(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, text: *const c_char) -> *mut u8 {
     guard(|| {
@@ -104,7 +105,8 @@ unsafe fn store_key(to: *mut c_char, key: &[u8; keys::KEY_LEN]) -> Result<()> {
     Ok(())
 }
 
-/// Makes a CURVE key pair, in Z85: 40 characters and a zero each.
+/// Makes a CURVE key pair, in Z85: 40 characters and a zero each. `EFAULT`, or what the system's
+/// random source says (zmq_curve_keypair(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_curve_keypair(
     z85_public_key: *mut c_char,
@@ -124,7 +126,8 @@ pub unsafe extern "C" fn zmq_curve_keypair(
     })
 }
 
-/// The public key that belongs to a secret one, both in Z85.
+/// The public key that belongs to a secret one, both in Z85. `EFAULT`, `EINVAL` for what is no key
+/// (zmq_curve_public(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_curve_public(
     z85_public_key: *mut c_char,
@@ -142,7 +145,7 @@ pub unsafe extern "C" fn zmq_curve_public(
     })
 }
 
-/// Makes a counter with the value zero.
+/// Makes a counter with the value zero. Null and `ENOMEM` on failure (zmq_atomic_counter_new(3)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
     guard(|| given_to_c(AtomicI32::new(0)))
@@ -203,7 +206,7 @@ fn microseconds(start: &Instant) -> c_ulong {
     c_ulong::try_from(clock::since(*start).as_micros()).unwrap_or(c_ulong::MAX)
 }
 
-/// Starts a stopwatch.
+/// Starts a stopwatch. Null and `ENOMEM` on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_stopwatch_start() -> *mut c_void {
     guard(|| given_to_c(clock::now()))
@@ -236,7 +239,8 @@ pub unsafe extern "C-unwind" fn zmq_sleep(seconds: c_int) {
     guard(|| poll_with(&mut [], Some(time), None, Cancel::Acts).map(drop));
 }
 
-/// Starts a thread. Returns a handle for `zmq_threadclose`, null if there can be no thread.
+/// Starts a thread. Returns a handle for `zmq_threadclose`, null and `EFAULT`, `ENOMEM` or `EAGAIN` if
+/// there can be no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_threadstart(func: zmq_thread_fn_ptr, arg: *mut c_void) -> *mut c_void {
     guard(|| {
