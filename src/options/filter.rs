@@ -35,6 +35,9 @@ impl AddressMask {
     /// the bits, so that `10.0.0.0/8` then lets the whole IPv4 internet in. Here bits up to 32
     /// of an address written as IPv4 always are bits of that address; more than 32, valid with
     /// ZMQ_IPV6 only, count from the front of the IPv6 form as there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no address, or has more bits than one (zmq_setsockopt(3), ZMQ_TCP_ACCEPT_FILTER).
     pub fn parse(text: &[u8], ipv6: bool) -> Result<AddressMask> {
         if text.is_empty() || text.len() > MAX_TEXT {
             return Err(Error::Invalid);

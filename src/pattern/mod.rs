@@ -277,9 +277,18 @@ pub trait Pattern {
         let _ = (pipes, id);
     }
     /// Sends one frame; on success `msg` is left empty, on an error it is unchanged.
-    /// `Err(Again)` means: would block; the caller decides about waiting and calls again.
+    ///
+    /// # Errors
+    /// [`Error::Again`]: would block; the caller decides about waiting and calls again.
+    /// [`Error::NotSupported`] of a type that does not send, [`Error::State`] out of turn (REQ, REP),
+    /// [`Error::HostUnreachable`] without the peer that is named, [`Error::Invalid`] for a part where
+    /// messages have none, [`Error::NoMemory`].
     fn send<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()>;
-    /// Receives one frame, or `Err(Again)` if the caller would have to wait.
+    /// Receives one frame.
+    ///
+    /// # Errors
+    /// [`Error::Again`] if the caller would have to wait, [`Error::NotSupported`] of a type that does not
+    /// receive, [`Error::State`] out of turn (REQ, REP).
     fn recv<P: PipeSet>(&mut self, pipes: &mut P) -> Result<Msg>;
     /// [`Pattern::recv`] straight into `to`, where that is no different from receiving and copying;
     /// see [`PipeSet::read_into`].

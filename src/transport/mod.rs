@@ -118,6 +118,9 @@ impl Address {
     }
 
     /// What `zmq_connect` says at once about an address it will look up later.
+    ///
+    /// # Errors
+    /// Those of `check_connect` of its transport's row.
     pub fn check_connect(&self) -> Result<()> {
         (self.transport.check_connect)(&self.text)
     }

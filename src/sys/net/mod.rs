@@ -1,6 +1,7 @@
 //! Sockets, addresses and names: the system calls the transports are made of.
 //!
 //! Every descriptor made here is non-blocking and close-on-exec. No call here raises SIGPIPE.
+//! Errors are what the system says, unless a function names others.
 
 mod address;
 mod datagrams;
