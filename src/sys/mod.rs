@@ -17,6 +17,7 @@ pub mod local;
 pub mod membarrier;
 pub mod memory;
 pub mod net;
+pub mod network;
 mod newer;
 pub mod norm;
 pub mod pages;

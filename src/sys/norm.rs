@@ -6,7 +6,7 @@
 
 use super::cancel::Shielded;
 use super::dl::library;
-use super::pgm::{Network, Received, Sent};
+use super::network::{Network, Received, Sent};
 use super::random;
 use super::signals::Held;
 use super::thread::process_generation;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::sys::fd::OwnedFd;
 use crate::sys::net::{self, SockAddr};
-use crate::sys::pgm::Network;
+use crate::sys::network::Network;
 use crate::types::{Datagrams, SocketType};
 
 /// Why an endpoint is no address.

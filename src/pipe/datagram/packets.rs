@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::msg::Msg;
-use crate::sys::pgm::{Network, Received, Sent};
+use crate::sys::network::{Network, Received, Sent};
 use crate::util::memory::try_room;
 use crate::wire::packets::{Packer, Piece, Style, Unpacker};
 use std::collections::{BTreeMap, VecDeque};
