@@ -491,6 +491,8 @@ static int hands_over (cell_t *c)
 {
     void *second;
     begin (c, ZMQ_ROUTER, ZMQ_DEALER, set_handover);
+    /* Back again, it would take its name away from the other one before that is heard. */
+    set_int (c->peer, ZMQ_RECONNECT_IVL, -1);
     OK (zmq_setsockopt (c->peer, ZMQ_ROUTING_ID, "A", 1));
     meet (c);
     SEND (c->peer, "1", 0);

@@ -80,7 +80,7 @@ static int in_child (const char *transport, int which, int use, int reopen)
     CHECK (pid >= 0);
     if (pid == 0) {
         signal (SIGALRM, SIG_DFL);
-        alarm (10 * slower ());
+        alarm_in (10);
         _exit (close_under_sockets (transport, which, use, reopen) ? 0 : 77);
     }
     IS (waitpid (pid, &status, 0), pid);

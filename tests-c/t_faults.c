@@ -80,7 +80,7 @@ static void play (void (*scenario) (void))
 {
     int before;
     /* What the process does once is not counted among what leaks: the C library's own. */
-    alarm (15);
+    alarm_in (15);
     before = open_files ();
     tell_of_calls ();
     scenario ();

@@ -16,7 +16,7 @@ static int in_child (int (*work) (void *), void *arg)
     CHECK (pid >= 0);
     if (pid == 0) {
         signal (SIGALRM, SIG_DFL);
-        alarm (10 * slower ());
+        alarm_in (10);
         _exit (work (arg));
     }
     IS (waitpid (pid, &status, 0), pid);

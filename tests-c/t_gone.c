@@ -203,27 +203,36 @@ GROUP (polled_before_unbind)
 
 /* zmq_setsockopt(3), ZMQ_CONFLATE: "keep only one message in its inbound/outbound queue, this message being the last
  * message received", also when an older one was looked at. */
+static char looked_at_and_received (const char *transport, int conflates_out, int ms)
+{
+    char ep[EP_SIZE], got, rest;
+    void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
+    set_int (in, ZMQ_CONFLATE, 1);
+    set_int (out, ZMQ_CONFLATE, conflates_out);
+    set_int (in, ZMQ_RCVTIMEO, 5000);
+    bind_to (in, transport, ep);
+    OK (zmq_connect (out, ep));
+    SEND (out, "3", 0);
+    CHECK (readable (in, 5000));
+    SEND (out, "4", 0);
+    sleep_ms (ms);
+    CHECK (readable (in, 5000));
+    IS (zmq_recv (in, &got, 1, 0), 1);
+    if (got == '4')
+        FAILS (zmq_recv (in, &rest, 1, ZMQ_DONTWAIT), EAGAIN);
+    OK (zmq_close (in));
+    OK (zmq_close (out));
+    OK (zmq_ctx_term (ctx));
+    return got;
+}
+
 GROUP (conflate_after_a_look)
 {
     for (int i = 0; i < 3; i++) {
-        char ep[EP_SIZE], got;
-        void *ctx = ctx_new (), *in = sock (ctx, ZMQ_PULL), *out = sock (ctx, ZMQ_PUSH);
-        set_int (in, ZMQ_CONFLATE, 1);
-        set_int (out, ZMQ_CONFLATE, i == 2);
-        set_int (in, ZMQ_RCVTIMEO, 5000);
-        bind_to (in, transports[i], ep);
-        OK (zmq_connect (out, ep));
-        SEND (out, "3", 0);
-        CHECK (readable (in, 5000));
-        SEND (out, "4", 0);
-        sleep_ms (100);
-        CHECK (readable (in, 5000));
-        IS (zmq_recv (in, &got, 1, 0), 1);
-        IS (got, '4');
-        FAILS (zmq_recv (in, &got, 1, ZMQ_DONTWAIT), EAGAIN);
-        OK (zmq_close (in));
-        OK (zmq_close (out));
-        OK (zmq_ctx_term (ctx));
+        /* On a busy machine the second one takes its time; whoever keeps the first one keeps it every time. */
+        int ms = 100;
+        while (looked_at_and_received (transports[i], i == 2, ms) != '4')
+            CHECK ((ms *= 3) < 3000);
     }
 }
 

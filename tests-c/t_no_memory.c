@@ -15,7 +15,7 @@ static int run (void (*scenario) (void), long n, long many)
         prctl (PR_SET_PDEATHSIG, SIGKILL);
         /* What a library says there is no verdict. */
         dup2 (2, 1);
-        alarm (15);
+        alarm_in (15);
         first = n;
         last = n + many - 1;
         counting = 1;

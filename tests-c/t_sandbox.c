@@ -162,7 +162,7 @@ static void work_refused (const call_t *list, int count, int error)
     pid = fork ();
     CHECK (pid >= 0);
     if (pid == 0) {
-        alarm (15);
+        alarm_in (15);
         if (running) {
             void *ctx = ctx_new ();
             pair_t p[COUNT (transports)];

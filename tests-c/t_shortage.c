@@ -43,7 +43,7 @@ static int run (const struct scenario *what, int resource, int some)
         close (begun[0]);
         /* What a library says there is no verdict. */
         dup2 (2, 1);
-        alarm (15);
+        alarm_in (15);
         if (resource == RLIMIT_NPROC) {
             /* Root may have as many threads as it likes. */
             CHECK (setgid (65534) == 0 && setuid (65534) == 0);
