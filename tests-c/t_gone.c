@@ -91,7 +91,7 @@ GROUP (messages_keep_the_properties_of_their_peer)
             /* From our side or its. */
             if (ends) {
                 set_int (in, ZMQ_RCVTIMEO, 1000);
-                sleep_ms (100);
+                sleep_ms ((int) (100 * slower () * crowd ()));
                 OK (zmq_unbind (in, ep));
             } else {
                 OK (zmq_close (out));
@@ -127,7 +127,7 @@ GROUP (drained_after_the_endpoint_is_gone)
             }
             /* So that it is all there: nothing tells of it. */
             CHECK (readable (a, 5000));
-            sleep_ms (100);
+            sleep_ms ((int) (100 * slower () * crowd ()));
             char part[8];
             IS (zmq_recv (a, part, sizeof part, 0), 4);
             IS (zmq_recv (a, part, sizeof part, 0), 3);
@@ -162,8 +162,7 @@ GROUP (both_ways_after_unbind)
             CHECK (readable (a, 5000));
             for (int k = 0; k < COUNT; k++)
                 IS (zmq_send (a, body, SIZE, 0), SIZE);
-            /* Until all of it is there: nothing tells of it. */
-            sleep_ms (100 * slower ());
+            sleep_ms ((int) (100 * slower () * crowd ()));
             OK (zmq_unbind (a, ep));
             if (close_first)
                 OK (zmq_close (a));
