@@ -3,6 +3,7 @@
  * fork; it can close what it has inherited, and the parent notices nothing of all that.
  */
 #include "common.h"
+#include "forks.h"
 
 #define ROUNDS 1000
 
@@ -385,7 +386,32 @@ GROUP (forks_beside_busy_threads)
     OK (zmq_ctx_term (ctx));
 }
 
+/* ---- locks of the C library --------------------------------------------------------------------------------------- */
+
+static int talk_by_name (void *unused UNUSED, int how UNUSED)
+{
+    char ep[EP_SIZE];
+    void *ctx = ctx_new (), *server = sock (ctx, ZMQ_REP), *client = sock (ctx, ZMQ_REQ);
+    bind_any (server, "tcp", ep);
+    char *port = strrchr (ep, ':'), by_name[EP_SIZE];
+    snprintf (by_name, sizeof by_name, "tcp://localhost%s", port);
+    OK (zmq_connect (client, by_name));
+    SEND (client, "question", 0);
+    if (!readable (server, 3000))
+        return 5;
+    RECV (server, "question");
+    OK (zmq_close (client));
+    OK (zmq_close (server));
+    return zmq_ctx_term (ctx);
+}
+
+/* A look-up in another thread, which the fork waits for. */
+GROUP (child_looks_up_names)
+{
+    fork_beside_look_ups (ZMQ_PUSH, "tcp://localhost:9", talk_by_name);
+}
+
 MAIN (ENTRY (context_before_the_fork), ENTRY (options_of_the_context), ENTRY (inherited_sockets_are_closed),
       ENTRY (inherited_context_ends), ENTRY (inherited_context_begins_anew), ENTRY (inherited_sockets_say_so),
       ENTRY (child_takes_no_wake_up), ENTRY (child_takes_no_wake_up_of_many_sockets),
-      ENTRY (forks_beside_busy_threads))
+      ENTRY (forks_beside_busy_threads), ENTRY (child_looks_up_names))

@@ -4,6 +4,7 @@
  */
 #include "common.h"
 #include "multicast.h"
+#include "forks.h"
 
 #define NEEDS_NORM()                                                                                                   \
     do {                                                                                                               \
@@ -155,4 +156,19 @@ GROUP (fork_leaves_it_alone)
     OK (zmq_ctx_term (ctx));
 }
 
-MAIN (ENTRY (endpoints), ENTRY (what_is_no_endpoint), ENTRY (messages), ENTRY (more_than_it_holds), ENTRY (fork_leaves_it_alone))
+/* A lock that is another thread's, of the parent's. */
+GROUP (child_opens_one_too)
+{
+    NEEDS_NORM ();
+    fork_beside_look_ups (ZMQ_SUB, endpoint (), like_the_parent);
+}
+
+/* The parent's go on, whatever children do with them. */
+GROUP (children_end)
+{
+    NEEDS_NORM ();
+    children_end_beside (sock, endpoint ());
+}
+
+MAIN (ENTRY (endpoints), ENTRY (what_is_no_endpoint), ENTRY (messages), ENTRY (more_than_it_holds), ENTRY (fork_leaves_it_alone),
+      ENTRY (child_opens_one_too), ENTRY (children_end))

@@ -3,6 +3,7 @@
  * between libraries: interop_multicast.sh. Without libpgm-5.3.so.0 there is nothing to be tried; the program says so and passes.
  */
 #include "common.h"
+#include "forks.h"
 #include "multicast.h"
 
 /* What no address is, and what never uses it. */
@@ -288,5 +289,20 @@ GROUP (forked)
     OK (zmq_ctx_term (ctx));
 }
 
+/* A lock that is another thread's, of the parent's. */
+GROUP (child_opens_one_too)
+{
+    NEEDS_PGM ();
+    fork_beside_look_ups (ZMQ_SUB, multicast_endpoint (), like_the_parent);
+}
+
+/* The parent's go on, whatever children do with them. */
+GROUP (children_end)
+{
+    NEEDS_PGM ();
+    children_end_beside (multicast_socket, multicast_endpoint ());
+}
+
 MAIN (ENTRY (endpoints), ENTRY (ports_are_numbers), ENTRY (packets_have_a_size), ENTRY (messages), ENTRY (xpub_xsub), ENTRY (late),
-      ENTRY (rate), ENTRY (waiting), ENTRY (hostile_packets), ENTRY (forked))
+      ENTRY (rate), ENTRY (waiting), ENTRY (hostile_packets), ENTRY (forked),
+      ENTRY (child_opens_one_too), ENTRY (children_end))

@@ -6,6 +6,7 @@
 //! own), so nothing is looked for there.
 
 use super::cancel::Shielded;
+use super::foreign::Inside;
 use libloading::os::unix;
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
@@ -21,6 +22,7 @@ impl Library {
             return None;
         }
         let _here = Shielded::begin();
+        let _inside = Inside::enter();
         // SAFETY: what a library of the system does when it is loaded is what it does to any program linked with it.
         let library = unsafe { unix::Library::open(Some(file), unix::RTLD_NOW | unix::RTLD_LOCAL) };
         Some(Library(ManuallyDrop::new(library.ok()?)))

@@ -5,6 +5,7 @@
 
 use super::cancel::Shielded;
 use super::dl::library;
+use super::foreign::Inside;
 use std::ffi::{c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{null, null_mut};
@@ -235,6 +236,7 @@ impl Context {
     /// There will be no context.
     pub fn step(&mut self, token: &[u8]) -> Result<Step, Failure> {
         let _here = Shielded::begin();
+        let _inside = Inside::enter();
         if self.begun.is_none() {
             self.begun = Some(self.begin().ok_or(Failure::Ours)?);
         }

@@ -8,6 +8,7 @@ pub mod epoll;
 #[cfg(not(loom))]
 pub mod eventfd;
 pub mod fd;
+mod foreign;
 #[cfg(not(loom))]
 pub mod futex;
 pub mod gssapi;

@@ -6,6 +6,7 @@
 
 use super::cancel::Shielded;
 use super::dl::library;
+use super::foreign::Inside;
 use super::network::{Network, Received, Sent};
 use super::random;
 use super::signals::Held;
@@ -211,6 +212,7 @@ impl Session {
     pub fn open(group: &str, interface: &str, settings: &Settings) -> Result<Session> {
         let norm = Norm::get().ok_or(Error::UnknownProtocol)?;
         let _here = Shielded::begin();
+        let _inside = Inside::enter();
         // Its threads get none of the application's signals.
         let _held = Held::begin();
         let group = CString::new(group).map_err(|_| Error::Invalid)?;
@@ -522,6 +524,7 @@ impl Drop for Session {
         // In a child of fork(2) its thread, whose end this waits for, is not there.
         if self.is_ours() {
             let _here = Shielded::begin();
+            let _inside = Inside::enter();
             for &key in self.incoming.keys() {
                 // SAFETY: it was retained, and is not used any more.
                 unsafe { (self.norm.NormObjectRelease)(std::ptr::without_provenance(key)) };

@@ -8,6 +8,7 @@ mod library;
 
 use super::cancel::Shielded;
 use super::clock;
+use super::foreign::Inside;
 use super::network::{Network, Received, Sent};
 use super::random;
 use crate::error::{Error, Result};
@@ -174,6 +175,7 @@ impl Session {
     pub fn open(network: &str, settings: &Settings) -> Result<Session> {
         let pgm = ready()?;
         let _here = Shielded::begin();
+        let _inside = Inside::enter();
         let name = CString::new(network).map_err(|_| Error::Invalid)?;
         let mut trouble = Trouble { pgm, error: null_mut() };
         let mut info = null_mut();
@@ -416,6 +418,7 @@ impl Network for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let _here = Shielded::begin();
+        let _inside = Inside::enter();
         // SAFETY: a socket of ours, for the last time.
         unsafe { (self.pgm.pgm_close)(self.sock, true) };
     }

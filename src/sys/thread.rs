@@ -1,9 +1,9 @@
 //! Names, scheduling and placement of the library's own threads, and fork detection.
 
 use super::cancel::Shielded;
-use super::shared;
 #[cfg(sim)]
 use super::sim::libc;
+use super::{foreign, shared};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{AtomicBool, AtomicU64};
@@ -178,16 +178,18 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     shared::leave_to_parent();
+    foreign::in_child();
 }
 
-/// From now on forks are counted, see [`process_generation`].
+/// From now on forks are counted, see [`process_generation`], and wait for calls of others, see [`foreign`].
 pub fn count_forks() {
     static COUNTED: AtomicBool = AtomicBool::new(false);
     // Threads that come here at the same time do not wait for each other, or a child forked meanwhile
     // might for ever. A fork that is counted twice makes no difference.
     if !COUNTED.load(Ordering::Acquire) {
-        // SAFETY: the handler only touches atomics and asks for memory of its own.
-        let failed = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        let (before, in_parent) = (foreign::before_fork, foreign::in_parent);
+        // SAFETY: the handlers only touch atomics, ask for memory of their own, and sleep.
+        let failed = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(forked)) };
         COUNTED.store(failed == 0, Ordering::Release);
     }
 }

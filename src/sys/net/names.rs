@@ -10,6 +10,7 @@ use super::address::copy_address;
 use super::{SockAddr, check};
 use crate::error::{Error, Result};
 use crate::sys::cancel::Shielded;
+use crate::sys::foreign::Inside;
 
 /// Which addresses [`resolve`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub fn resolve(host: &str, lookup: Lookup, numeric: bool) -> Result<Vec<IpAddr>>
     }
     let mut list = std::ptr::null_mut();
     let _here = Shielded::begin();
+    let _inside = Inside::enter();
     // SAFETY: the name ends with a NUL, and all pointers outlive the call.
     let code = unsafe {
         libc::getaddrinfo(host.as_ptr(), std::ptr::null(), &raw const hints, &raw mut list)
