@@ -5,6 +5,7 @@
 //! and receives; one descriptor tells that it has something to say.
 
 use super::cancel::Shielded;
+use super::clock;
 use super::dl::library;
 use super::foreign::Inside;
 use super::network::{Network, Received, Sent};
@@ -18,6 +19,7 @@ use std::ffi::{CString, c_char, c_uint, c_void};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::os::fd::RawFd;
 use std::ptr::null;
+use std::time::Duration;
 
 /// `NormInstanceHandle` and the other handles of normApi.h.
 type Handle = *const c_void;
@@ -92,6 +94,9 @@ const READ: usize = 8192;
 
 /// A packet that is written has room for this many octets, at least.
 const LEAST: usize = 256;
+
+/// It is asked again so much later whether it takes more, if what it said about that was wrong.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Streams that are read. Of more those are forgotten that have said nothing for the longest time: who comes again is joined again.
 const MOST: usize = 256;
@@ -171,6 +176,8 @@ pub struct Session {
     written: usize,
     /// Some of what is written may not be sent.
     sending: bool,
+    /// It took nothing when it was last asked.
+    refused: bool,
     /// Those that come, by their handles.
     incoming: BTreeMap<usize, Incoming>,
     /// The one that was read last.
@@ -231,6 +238,7 @@ impl Session {
             room: OFFSET + usize::from(settings.segment).max(LEAST),
             written: 0,
             sending: false,
+            refused: false,
             incoming: BTreeMap::new(),
             last: 0,
             heard: 0,
@@ -475,7 +483,9 @@ impl Network for Session {
         // SAFETY: an instance of ours, which goes on below.
         let stands = unsafe { (self.norm.NormSuspendInstance)(self.instance) };
         self.hear();
+        let before = self.written;
         let whole = self.write_packet(offset, bytes);
+        let refused_before = std::mem::replace(&mut self.refused, !whole && self.written == before);
         if whole {
             self.written = 0;
             // SAFETY: a stream of ours.
@@ -485,7 +495,13 @@ impl Network for Session {
             // SAFETY: it was suspended.
             unsafe { (self.norm.NormResumeInstance)(self.instance) };
         }
-        if whole { Sent::Done } else { Sent::Blocked }
+        match whole {
+            true => Sent::Done,
+            // It keeps what others may still ask for. Whenever it takes nothing it says at once that it has sent everything,
+            // so whoever asked each time would never rest.
+            false if self.refused && refused_before => Sent::At(clock::now() + PAUSE),
+            false => Sent::Blocked,
+        }
     }
 
     fn is_sent(&mut self) -> bool {

@@ -126,9 +126,11 @@ impl Packets {
         self.sends
     }
 
-    /// Whether what tells of something to receive tells of room, too.
+    /// Whether what tells of something to receive tells of room, too, or that all has left; a packet that waits for its time
+    /// waits for nothing else.
     pub(super) fn hears_of_room(&self) -> bool {
-        self.sends && self.network.out().is_none()
+        let waits_for_time = !self.packet.is_empty() && !self.waits_for_kernel;
+        self.sends && self.network.out().is_none() && !waits_for_time
     }
 
     /// Whether all that the network was given has left.
@@ -393,9 +395,11 @@ mod tests {
         write(&mut end, b"one", true);
         write(&mut end, b"two", false);
         assert!(end.owes() && !end.flush() && !end.owes() && !end.waits_for_kernel());
+        // What comes meanwhile says nothing about room.
+        assert!(!end.hears_of_room());
         assert_eq!((end.take_due(), end.take_due()), (Some(later), None));
         end.wake();
-        assert!(end.owes() && !end.flush() && end.waits_for_kernel());
+        assert!(end.owes() && !end.flush() && end.waits_for_kernel() && end.hears_of_room());
         // No time frees it, the kernel does.
         end.wake();
         assert!(!end.owes());
