@@ -192,7 +192,7 @@ wants unit && unit
 # 12 pairs of types, 2 transports, 2 binders; 8 pairs with 6 kinds of security, and 100 refusals.
 wants interop && { between interop 48; between interop_security 292; }
 # Over pgm, epgm and norm, where there are network namespaces.
-wants interop && between interop_multicast 5
+wants interop && between interop_multicast 13
 # 4 pairs, in clear and encrypted, either end binding, in a Kerberos realm of the program's own.
 wants interop && if [ -x /usr/sbin/krb5kdc ] && [ -x /usr/sbin/kadmin.local ]; then
     between interop_gssapi 16
