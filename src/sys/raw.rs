@@ -14,9 +14,9 @@ use std::ptr;
 
 /// `_NSIG / 8`: the size of the kernel's signal sets.
 #[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
-const SIGNALS: usize = 8;
+pub(super) const SIGNALS: usize = 8;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
-const SIGNALS: usize = 16;
+pub(super) const SIGNALS: usize = 16;
 
 /// close(2). It may be closed already.
 ///

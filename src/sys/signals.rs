@@ -5,6 +5,8 @@
 //! So signals are held while it looks; the call that sleeps lets them in with a mask of its own, as
 //! ppoll(2) was made for.
 
+#[cfg(not(sim))]
+use super::raw;
 #[cfg(sim)]
 use super::sim::libc;
 
@@ -51,6 +53,35 @@ impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: the set is what the thread's mask was.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
+}
+
+/// Calls, and whatever SIGPIPE that raises in the running thread reaches nobody. There is a way to say that to send(2) but not to
+/// write(2).
+#[cfg(not(sim))]
+pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
+    // SAFETY: plain sets that live during the calls, and a time of nothing at all, however long its fields are. The
+    // kernel itself is asked for what waits, as the C library's function is a cancellation point.
+    unsafe {
+        let mut pipe: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut pipe);
+        libc::sigaddset(&mut pipe, libc::SIGPIPE);
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut before);
+        let waits = || {
+            let mut waiting: libc::sigset_t = std::mem::zeroed();
+            libc::sigpending(&mut waiting);
+            libc::sigismember(&waiting, libc::SIGPIPE) == 1
+        };
+        let waited = waits();
+        let result = call();
+        if !waited && waits() {
+            let (no_time, nobody) = ([0_i64; 2], std::ptr::null_mut::<libc::siginfo_t>());
+            let wait = libc::SYS_rt_sigtimedwait;
+            libc::syscall(wait, &raw const pipe, nobody, no_time.as_ptr(), raw::SIGNALS);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        result
     }
 }
 
