@@ -501,8 +501,44 @@ GROUP (lingering)
     OK (zmq_ctx_term (other));
 }
 
+/* Of messages that give way to newer ones (ZMQ_CONFLATE) one waits. */
+static void conflated (const char *transport)
+{
+    void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
+    char ep[EP_SIZE];
+    set_int (pull, ZMQ_CONFLATE, 1);
+    set_int (push, ZMQ_CONFLATE, 1);
+    bind_any (pull, transport, ep);
+    OK (zmq_connect (push, ep));
+    SEND (push, "first", 0);
+    RECV (pull, "first");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 50; i++)
+            SEND (push, i < 49 ? "old" : "new", 0);
+        if (!strcmp (transport, "inproc"))
+            IS (OF_PEER (ZMQ_PUSH, PEER_MESSAGES_OUT) - OF_PEER (ZMQ_PUSH, PEER_LEFT)
+                  - OF_PEER (ZMQ_PULL, PEER_MESSAGES_IN), 1);
+        char body[4];
+        do
+            IS (zmq_recv (pull, body, 4, 0), 3);
+        while (memcmp (body, "new", 3));
+        if (!strcmp (transport, "inproc"))
+            IS (OF_PEER (ZMQ_PUSH, PEER_MESSAGES_OUT) - OF_PEER (ZMQ_PUSH, PEER_LEFT)
+                  - OF_PEER (ZMQ_PULL, PEER_MESSAGES_IN), 0);
+        else
+            IS (OF_PEER (ZMQ_PUSH, PEER_MESSAGES_OUT) - OF_PEER (ZMQ_PUSH, PEER_LEFT), 0);
+    }
+    IS (SENT (ZMQ_PUSH), 101);
+    OK (zmq_close (push));
+    OK (zmq_close (pull));
+    OK (zmq_ctx_term (ctx));
+}
+
+GROUP (conflated_tcp) { conflated ("tcp"); }
+GROUP (conflated_inproc) { conflated ("inproc"); }
+
 MAIN (ENTRY (push_pull_tcp), ENTRY (push_pull_ipc), ENTRY (push_pull_inproc), ENTRY (queue_tcp), ENTRY (queue_ipc),
       ENTRY (queue_inproc), ENTRY (the_same_numbers_through_the_api), ENTRY (pub_sub_tcp), ENTRY (pub_sub_inproc),
       ENTRY (many_subscribers), ENTRY (filtered_by_the_subscriber), ENTRY (router_to_nobody), ENTRY (req_rep_tcp),
       ENTRY (req_rep_inproc), ENTRY (reconnects_and_refusals), ENTRY (mechanisms_differ), ENTRY (blocked),
-      ENTRY (lingering))
+      ENTRY (lingering), ENTRY (conflated_tcp), ENTRY (conflated_inproc))

@@ -379,7 +379,9 @@ impl InprocEnd {
             msg.make_owned_in(arena)?;
         }
         let more = msg.more();
-        self.writer.push(msg)?;
+        if self.writer.push(msg)? {
+            self.stats.passed_over();
+        }
         if !more {
             self.publish();
         }

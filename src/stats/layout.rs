@@ -273,7 +273,8 @@ pub mod peer {
         BYTES_IN: u64 = 88;
         /// Messages that were sent and dropped because its queue was full.
         DROPPED_FULL: u64 = 96;
-        /// Messages of those sent that wait no more: `MESSAGES_OUT - LEFT` is the queue.
+        /// Messages of those sent that wait no more: `MESSAGES_OUT - LEFT` is the queue. Within the process only
+        /// those that gave way to newer ones (ZMQ_CONFLATE).
         LEFT: u64 = 104;
         /// Messages that have come, of which `CAME - MESSAGES_IN` wait to be received.
         CAME: u64 = 112;

@@ -145,6 +145,12 @@ impl PeerStats {
         self.record.set(peer::LEFT, sent.wrapping_sub(unsent as u64));
     }
 
+    /// A message that waited waits no more: a newer one has its place (ZMQ_CONFLATE).
+    #[cold]
+    pub fn passed_over(&self) {
+        self.record.add(peer::LEFT, 1);
+    }
+
     /// The system has been asked to take what waits, and so many messages are left.
     #[cold]
     pub fn stalls(&self, unsent: usize) {

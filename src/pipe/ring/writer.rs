@@ -30,16 +30,18 @@ impl Writer {
     ///
     /// The message must own its body, unless the queue [copies](Writer::copies) it.
     ///
+    /// Whether it takes the place of one that nobody has read, as the queue conflates.
+    ///
     /// # Errors
     /// [`Error::NoMemory`]; nothing has happened then.
     #[inline(always)]
-    pub fn push(&mut self, msg: &mut Msg) -> Result<()> {
+    pub fn push(&mut self, msg: &mut Msg) -> Result<bool> {
         if self.copies(msg) {
             if !self.push_bytes(msg.data(), msg.flags()) {
                 return Err(Error::NoMemory);
             }
             *msg = Msg::new();
-            return Ok(());
+            return Ok(false);
         }
         self.push_message(msg)
     }
@@ -57,15 +59,13 @@ impl Writer {
         unsafe { (*self.0.producer.0.get()).most }
     }
 
-    fn push_message(&mut self, msg: &mut Msg) -> Result<()> {
+    fn push_message(&mut self, msg: &mut Msg) -> Result<bool> {
         if let Some(latest) = &self.0.latest {
             // Of a message in parts only the last one counts (zmq_setsockopt(3): "Does not support
             // multi-part messages").
             let msg = msg.take();
-            if !msg.more() {
-                *latest.lock() = Some(msg);
-            }
-            return Ok(());
+            let before = if msg.more() { None } else { latest.lock().replace(msg) };
+            return Ok(before.is_some());
         }
         let head = Head::new(Head::MESSAGE, msg.flags(), 0);
         // SAFETY: the record has room for its head and a Msg, words being aligned as one is.
@@ -74,7 +74,7 @@ impl Writer {
             record.write(head.0);
             record.add(1).cast::<Msg>().write(msg.take());
         }
-        Ok(())
+        Ok(false)
     }
 
     /// [`Writer::push`] of a frame with this body; false without memory. Not for a queue that

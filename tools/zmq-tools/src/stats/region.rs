@@ -284,17 +284,19 @@ impl Found {
     }
 }
 
-/// What waits between two sockets of the process: what one has sent and the other has not received.
+/// What waits between two sockets of the process: what one has sent, did not take back for something newer, and the other has
+/// not received.
 fn within(sockets: &mut [Socket]) {
     let mut ends: HashMap<u64, Vec<(u64, u64, u64)>> = HashMap::new();
     for peer in sockets.iter().flat_map(|socket| &socket.peers).filter(|peer| peer.link != 0) {
-        let end = (peer.id, peer.sent.messages, peer.received.messages);
+        // Until here the queue is what was sent and has not given way.
+        let end = (peer.id, peer.queue_out.length, peer.received.messages);
         ends.entry(peer.link).or_default().push(end);
     }
     for peer in sockets.iter_mut().flat_map(|socket| &mut socket.peers) {
         let both = ends.get(&peer.link).map(Vec::as_slice).unwrap_or_default();
         if let Some((_, sent, received)) = both.iter().find(|(id, _, _)| *id != peer.id) {
-            peer.queue_out.length = peer.sent.messages.saturating_sub(*received);
+            peer.queue_out.length = peer.queue_out.length.saturating_sub(*received);
             peer.queue_in.length = sent.saturating_sub(peer.received.messages);
         }
     }

@@ -131,9 +131,25 @@ fn times_are_told_from_now() {
 }
 
 #[test]
+fn what_gave_way_to_something_newer_waits_no_more() {
+    let mut bytes = usual();
+    put64(record(&mut bytes, 0), peer::LINK, 9);
+    put64(record(&mut bytes, 0), peer::MESSAGES_OUT, 100);
+    put64(record(&mut bytes, 0), peer::LEFT, 98);
+    add(&mut bytes, record::SOCKET, 3, 0);
+    let at = add(&mut bytes, record::PEER, 4, 3);
+    put64(record(&mut bytes, at), peer::LINK, 9);
+    put64(record(&mut bytes, at), peer::MESSAGES_IN, 1);
+    let region = read_still(bytes).unwrap();
+    let lengths = |s: &Socket| (s.peers[0].queue_out.length, s.peers[0].queue_in.length);
+    assert_eq!(region.sockets.iter().map(lengths).collect::<Vec<_>>(), [(1, 0), (0, 1)]);
+}
+
+#[test]
 fn between_two_sockets_of_a_process_one_end_tells_what_waits_at_the_other() {
     let mut bytes = usual();
     put64(record(&mut bytes, 0), peer::LINK, 9);
+    put64(record(&mut bytes, 0), peer::LEFT, 0);
     add(&mut bytes, record::SOCKET, 3, 0);
     let at = add(&mut bytes, record::PEER, 4, 3);
     put64(record(&mut bytes, at), peer::LINK, 9);
