@@ -181,7 +181,7 @@ pub unsafe extern "C-unwind" fn zmq_poller_wait(
 const NOTHING: zmq_poller_event_t =
     zmq_poller_event_t { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
 
-/// The same of as many as there are, but at most `n_events`. Returns how many.
+/// The same of as many as there are, but at most `n_events`, behind which stands nothing. Returns how many.
 #[cfg(draft_api)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_poller_wait_all(
@@ -195,6 +195,9 @@ pub unsafe extern "C-unwind" fn zmq_poller_wait_all(
     guard(|| {
         // SAFETY: the caller's promise.
         let poller = unsafe { poller(poller_)? };
+        if events.is_null() {
+            return Err(Error::Fault);
+        }
         let most = usize::try_from(n_events).map_err(|_| Error::Invalid)?;
         // SAFETY: the caller gives room for so many.
         let to = unsafe { slice_mut(events, most)? };
@@ -203,6 +206,9 @@ pub unsafe extern "C-unwind" fn zmq_poller_wait_all(
                 *place = event(found);
             }
         })?;
+        // Programs may go through all of them.
+        let rest = to.get_mut(found..).unwrap_or_default();
+        rest.iter_mut().for_each(|place| *place = NOTHING);
         Ok(c_int::try_from(found).unwrap_or(c_int::MAX))
     })
 }
