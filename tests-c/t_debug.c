@@ -177,5 +177,60 @@ GROUP (nobody_reads)
     OK (dup2 (saved, 2));
 }
 
+/* A peer chooses the name of its socket: nothing in it moves the cursor, or makes a line that looks like another one. */
+GROUP (names_of_peers)
+{
+    char ep[EP_SIZE];
+    struct sockaddr_un name = {AF_UNIX, ""}, to = {AF_UNIX, ""};
+    int peer;
+    listen_to ("1");
+    void *ctx = ctx_new (), *pull = sock (ctx, ZMQ_PULL);
+    bind_any (pull, "ipc", ep);
+    OK (peer = socket (AF_UNIX, SOCK_STREAM, 0));
+    snprintf (name.sun_path, sizeof name.sun_path, "/tmp/zt-%d-\033[2J\nzmq[1] X", (int) getpid ());
+    OK (bind (peer, (struct sockaddr *) &name, sizeof name));
+    snprintf (to.sun_path, sizeof to.sun_path, "%s", ep + strlen ("ipc://"));
+    OK (connect (peer, (struct sockaddr *) &to, sizeof to));
+    says (" came\n");
+    OK (close (peer));
+    OK (unlink (name.sun_path));
+    says (" failed: ");
+    CHECK (strstr (words (), "-?[2J?zmq[1] X") && !strchr (words (), '\033'));
+    OK (zmq_close (pull));
+    OK (zmq_ctx_term (ctx));
+    OK (dup2 (before, 2));
+    for (char *line = strtok ((char *) words (), "\n"); line; line = strtok (NULL, "\n"))
+        CHECK (strstr (line, "] PULL "));
+}
+
+/* Who has read it has gone, as of `2>&1 | head -1`: no signal comes of that. */
+GROUP (who_has_read_is_gone)
+{
+    pid_t child = fork ();
+    int status;
+    if (child == 0) {
+        char ep[EP_SIZE];
+        int ends[2];
+        OK (setenv ("ZMQ_DEBUG", "1", 1));
+        signal (SIGPIPE, SIG_DFL);
+        OK (pipe (ends));
+        OK (dup2 (ends[1], 2));
+        OK (close (ends[0]));
+        void *ctx = ctx_new (), *push = sock (ctx, ZMQ_PUSH), *pull = sock (ctx, ZMQ_PULL);
+        bind_any (pull, "tcp", ep);
+        OK (zmq_connect (push, ep));
+        SEND (push, "x", 0);
+        RECV (pull, "x");
+        OK (zmq_close (push));
+        OK (zmq_close (pull));
+        OK (zmq_ctx_term (ctx));
+        _exit (7);
+    }
+    IS (waitpid (child, &status, 0), child);
+    CHECK (WIFEXITED (status));
+    IS (WEXITSTATUS (status), 7);
+}
+
 MAIN (ENTRY (a_connection), ENTRY (why_a_handshake_fails), ENTRY (drops), ENTRY (silent_otherwise),
-      ENTRY (nobody_reads))
+      ENTRY (nobody_reads), ENTRY (who_has_read_is_gone),
+      ENTRY (names_of_peers))

@@ -33,10 +33,9 @@ fn find_out() -> bool {
 pub fn say(socket_type: &str, number: u32, endpoint: &str, what: fmt::Arguments<'_>) {
     let process = shared::process_number();
     let between = if endpoint.is_empty() { "" } else { " " };
-    standard_error::say(&format!(
-        "zmq[{process}] {socket_type} {number}{between}{}: {what}\n",
-        Plain(endpoint)
-    ));
+    let line = format!("zmq[{process}] {socket_type} {number}{between}{endpoint}: {what}");
+    // Endpoints are the program's, but peers have addresses, too, and choose the names of their Unix domain sockets.
+    standard_error::say(&format!("{}\n", Plain(&line)));
 }
 
 /// What the system calls an error.
