@@ -79,6 +79,41 @@ GROUP (forks)
     OK (zmq_ctx_term (ctx));
 }
 
+/* How many such memories the process has descriptors of. */
+static int memories (void)
+{
+    int count = 0;
+    for (int fd = 3; fd < 100; fd++) {
+        char link[64], target[64] = "";
+        snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
+        if (readlink (link, target, sizeof target - 1) > 0 && !strncmp (target, "/memfd:zmq-stats", 16))
+            count++;
+    }
+    return count;
+}
+
+/* Of a child of a child of a child there is one, its own, however many there were before it. */
+GROUP (generations)
+{
+    int status;
+    for (int generation = 0; generation < 4; generation++) {
+        void *ctx = ctx_new (), *s = sock (ctx, ZMQ_PULL);
+        IS (memories (), 1);
+        CHECK (stats_of_process (getpid ()));
+        OK (zmq_close (s));
+        OK (zmq_ctx_term (ctx));
+        pid_t child = fork ();
+        if (child) {
+            IS (waitpid (child, &status, 0), child);
+            IS (status, 0);
+            if (generation)
+                _exit (0);
+            return;
+        }
+    }
+    _exit (0);
+}
+
 /* As a whole program would. */
 static void exchange_in_a_context (void)
 {
@@ -207,5 +242,5 @@ GROUP (full)
     OK (zmq_ctx_term (ctx));
 }
 
-MAIN (ENTRY (sealed), ENTRY (forks), ENTRY (switched_off), ENTRY (limited_files), ENTRY (no_descriptors),
+MAIN (ENTRY (sealed), ENTRY (forks), ENTRY (generations), ENTRY (switched_off), ENTRY (limited_files), ENTRY (no_descriptors),
       ENTRY (closed_descriptors), ENTRY (full))

@@ -27,6 +27,13 @@ unsafe impl Sync for Shared {}
 /// Where it is, for [`leave_to_parent`], and how long.
 static PLACE: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
+/// The descriptor, and device and number of its file.
+#[cfg(not(sim))]
+static FILE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+/// With the descriptor: it is the parent's.
+#[cfg(not(sim))]
+const PARENTS: u64 = 1 << 32;
+
 /// In a child of fork(2): what is mapped there is the parent's, and the child gets zeros of its own in its place. Only does
 /// what a signal handler may.
 pub(super) fn leave_to_parent() {
@@ -40,6 +47,25 @@ pub(super) fn leave_to_parent() {
     // Refused, it stays the parent's, in which nobody here counts: sockets are not inherited.
     // SAFETY: takes the place of a whole mapping of ours, of which nobody expects what is in it.
     unsafe { libc::mmap(address as *mut libc::c_void, length as usize, access, how, -1, 0) };
+    #[cfg(not(sim))]
+    FILE[0].fetch_or(PARENTS, Ordering::Relaxed);
+}
+
+/// A child that has memory of its own needs no descriptor of its parent's. Its children would have both, and in the end
+/// whoever looks for a process's own would find it behind all of those.
+#[cfg(not(sim))]
+fn close_parents() {
+    let [number, device, inode] = [0, 1, 2].map(|at| FILE[at].load(Ordering::Relaxed));
+    if number & PARENTS == 0 {
+        return;
+    }
+    FILE[0].store(0, Ordering::Relaxed);
+    let fd = (number & !PARENTS) as libc::c_int;
+    // A program that has closed it has another file there, or none.
+    if identity(fd) == Some((device, inode)) {
+        // SAFETY: the library's, which this process has from its parent, and nobody uses here.
+        unsafe { raw::close(fd) };
+    }
 }
 
 impl Shared {
@@ -57,6 +83,7 @@ impl Shared {
         if limit.rlim_cur < length as libc::rlim_t {
             return None;
         }
+        close_parents();
         let fd = create(name)?;
         let made = Shared::map(fd, length, first);
         if made.is_none() {
@@ -91,6 +118,8 @@ impl Shared {
             return None;
         }
         seal(fd);
+        let values = [fd as u64, file.0, file.1];
+        FILE.iter().zip(values).for_each(|(place, value)| place.store(value, Ordering::Relaxed));
         PLACE[1].store(length as u64, Ordering::Relaxed);
         PLACE[0].store(address as u64, Ordering::Relaxed);
         Some(Shared { address: NonNull::new(address.cast())?, fd, file })
