@@ -252,6 +252,19 @@ fn the_world_is_reached_through_sys_and_sync() {
     assert_eq!(std_sync(code), ["Mutex", "Once"]);
 }
 
+/// In a library that was opened at run time the first use of one needs memory, and without it the C library ends the process.
+#[test]
+fn no_value_of_a_thread_is_std_s() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let world = root().join("src/sys/sim");
+    for file in files.iter().filter(|file| !file.starts_with(&world) && module_of(file) != "sync") {
+        let code = code(file).replace("#[cfg(sim)]\nmod rows {", "}\nmod sim_only {");
+        let ours = code.split("mod sim_only {").next().unwrap_or_default();
+        assert!(!ours.contains("thread_local!"), "{}: see `sys::local`", file.display());
+    }
+}
+
 /// Whether a line declares something that a forked child would have from its parent, locked for ever
 /// perhaps: see `sync/per_process.rs`.
 fn outlives_a_fork(line: &str) -> bool {

@@ -21,6 +21,18 @@ impl Row {
     /// None so far, or it is over.
     pub(crate) const NONE: Row = Row { ended: 0, length: 0 };
 
+    /// One that was kept elsewhere, as [`Row::parts`] says.
+    #[cfg_attr(sim, allow(dead_code, reason = "a made-up world keeps it whole"))]
+    pub(crate) fn kept(ended: u64, length: u32) -> Row {
+        Row { ended, length }
+    }
+
+    /// When the last one ended, and how many there were. No decision depends on lengths of more than 15.
+    #[cfg_attr(sim, allow(dead_code, reason = "a made-up world keeps it whole"))]
+    pub(crate) fn parts(self) -> (u64, u32) {
+        (self.ended, self.length)
+    }
+
     /// A send now follows; its own work is done, which takes next to nothing.
     pub(crate) fn follow(self, now: u64) -> Row {
         let close = now.wrapping_sub(self.ended) < BURST;

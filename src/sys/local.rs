@@ -1,7 +1,8 @@
 //! Values that belong to a thread and go with it.
 //!
 //! std's need memory when a thread first has one, to register how to drop it, and the C library ends
-//! the process if there is none. Here there is simply no value then.
+//! the process if there is none: in a library that was opened at run time, which is how programs in other languages
+//! have this one, even for those that need not be dropped. Here there is simply no value then.
 
 #[cfg(sim)]
 use super::sim::libc;
@@ -42,26 +43,73 @@ impl<T: 'static> Local<T> {
     }
 
     fn key(&self) -> Option<libc::pthread_key_t> {
-        let known = self.key.load(Ordering::Acquire);
-        if known != 0 { Some((known - 1) as libc::pthread_key_t) } else { self.make_key() }
+        // SAFETY: values are what `begin` sets.
+        known(&self.key).or_else(|| unsafe { make_key(&self.key, Some(end::<T>)) })
+    }
+}
+
+/// The key of pthread_key_create(3), if there is one.
+#[inline]
+fn known(key: &AtomicU64) -> Option<libc::pthread_key_t> {
+    key.load(Ordering::Acquire).checked_sub(1).map(|key| key as libc::pthread_key_t)
+}
+
+/// # Safety
+/// All values of the key are such as `end` ends.
+#[cold]
+unsafe fn make_key(
+    place: &AtomicU64,
+    end: Option<unsafe extern "C" fn(*mut c_void)>,
+) -> Option<libc::pthread_key_t> {
+    let mut key = 0;
+    // SAFETY: room for a key; its values are as promised.
+    if unsafe { libc::pthread_key_create(&raw mut key, end) } != 0 {
+        return None;
+    }
+    let order = (Ordering::AcqRel, Ordering::Acquire);
+    match place.compare_exchange(0, u64::from(key) + 1, order.0, order.1) {
+        Ok(_) => Some(key),
+        Err(theirs) => {
+            // SAFETY: nobody else has seen this key.
+            unsafe { libc::pthread_key_delete(key) };
+            Some((theirs - 1) as libc::pthread_key_t)
+        }
+    }
+}
+
+/// Whether something is so of the running thread; at first it is not. For statics only.
+pub struct Flag(AtomicU64);
+
+impl Flag {
+    /// One that is set in no thread.
+    pub const fn new() -> Flag {
+        Flag(AtomicU64::new(0))
     }
 
-    #[cold]
-    fn make_key(&self) -> Option<libc::pthread_key_t> {
-        let mut key = 0;
-        // SAFETY: room for a key; values are what `begin` sets.
-        if unsafe { libc::pthread_key_create(&raw mut key, Some(end::<T>)) } != 0 {
-            return None;
+    /// Whether it is set. Asks for no memory.
+    pub fn get(&self) -> bool {
+        // SAFETY: a key of ours.
+        known(&self.0).is_some_and(|key| unsafe { !libc::pthread_getspecific(key).is_null() })
+    }
+
+    /// Sets it or not, and says whether it was set. Without memory or a key it stays as it is.
+    pub fn replace(&self, is_so: bool) -> bool {
+        let before = self.get();
+        if before != is_so {
+            // SAFETY: nothing is to be done with its values, which nobody follows.
+            let key = known(&self.0).or_else(|| unsafe { make_key(&self.0, None) });
+            let value =
+                if is_so { std::ptr::dangling_mut::<c_void>() } else { std::ptr::null_mut() };
+            // SAFETY: a key of ours, for values that nobody follows.
+            key.map(|key| unsafe { libc::pthread_setspecific(key, value) });
         }
-        let order = (Ordering::AcqRel, Ordering::Acquire);
-        match self.key.compare_exchange(0, u64::from(key) + 1, order.0, order.1) {
-            Ok(_) => Some(key),
-            Err(theirs) => {
-                // SAFETY: nobody else has seen this key.
-                unsafe { libc::pthread_key_delete(key) };
-                Some((theirs - 1) as libc::pthread_key_t)
-            }
-        }
+        before
+    }
+}
+
+impl Default for Flag {
+    fn default() -> Self {
+        Flag::new()
     }
 }
 
@@ -125,5 +173,14 @@ mod tests {
         let inside = LOCAL.with(|| Tells(0), |_| LOCAL.with(|| Tells(0), |_| ()).is_none());
         assert_eq!(inside, Some(true));
         assert_eq!(add(0), Some(3));
+    }
+
+    #[test]
+    fn a_flag_is_of_one_thread() {
+        static FLAG: Flag = Flag::new();
+        assert!(!FLAG.get() && !FLAG.replace(true));
+        std::thread::spawn(|| assert!(!FLAG.replace(true) && FLAG.replace(false))).join().unwrap();
+        assert!(FLAG.get() && FLAG.replace(true) && FLAG.replace(false));
+        assert!(!FLAG.get());
     }
 }

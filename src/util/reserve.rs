@@ -21,9 +21,10 @@
 use crate::error::{Error, Result};
 use crate::sync::heap;
 use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::local::Flag;
 use long::{LONGEST_BLOCK, Long};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 
 mod long;
 
@@ -75,16 +76,14 @@ static BLOCKS: Store<TOTAL> = Store::new();
 static FIRST_LONG: Store<{ long::FIRST }> = Store::new();
 static RESERVE: Reserve = Reserve::new(&BLOCKS, FIRST_LONG.0.get().cast::<u8>());
 
-thread_local! {
-    /// This thread asks for what it may be refused.
-    static ASKS: Cell<bool> = const { Cell::new(false) };
-}
+/// This thread asks for what it may be refused.
+static ASKS: Flag = Flag::new();
 
 /// Has a list asked for room that it may be refused: the room for those that may not be is not for it.
 pub fn ask<T>(what: impl FnOnce() -> T) -> T {
     let before = ASKS.replace(true);
     let answer = what();
-    ASKS.set(before);
+    ASKS.replace(before);
     answer
 }
 
