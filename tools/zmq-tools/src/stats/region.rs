@@ -10,6 +10,9 @@ use std::os::unix::fs::FileExt;
 /// More than this is none of this library's making.
 const LARGEST: u64 = 16 << 20;
 
+/// And more records than this: each costs whoever reads them more than it costs a process to make them up.
+const MOST_RECORDS: u64 = 1 << 14;
+
 /// How often what has changed is read again.
 const ATTEMPTS: usize = 5;
 
@@ -116,6 +119,7 @@ fn read_header(source: &impl Source) -> Result<(Vec<u8>, Shape), Fault> {
         && record >= smallest
         && header >= smallest
         && record * records <= LARGEST
+        && records <= MOST_RECORDS
         && header + record * records <= size
         && used <= records;
     if !fits {

@@ -211,6 +211,12 @@ fn sizes_that_cannot_be_are_refused() {
     ] {
         assert_eq!(with(field, value), Err(Fault::Nonsense), "{field:?} {value}");
     }
+    // As many as there would be room for, each another socket's.
+    let mut many = usual();
+    many.resize(LARGEST as usize, 0);
+    put32(&mut many, header::RECORD_SIZE, 64);
+    put32(&mut many, header::RECORDS, 200_000);
+    assert_eq!(read_still(many), Err(Fault::Nonsense));
     assert_eq!(read_still(Vec::new()), Err(Fault::NotReady));
     assert_eq!(read_still(vec![0; 1 << 20]), Err(Fault::NotReady));
 }
