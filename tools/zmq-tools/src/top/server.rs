@@ -62,6 +62,22 @@ fn read_head(stream: &mut TcpStream) -> std::io::Result<Asked> {
     }
 }
 
+/// Writes all of it before that moment, or no more: a client that takes a little now and then takes its time, too.
+fn write_by(stream: &mut TcpStream, mut bytes: &[u8], until: Instant) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            written => bytes = bytes.get(written?..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
 fn answer(
     stream: &mut TcpStream,
     page: impl FnOnce() -> Result<String, String>,
@@ -82,10 +98,10 @@ fn answer(
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(head.as_bytes())?;
+    let until = Instant::now() + PATIENCE;
+    write_by(stream, head.as_bytes(), until)?;
     if asked != Asked::Head {
-        stream.write_all(body.as_bytes())?;
+        write_by(stream, body.as_bytes(), until)?;
     }
     stream.shutdown(std::net::Shutdown::Write)
 }
@@ -139,6 +155,25 @@ mod tests {
         let _ = client.read_to_string(&mut text);
         server.join().unwrap();
         text
+    }
+
+    #[test]
+    fn a_client_that_takes_little_at_a_time_is_left() {
+        let listener = listen(0).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 64 * 1024];
+            while client.read(&mut piece).is_ok_and(|size| size > 0) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let began = Instant::now();
+        let body = vec![b'x'; 32 << 20];
+        let written = write_by(&mut stream, &body, began + Duration::from_millis(150));
+        assert!(written.is_err() && began.elapsed() < Duration::from_secs(2));
+        drop(stream);
+        let _ = reader.join();
     }
 
     #[test]
