@@ -435,7 +435,10 @@ pub fn wake_all(context: &Context) {
         socket.context_stopped();
         let place = socket.core.lock();
         socket.touch();
-        if let Some(core) = Guard::new(place) {
+        // The place may be another context's by now.
+        if let Some(core) = Guard::new(place)
+            && core.context.number() == context.number()
+        {
             core.stats.terminates();
         }
     }
