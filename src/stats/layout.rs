@@ -368,6 +368,9 @@ pub struct Clock {
     seen: (u64, u64),
 }
 
+/// Ticks, which are nanoseconds but for a thousandth: a fifth of a second.
+const CLOSE: u64 = 200_000_000;
+
 impl Clock {
     /// That of a copy of the header, in which `CLOCK_SEQUENCE` was even and did not change meanwhile.
     pub fn of(bytes: &[u8]) -> Clock {
@@ -384,13 +387,15 @@ impl Clock {
         }
         let ((first, start), (second, then)) = (self.made, self.seen);
         let (counted, passed) = (second.saturating_sub(first), then.saturating_sub(start));
-        let since = i128::from(ticks) - i128::from(first);
-        let scaled = if counted == 0 || passed == 0 {
+        let (base, at_base) = if ticks < second { (first, start) } else { (second, then) };
+        let since = i128::from(ticks) - i128::from(base);
+        // Of two comparisons that are close the difference is how long they took.
+        let scaled = if counted < CLOSE || passed == 0 {
             since
         } else {
-            since * i128::from(passed) / i128::from(counted)
+            since.saturating_mul(i128::from(passed)) / i128::from(counted)
         };
-        let at = (i128::from(start) + scaled).clamp(0, i128::from(u64::MAX));
+        let at = (i128::from(at_base) + scaled).clamp(0, i128::from(u64::MAX));
         Some(at as u64)
     }
 }
@@ -430,16 +435,23 @@ mod tests {
 
     #[test]
     fn times_are_the_systems_wherever_the_two_were_compared() {
-        let clock = Clock { made: (1000, 500_000), seen: (3000, 500_000 + 2200) };
+        const S: u64 = 1_000_000_000;
+        let clock = Clock { made: (S, 500 * S), seen: (3 * S, 500 * S + 22 * S / 10) };
         assert_eq!(clock.monotonic(0), None);
-        assert_eq!(clock.monotonic(1000), Some(500_000));
-        assert_eq!(clock.monotonic(3000), Some(502_200));
-        assert_eq!(clock.monotonic(5000), Some(504_400));
-        assert_eq!(clock.monotonic(500), Some(499_450));
-        let once = Clock { made: (1000, 500_000), seen: (1000, 500_000) };
-        assert_eq!(once.monotonic(1500), Some(500_500));
-        let wild = Clock { made: (u64::MAX, 0), seen: (0, u64::MAX) };
-        assert!(wild.monotonic(7).is_some() && wild.monotonic(u64::MAX).is_some());
+        assert_eq!(clock.monotonic(S), Some(500 * S));
+        assert_eq!(clock.monotonic(3 * S), Some(500 * S + 22 * S / 10));
+        assert_eq!(clock.monotonic(5 * S), Some(500 * S + 44 * S / 10));
+        assert_eq!(clock.monotonic(S / 2), Some(500 * S - 55 * S / 100));
+        // Two comparisons within microseconds, of which each took a while, say nothing of a day.
+        for (counted, passed) in [(0, 0), (5000, 4600), (5000, 900_000)] {
+            let once = Clock { made: (S, 500 * S), seen: (S + counted, 500 * S + passed) };
+            let later = once.monotonic(86_400 * S).expect("a time");
+            assert!(later.abs_diff((86_400 + 499) * S) < S / 1000, "{later}");
+        }
+        for (made, seen) in [((u64::MAX, 0), (0, u64::MAX)), ((0, 0), (S, u64::MAX))] {
+            let wild = Clock { made, seen };
+            assert!(wild.monotonic(7).is_some() && wild.monotonic(u64::MAX).is_some());
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::layout::{UNKNOWN, peer, socket};
 use super::record::{Record, small};
 use super::region::{self, Kind, Place};
 use super::sockets::SocketStats;
-use crate::sys::clock::ticks;
 use crate::sys::shared;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +156,7 @@ impl PeerStats {
         self.waiting(unsent);
         self.record.raise(peer::DEEPEST_OUT, unsent);
         if self.record.get(peer::STALLED_SINCE) == 0 {
-            self.record.set(peer::STALLED_SINCE, ticks());
+            self.record.set(peer::STALLED_SINCE, region::time());
         }
     }
 
@@ -187,7 +186,7 @@ impl PeerStats {
     pub fn is_full(&self, unsent: usize) {
         self.record.raise(peer::DEEPEST_OUT, unsent);
         if self.record.get(peer::FULL_SINCE) == 0 {
-            self.record.set(peer::FULL_SINCE, ticks());
+            self.record.set(peer::FULL_SINCE, region::time());
         }
     }
 
@@ -227,14 +226,14 @@ impl PeerStats {
 
     /// What is going on.
     pub fn state(&self, state: State) {
-        self.record.set(peer::STATE_SINCE, ticks());
+        self.record.set(peer::STATE_SINCE, region::time());
         self.record.set_word(peer::STATE, state as u32);
     }
 
     /// The next attempt comes after this time, as the last one failed, or the connection was lost.
     pub fn waits(&self, after: Duration) {
         let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        self.record.set(peer::RETRY_AT, ticks().saturating_add(after));
+        self.record.set(peer::RETRY_AT, region::time().saturating_add(after));
         self.state(State::Waiting);
     }
 
@@ -247,7 +246,7 @@ impl PeerStats {
     /// A connection was lost for this reason (errno).
     pub fn lost(&self, errno: i32) {
         self.record.set_word(peer::ERROR, errno.unsigned_abs());
-        self.record.set(peer::ERROR_AT, ticks());
+        self.record.set(peer::ERROR_AT, region::time());
     }
 
     /// A handshake failed: a number of [`FAILURES`](super::layout::FAILURES), what goes with it, and the mechanisms of both sides
@@ -257,7 +256,7 @@ impl PeerStats {
         self.record.set_byte(peer::PEER_MECHANISM, small(mechanisms.1));
         self.record.set_word(peer::FAILURE, failure);
         self.record.set_word(peer::FAILURE_DETAIL, detail);
-        self.record.set(peer::FAILURE_AT, ticks());
+        self.record.set(peer::FAILURE_AT, region::time());
         if let Some(held) = &self.held {
             held.owner.refuses(failure, detail, mechanisms, address);
         }

@@ -3,6 +3,7 @@
 use super::layout::{self, HEADER_SIZE, RECORD_SIZE, RECORDS, header, record};
 use super::record::Record;
 use crate::sync::mutex::Mutex;
+use crate::sync::outside::{AtomicU64, Ordering, fence};
 use crate::sync::per_process::PerProcess;
 use crate::sys::clock;
 use crate::sys::shared::{self, Shared};
@@ -108,12 +109,12 @@ impl Region {
         head.set_word(header::PID, shared::process_number());
         head.set(header::START_TIME, shared::start_time());
         head.write(header::LIBRARY, concat!("zmq-oxide ", env!("CARGO_PKG_VERSION")));
-        let (ticks, monotonic) = (clock::ticks(), clock::monotonic());
+        let (ticks, monotonic) = clock::both();
         head.set(header::MADE_TICKS, ticks);
         head.set(header::MADE_MONOTONIC, monotonic);
         head.set(header::SEEN_TICKS, ticks);
         head.set(header::SEEN_MONOTONIC, monotonic);
-        crate::sync::outside::fence(crate::sync::outside::Ordering::Release);
+        fence(Ordering::Release);
         head.write(header::MAGIC, "ZMQSTATS");
     }
 
@@ -133,12 +134,14 @@ impl Region {
     /// Compares the clocks: who reads knows better then what the library's times mean.
     fn compare_clocks(&self) {
         let Some(head) = self.header() else { return };
+        let (ticks, monotonic) = clock::both();
+        COMPARED.store(ticks, Ordering::Relaxed);
         let sequence = header::CLOCK_SEQUENCE;
         head.count(sequence);
-        crate::sync::outside::fence(crate::sync::outside::Ordering::Release);
-        head.set(header::SEEN_TICKS, clock::ticks());
-        head.set(header::SEEN_MONOTONIC, clock::monotonic());
-        crate::sync::outside::fence(crate::sync::outside::Ordering::Release);
+        fence(Ordering::Release);
+        head.set(header::SEEN_TICKS, ticks);
+        head.set(header::SEEN_MONOTONIC, monotonic);
+        fence(Ordering::Release);
         head.count(sequence);
     }
 
@@ -184,6 +187,36 @@ impl Region {
         if let Some(head) = self.header() {
             head.set_word(field, count);
         }
+    }
+}
+
+/// When the clocks were last compared, by the library's.
+static COMPARED: AtomicU64 = AtomicU64::new(0);
+
+/// Nanoseconds after which they are compared once more.
+#[cfg(not(any(sim, loom)))]
+const PAUSE: u64 = 1_000_000_000;
+
+/// The time, as it stands in records. Who reads translates it by the straight line between two comparisons, so
+/// one is never far from it: a program may make all its sockets in a moment and run for a year.
+pub(super) fn time() -> u64 {
+    let now = clock::ticks();
+    // Neither in models nor in a made-up world is there anybody to read it.
+    #[cfg(not(any(sim, loom)))]
+    if now.saturating_sub(COMPARED.load(Ordering::Relaxed)) >= PAUSE {
+        compare();
+    }
+    now
+}
+
+#[cfg(not(any(sim, loom)))]
+#[cold]
+fn compare() {
+    let region = REGION.get().0.lock();
+    match &region.memory {
+        Some(_) => region.compare_clocks(),
+        // Nobody asks: not again before long.
+        None => COMPARED.store(clock::ticks(), Ordering::Relaxed),
     }
 }
 
@@ -254,5 +287,21 @@ mod tests {
             assert_eq!(taken.first_free(), Some(number));
             taken.set(number, true);
         }
+    }
+
+    #[cfg(not(any(sim, loom)))]
+    #[test]
+    fn a_time_is_never_far_from_where_the_clocks_were_compared() {
+        let place = claim(Kind::Socket, None).expect("memory");
+        let head = REGION.get().0.lock().header().expect("a header");
+        head.set(header::SEEN_TICKS, 1);
+        // Other tests of the process may do it first.
+        COMPARED.store(0, Ordering::Relaxed);
+        let now = time();
+        let seen = head.get(header::SEEN_TICKS);
+        assert!(seen.abs_diff(now) < PAUSE, "{seen} {now}");
+        let monotonic = head.get(header::SEEN_MONOTONIC);
+        assert!(clock::both().1.abs_diff(monotonic) < PAUSE);
+        drop(place);
     }
 }

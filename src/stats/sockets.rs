@@ -3,7 +3,6 @@
 use super::layout::{Field, UNKNOWN, socket};
 use super::record::{Record, small};
 use super::region::{self, Kind, Place};
-use crate::sys::clock::ticks;
 use crate::sys::shared;
 use std::sync::Arc;
 
@@ -101,7 +100,7 @@ impl SocketStats {
 
     /// A call begins to wait; when that was.
     pub fn blocks(&self, direction: Direction, first: bool) -> u64 {
-        let now = ticks();
+        let now = region::time();
         if first {
             self.record.set(since(direction), now);
         }
@@ -114,7 +113,7 @@ impl SocketStats {
             Direction::Out => socket::BLOCKED_OUT,
             Direction::In => socket::BLOCKED_IN,
         };
-        self.record.add(field, ticks().saturating_sub(since_then));
+        self.record.add(field, region::time().saturating_sub(since_then));
         if last {
             self.record.set(since(direction), 0);
         }
@@ -126,7 +125,7 @@ impl SocketStats {
             record.set_word(socket::FAILURE, failure);
             record.set_word(socket::FAILURE_DETAIL, detail);
             record.count(socket::FAILURES);
-            record.set(socket::FAILURE_AT, ticks());
+            record.set(socket::FAILURE_AT, region::time());
             record.set_byte(socket::FAILURE_OURS, small(mechanisms.0));
             record.set_byte(socket::FAILURE_THEIRS, small(mechanisms.1));
             record.write(socket::FAILURE_ADDRESS, address);

@@ -94,6 +94,22 @@ fn io(error: std::io::Error) -> Fault {
     Fault::Io(error.to_string())
 }
 
+/// The header, in which two clocks are compared now and then: both are of one moment, or it is read again.
+fn read_steadily(source: &impl Source, bytes: &mut [u8]) -> Result<(), Fault> {
+    let mut sequence = [0; 4];
+    for _ in 0..ATTEMPTS {
+        let field = header::CLOCK_SEQUENCE;
+        source.read(&mut sequence, field.offset as u64).map_err(io)?;
+        let before = u32::from_le_bytes(sequence);
+        source.read(bytes, 0).map_err(io)?;
+        source.read(&mut sequence, field.offset as u64).map_err(io)?;
+        if before % 2 == 0 && before == u32::from_le_bytes(sequence) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// The header, and sizes that fit.
 fn read_header(source: &impl Source) -> Result<(Vec<u8>, Shape), Fault> {
     let size = source.size().map_err(io)?;
@@ -101,7 +117,7 @@ fn read_header(source: &impl Source) -> Result<(Vec<u8>, Shape), Fault> {
     if size < bytes.len() as u64 {
         return Err(Fault::NotReady);
     }
-    source.read(&mut bytes, 0).map_err(io)?;
+    read_steadily(source, &mut bytes)?;
     if header::MAGIC.of(&bytes) != layout::MAGIC {
         return Err(Fault::NotReady);
     }

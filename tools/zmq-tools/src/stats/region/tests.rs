@@ -3,6 +3,9 @@
 use super::*;
 use std::cell::{Cell, RefCell};
 
+/// Reads before those of records.
+const HEADER_READS: usize = 3;
+
 /// What happens before a read of that number.
 type Meanwhile = Box<dyn Fn(usize, &mut Vec<u8>)>;
 
@@ -131,6 +134,28 @@ fn times_are_told_from_now() {
 }
 
 #[test]
+fn clocks_that_are_compared_meanwhile_are_read_again() {
+    let mut bytes = usual();
+    put64(&mut bytes, header::SEEN_TICKS, 1_000_000_000);
+    put64(&mut bytes, header::SEEN_MONOTONIC, 1_000_000_000);
+    put64(record(&mut bytes, 0), peer::FULL_SINCE, 11_000_000_000);
+    // One of two numbers is there, and the other one when they are looked at again.
+    let compares = |read: usize, bytes: &mut Vec<u8>| match read {
+        1 => {
+            put32(bytes, header::CLOCK_SEQUENCE, 1);
+            put64(bytes, header::SEEN_TICKS, 10_000_000_000);
+        }
+        4 => {
+            put32(bytes, header::CLOCK_SEQUENCE, 2);
+            put64(bytes, header::SEEN_MONOTONIC, 10_000_000_000);
+        }
+        _ => {}
+    };
+    let region = read(&made(bytes, compares), 12_000_000_000).unwrap();
+    assert_eq!(region.sockets[0].peers[0].full_for, Some(1.0));
+}
+
+#[test]
 fn what_gave_way_to_something_newer_waits_no_more() {
     let mut bytes = usual();
     put64(record(&mut bytes, 0), peer::LINK, 9);
@@ -163,7 +188,7 @@ fn between_two_sockets_of_a_process_one_end_tells_what_waits_at_the_other() {
 fn counts_that_move_while_they_are_read_are_counted_once() {
     // Between the second and the third read of everything the peer goes, and its counts move to its socket.
     let moves = |read: usize, bytes: &mut Vec<u8>| {
-        if read == 3 {
+        if read == HEADER_READS + 2 {
             put32(record(bytes, 0), record::SEQUENCE, 4);
             put32(record(bytes, 0), record::KIND, record::FREE);
             put32(record(bytes, 1), record::SEQUENCE, 4);
@@ -244,7 +269,7 @@ fn a_later_library_and_an_earlier_one_are_read() {
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_said() {
     let shrinks = |read: usize, bytes: &mut Vec<u8>| {
-        if read == 2 {
+        if read == HEADER_READS + 1 {
             bytes.truncate(10);
         }
     };
