@@ -1,5 +1,5 @@
 //! Helper threads: work that may block for as long as somebody else likes, so that neither the
-//! application's threads nor the I/O threads can do it. Today that is getaddrinfo(3) and nothing else.
+//! application's threads nor the I/O threads can do it: getaddrinfo(3), and the steps of a GSSAPI context.
 //!
 //! There are at most [`MOST`] of them in a process, made here only; what is more waits its turn. A
 //! helper ends when there is nothing left to do. Nobody can interrupt one, so nobody waits for one
@@ -14,7 +14,7 @@ use crate::sync::mutex::Mutex;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Helpers of a process, at most. A name server that is down keeps each for some ten seconds.
+/// Helpers of a process, at most. A name server or a KDC that is down keeps each for some ten seconds.
 const MOST: usize = 16;
 
 /// Bytes of stack. The C library asks for the modules of nsswitch.conf(5) from here, too.
