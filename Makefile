@@ -74,7 +74,7 @@ semicolons = $(subst $(empty) $(empty),;,$(strip $(1)))
 all: build ## what `make` does alone: build
 
 help: ## this list
-	@awk -F '## ' '/^[a-z-]+:.*## / { split($$1, name, ":"); printf "make %-18s %s\n", name[1], $$2 }' Makefile
+	@awk -F '## ' '/^[a-z0-9-]+:.*## / { split($$1, name, ":"); printf "make %-18s %s\n", name[1], $$2 }' Makefile
 
 build: ## release build of the libraries, in target/release
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CFLAGS="$$CFLAGS $(C_REMAP)" $(CARGO) build --release --lib --features reserve
@@ -173,7 +173,7 @@ tsan: stage ## the same with ThreadSanitizer
 valgrind: stage ## the same under valgrind's memcheck, with the library as it is installed (long)
 	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
 
-aarch64: stage ## the C tests with a library for that processor, as far as qemu's emulator of programs can run them
+aarch64: stage ## the C tests with a library for that processor, as far as qemu can run them
 	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
 
 # Not tried: no toolchain with Miri could be had so far. It knows no epoll sets as ours, so only what makes no system call can run.
