@@ -5,6 +5,7 @@ use super::attempt::Attempt;
 use super::connecter::Connecter;
 use super::effect::Effect;
 use super::event::Event;
+use super::names::Names;
 use super::token::{Ready, Timer};
 use crate::connection::Ends;
 use crate::error::{Error, Result};
@@ -102,8 +103,8 @@ pub struct Endpoints {
     pub last: String,
     /// Of the last endpoint, attempt or connection.
     serial: u32,
-    /// Numbers of the endpoints of a name, oldest first, without those that are closing.
-    names: BTreeMap<String, Vec<u32>>,
+    /// Of all but those that are closing.
+    names: Names,
     /// Second names of endpoints.
     aliases: BTreeMap<u32, String>,
     effects: VecDeque<Effect>,
@@ -124,7 +125,7 @@ impl Endpoints {
             attempts: Slab::default(),
             last: String::new(),
             serial: 0,
-            names: BTreeMap::new(),
+            names: Names::default(),
             aliases: BTreeMap::new(),
             effects: VecDeque::new(),
             counts: (0, 0),
@@ -186,10 +187,11 @@ impl Endpoints {
         traffic: Traffic,
     ) -> u32 {
         let serial = self.next_serial();
-        let name = resolved.clone();
         let endpoint = Endpoint { resolved, serial, kind, options, traffic, closing: false };
         let number = self.places.insert(endpoint);
-        self.names.entry(name).or_default().push(number);
+        if let Some(endpoint) = self.places.get(number) {
+            self.names.add(&endpoint.resolved, (serial, number));
+        }
         if let Some(count) = self.count_of(number) {
             *count += 1;
         }
@@ -198,9 +200,9 @@ impl Endpoints {
 
     /// The endpoint goes by this name, too.
     pub fn add_name(&mut self, number: u32, name: String) {
-        let numbers = self.names.entry(name.clone()).or_default();
-        if !numbers.contains(&number) {
-            numbers.push(number);
+        if let Some(endpoint) = self.places.get(number)
+            && self.names.add(&name, (endpoint.serial, number))
+        {
             self.aliases.insert(number, name);
         }
     }
@@ -246,19 +248,25 @@ impl Endpoints {
         self.get(number).map_or(Traffic { raw: false, notes: false }, |endpoint| endpoint.traffic)
     }
 
-    /// The endpoints of that name that are not closing. A bound one does not go by a wildcard: two may
-    /// have been bound to the same.
-    pub fn named(&self, name: &str) -> &[u32] {
-        self.names.get(name).map_or(&[], Vec::as_slice)
+    /// The endpoints of that name that are not closing, oldest first. A bound one does not go by a wildcard:
+    /// two may have been bound to the same.
+    pub fn named(&self, name: &str) -> Vec<u32> {
+        self.names.of(name)
+    }
+
+    /// Whether there are any.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.names.is_known(name)
     }
 
     /// The endpoints that an address means which is no name of theirs as it is written.
-    pub fn meant_by(&self, address: &Address, ipv6: bool) -> &[u32] {
-        match self.named(&address.to_string()) {
-            // `tcp://*:5555` and the like mean what a bind would make of them.
-            [] => address.resolved_binding(ipv6).map_or(&[], |resolved| self.named(&resolved)),
-            found => found,
+    pub fn meant_by(&self, address: &Address, ipv6: bool) -> Vec<u32> {
+        let found = self.named(&address.to_string());
+        if !found.is_empty() {
+            return found;
         }
+        // `tcp://*:5555` and the like mean what a bind would make of them.
+        address.resolved_binding(ipv6).map_or(Vec::new(), |resolved| self.named(&resolved))
     }
 
     /// All numbers there may be.
@@ -277,12 +285,7 @@ impl Endpoints {
         endpoint.closing = true;
         let alias = self.aliases.remove(&number);
         for name in std::iter::once(&endpoint.resolved).chain(&alias) {
-            if let Some(numbers) = self.names.get_mut(name) {
-                numbers.retain(|&other| other != number);
-                if numbers.is_empty() {
-                    self.names.remove(name);
-                }
-            }
+            self.names.remove(name, (endpoint.serial, number));
         }
     }
 

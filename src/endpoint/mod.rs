@@ -16,6 +16,7 @@ mod event;
 pub mod failure;
 mod greeting;
 mod listening;
+mod names;
 mod telling;
 #[cfg(test)]
 mod tests;

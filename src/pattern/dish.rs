@@ -6,6 +6,7 @@ use super::subscriptions::{CANCEL, SUBSCRIBE, message};
 use super::{Attach, Loss, MAX_GROUP, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Envelope, Msg};
+use crate::util::line::Line;
 use std::collections::HashMap;
 
 /// "SHALL receive incoming messages from its peers using a fair-queuing strategy", "SHALL filter those by
@@ -16,7 +17,7 @@ pub struct Dish {
     queue: FairQueue,
     groups: HashMap<Box<[u8]>, Envelope, Seeded>,
     /// The peers on these pipes know all our groups.
-    informed: Vec<PipeId>,
+    informed: Line,
     /// A message of one of our groups, read ahead.
     ahead: Option<Msg>,
 }
@@ -55,7 +56,7 @@ impl Dish {
     }
 
     fn tell<P: PipeSet>(&self, pipes: &mut P, mut msg: Msg) {
-        for &id in &self.informed {
+        for id in self.informed.iter() {
             if let Ok(copy) = msg.share() {
                 pipes.write_exempt(id, copy);
             }
@@ -63,10 +64,9 @@ impl Dish {
     }
 
     fn tell_all<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if self.informed.contains(&id) {
+        if !self.informed.push(id, ()) {
             return;
         }
-        self.informed.push(id);
         for msg in self.groups.keys().filter_map(|group| command(SUBSCRIBE, group).ok()) {
             pipes.write_exempt(id, msg);
         }
@@ -86,7 +86,7 @@ impl Pattern for Dish {
     }
 
     fn disconnected<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
-        self.informed.retain(|&other| other != id);
+        self.informed.remove(id);
     }
 
     fn before_detach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
@@ -94,7 +94,7 @@ impl Pattern for Dish {
     }
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
-        self.informed.retain(|&other| other != id);
+        self.informed.remove(id);
         self.queue.detach(id);
     }
 

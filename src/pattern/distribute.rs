@@ -10,12 +10,19 @@ use crate::msg::Msg;
 /// pipe, and counting references would cost more.
 const SHARE_ABOVE: usize = 256;
 
+/// Marks a chosen pipe that is gone.
+const GONE: PipeId = 1 << 31;
+
 /// Copies each message to the pipes chosen for it. The choice is made before the first frame
 /// and holds for the whole message.
 #[derive(Debug, Default)]
 pub(crate) struct Distribute {
     pipes: Ring,
     chosen: Vec<PipeId>,
+    /// So many of them have gone since, in the middle of the message, and are [marked](GONE).
+    gone: usize,
+    /// The chosen ones are in the order of their numbers.
+    sorted: bool,
     more: bool,
 }
 
@@ -26,9 +33,40 @@ impl Distribute {
 
     pub(crate) fn detach(&mut self, id: PipeId) {
         self.pipes.remove(id);
-        self.chosen.retain(|&chosen| chosen != id);
-        if self.chosen.is_empty() {
+        self.sort_chosen();
+        if let Some(at) = self.place_of(id)
+            && let Some(chosen) = self.chosen.get_mut(at)
+        {
+            *chosen |= GONE;
+            self.gone += 1;
+        }
+        if self.gone == self.chosen.len() {
             self.chosen = Vec::new();
+            self.gone = 0;
+        }
+    }
+
+    /// Where a chosen pipe stands among those in order, unless it is gone.
+    fn place_of(&self, id: PipeId) -> Option<usize> {
+        let at = self.chosen.binary_search_by_key(&id, |chosen| chosen & !GONE).ok()?;
+        (self.chosen.get(at) == Some(&id)).then_some(at)
+    }
+
+    /// From now on, until others are chosen, [`Distribute::is_chosen`] finds a pipe without looking at all of them.
+    pub(crate) fn sort_chosen(&mut self) {
+        if !self.sorted {
+            self.sweep();
+            self.chosen.sort_unstable();
+            self.sorted = true;
+        }
+    }
+
+    /// Forgets those that are gone.
+    #[cold]
+    fn sweep(&mut self) {
+        if self.gone > 0 {
+            self.chosen.retain(|&id| id & GONE == 0);
+            self.gone = 0;
         }
     }
 
@@ -47,16 +85,19 @@ impl Distribute {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.chosen.clear();
+        self.gone = 0;
     }
 
     /// Chooses these pipes, none of which may be chosen yet.
     #[inline]
     pub(crate) fn choose(&mut self, ids: &[PipeId]) {
+        self.sorted = false;
         self.chosen.extend_from_slice(ids);
     }
 
     /// Chooses every pipe for which `test` holds.
     pub(crate) fn choose_where(&mut self, mut test: impl FnMut(PipeId) -> bool) {
+        self.sorted = false;
         let Distribute { pipes, chosen, .. } = self;
         chosen.extend(pipes.all().iter().copied().filter(|&id| test(id)));
     }
@@ -103,7 +144,7 @@ impl Distribute {
 
     /// Whether the pipe gets the current message.
     pub(crate) fn is_chosen(&self, id: PipeId) -> bool {
-        self.chosen.contains(&id)
+        if self.sorted { self.place_of(id).is_some() } else { self.chosen.contains(&id) }
     }
 
     /// Whether no pipe gets the current message.
@@ -114,6 +155,7 @@ impl Distribute {
     /// Takes back what was written of a message that has begun.
     pub(crate) fn take_back<P: PipeSet>(&mut self, pipes: &mut P) {
         if std::mem::take(&mut self.more) {
+            self.sweep();
             self.chosen.drain(..).for_each(|id| pipes.rollback(id));
         }
     }
@@ -131,6 +173,9 @@ impl Distribute {
     #[inline]
     pub(crate) fn write<P: PipeSet>(&mut self, pipes: &mut P, msg: &mut Msg) -> Result<()> {
         let more = msg.more();
+        if self.more {
+            self.sweep();
+        }
         if let Some((&last, others)) = self.chosen.split_last() {
             let parts = more || self.more;
             if !others.is_empty() && (parts || msg.len() > SHARE_ABOVE) {

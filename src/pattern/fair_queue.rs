@@ -5,6 +5,7 @@
 use super::ring::Ring;
 use super::{Part, PipeId, PipeSet};
 use crate::msg::{Msg, Sink};
+use crate::util::line::Line;
 use std::collections::VecDeque;
 
 /// Takes one message from each readable pipe in turn, but those whose peer has hung up are read to
@@ -16,7 +17,7 @@ pub(crate) struct FairQueue {
     pipes: Ring,
     /// Pipes whose peer has hung up, and which may have something yet: the first one has the turn
     /// until it is empty.
-    last_words: VecDeque<PipeId>,
+    last_words: Line,
     /// In the middle of a message from the current pipe, or one that is gone.
     more: bool,
     /// The rest of it, if its pipe is gone.
@@ -57,11 +58,7 @@ impl FairQueue {
 
     /// The peer of a pipe will send no more: it is read to its end before others.
     pub(crate) fn hung_up(&mut self, id: PipeId) {
-        if self.last_words.contains(&id) {
-            return;
-        }
-        self.last_words.push_back(id);
-        if !self.more {
+        if self.last_words.push(id, ()) && !self.more {
             self.turn_to_last_words();
         }
     }
@@ -69,7 +66,7 @@ impl FairQueue {
     /// There is nothing on the pipe, which is what ends its precedence if it had any.
     fn has_said_all(&mut self, id: PipeId) {
         if !self.last_words.is_empty() {
-            self.last_words.retain(|&other| other != id);
+            self.last_words.remove(id);
             if !self.more {
                 self.turn_to_last_words();
             }
@@ -80,7 +77,7 @@ impl FairQueue {
     /// to read.
     #[cold]
     fn turn_to_last_words(&mut self) -> bool {
-        self.last_words.front().is_some_and(|&id| self.pipes.turn_to(id))
+        self.last_words.first().is_some_and(|id| self.pipes.turn_to(id))
     }
 
     /// A message was read to its end.

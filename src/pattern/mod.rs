@@ -17,6 +17,7 @@ pub(crate) mod fuzz;
 mod hash;
 mod inner;
 mod load_balance;
+mod members;
 mod pair;
 mod publish;
 mod pull;

@@ -4,6 +4,7 @@
 use super::{Attach, Part, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
+use crate::util::line::Line;
 use std::collections::VecDeque;
 
 /// "SHALL connect to at most one PAIR socket at any one time."
@@ -12,7 +13,7 @@ pub struct Pair {
     pipe: Option<PipeId>,
     /// Whose turn comes when that one is gone, and whether we connected to it. None within the process,
     /// where nobody connects again and again: there a second peer is refused.
-    waiting: VecDeque<(PipeId, bool)>,
+    waiting: Line<bool>,
     /// In the middle of a message to the peer.
     sending: bool,
     /// In the middle of a message from the peer, or one that is gone.
@@ -30,7 +31,7 @@ impl Pattern for Pair {
         } else if how.within_process {
             pipes.close(id);
         } else {
-            self.waiting.push_back((id, how.locally_initiated));
+            self.waiting.push(id, how.locally_initiated);
         }
     }
 
@@ -47,16 +48,16 @@ impl Pattern for Pair {
             self.dropping |= self.sending;
             self.sending = false;
             self.reading = !self.rest.is_empty();
-            self.pipe = self.waiting.pop_front().map(|(next, _)| next);
+            self.pipe = self.waiting.pop();
         } else {
-            self.waiting.retain(|&(other, _)| other != id);
+            self.waiting.remove(id);
         }
     }
 
     /// Who came to us, and goes before it had its turn, leaves nothing behind. One that we connected to
     /// comes back.
     fn hung_up<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId) {
-        if self.waiting.contains(&(id, false)) {
+        if self.waiting.get(id) == Some(&false) {
             pipes.close(id);
         }
     }

@@ -7,6 +7,7 @@ use super::{Attach, MAX_GROUP, Pattern, PipeId, PipeSet};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
 use crate::options::numbers::option;
+use crate::util::line::Line;
 
 /// "SHALL send a message to all peers that have joined its group", "SHALL silently drop the message if the
 /// queue for a peer is full". To the pipe a message is two parts: the group and the body.
@@ -15,7 +16,7 @@ pub struct Radio {
     out: Distribute,
     members: Subscriptions,
     /// Pipes that get every group.
-    hears_all: Vec<PipeId>,
+    hears_all: Line,
     /// ZMQ_XPUB_NODROP, which RADIO has, too.
     nodrop: bool,
     /// A message did not get out because of that; nothing changed since.
@@ -57,7 +58,7 @@ impl Radio {
         members.find_exactly(group);
         out.clear();
         out.choose(members.found());
-        out.choose(hears_all);
+        hears_all.iter().for_each(|id| out.choose(&[id]));
         if !out.leave_out_full(pipes, self.nodrop) {
             self.blocked = true;
             return Err(Error::Again);
@@ -70,7 +71,7 @@ impl Pattern for Radio {
     fn attach<P: PipeSet>(&mut self, pipes: &mut P, id: PipeId, _how: Attach) {
         self.out.attach(id);
         if pipes.hears_all(id) {
-            self.hears_all.push(id);
+            self.hears_all.push(id, ());
         }
         self.listen(pipes, id);
     }
@@ -82,7 +83,7 @@ impl Pattern for Radio {
 
     fn detach<P: PipeSet>(&mut self, _pipes: &mut P, id: PipeId) {
         self.out.detach(id);
-        self.hears_all.retain(|&other| other != id);
+        self.hears_all.remove(id);
         self.members.remove_pipe(id, Tell::Nothing, drop);
         self.blocked = false;
     }

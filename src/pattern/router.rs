@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::msg::{Msg, Sink};
 use crate::options::numbers::option;
 use crate::options::numbers::value::{NOTIFY_CONNECT, NOTIFY_DISCONNECT};
+use crate::util::line::Line;
 use std::collections::VecDeque;
 
 /// Once this much of notices waits for an application that does not receive, peers come without one; in
@@ -35,7 +36,7 @@ pub struct Router {
     /// What they take, about.
     notice_bytes: usize,
     /// Pipes whose peer is there, as far as the application was told.
-    announced: Vec<PipeId>,
+    announced: Line,
     mandatory: bool,
     handover: bool,
     probe: bool,
@@ -99,7 +100,7 @@ impl Router {
 
     /// Ends a peer whose name went to another (ZMQ_ROUTER_HANDOVER).
     fn supersede<P: PipeSet>(&mut self, pipes: &mut P, owner: PipeId) {
-        self.announced.retain(|&id| id != owner);
+        self.announced.remove(owner);
         if self.out.to == Some(owner) {
             pipes.rollback(owner);
             self.out.to = None;
@@ -115,7 +116,7 @@ impl Router {
     /// Tells of a peer that came, and of its end in time. Of neither, if the application has not received for
     /// as long as it takes peers to fill so much memory by coming and going.
     fn announce(&mut self, pipe: PipeId) {
-        if self.announced.contains(&pipe) || self.notice_bytes > NOTICES_MAX {
+        if self.announced.contains(pipe) || self.notice_bytes > NOTICES_MAX {
             return;
         }
         if let Some(id) = self.routing.share_frame(pipe) {
@@ -123,15 +124,14 @@ impl Router {
                 self.notice(id);
             }
             if self.notify != 0 {
-                self.announced.push(pipe);
+                self.announced.push(pipe, ());
             }
         }
     }
 
     fn announce_end(&mut self, pipe: PipeId) {
-        let Some(at) = self.announced.iter().position(|&id| id == pipe) else { return };
-        self.announced.swap_remove(at);
-        if self.notify & NOTIFY_DISCONNECT != 0
+        if self.announced.remove(pipe).is_some()
+            && self.notify & NOTIFY_DISCONNECT != 0
             && let Some(id) = self.routing.share_frame(pipe)
         {
             self.notice(id);

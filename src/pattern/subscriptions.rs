@@ -1,6 +1,7 @@
 //! Subscriptions: prefixes of messages (RFC 29, "SUB: SHALL ... filter messages by prefix").
 
 use super::PipeId;
+use super::members::Members;
 use super::trie::{NodeId, Trie, begins_with};
 use crate::error::{Error, Result};
 use crate::msg::Msg;
@@ -178,8 +179,8 @@ struct Subscriber {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     trie: Trie,
-    /// Sorted sets of two and more pipes.
-    lists: Vec<Vec<PipeId>>,
+    /// Of topics with two and more.
+    lists: Vec<Members>,
     free_lists: Vec<u32>,
     subscribers: Vec<Subscriber>,
     search: u32,
@@ -330,7 +331,7 @@ impl Subscriptions {
             match Subscribers::decode(value) {
                 Subscribers::One(pipe) => once(pipe),
                 Subscribers::Many(list) => {
-                    lists.get(list).into_iter().flatten().copied().for_each(&mut once);
+                    lists.get(list).into_iter().for_each(|list| list.for_each(&mut once));
                 }
             }
         }
@@ -355,7 +356,7 @@ impl Subscriptions {
             0 => false,
             value => match Subscribers::decode(value) {
                 Subscribers::One(one) => one == pipe,
-                Subscribers::Many(list) => self.lists[list].binary_search(&pipe).is_ok(),
+                Subscribers::Many(list) => self.lists[list].contains(pipe),
             },
         }
     }
@@ -365,7 +366,7 @@ impl Subscriptions {
         match Subscribers::decode(self.trie.value(id)) {
             Subscribers::One(one) if one == pipe => false,
             Subscribers::One(one) => {
-                let list = vec![one.min(pipe), one.max(pipe)];
+                let list = Members::Few(vec![one.min(pipe), one.max(pipe)]);
                 let place = match self.free_lists.pop() {
                     Some(place) => {
                         self.lists[place as usize] = list;
@@ -379,12 +380,7 @@ impl Subscriptions {
                 self.trie.set_value(id, Subscribers::Many(place).encode());
                 true
             }
-            Subscribers::Many(list) => {
-                let list = &mut self.lists[list];
-                let Err(at) = list.binary_search(&pipe) else { return false };
-                list.insert(at, pipe);
-                true
-            }
+            Subscribers::Many(list) => self.lists[list].insert(pipe),
         }
     }
 
@@ -395,12 +391,9 @@ impl Subscriptions {
             return true;
         };
         let list = &mut self.lists[place];
-        list.retain(|&member| member != pipe);
-        if list.len() * 4 < list.capacity() {
-            list.shrink_to_fit();
-        }
-        if let [one] = list[..] {
-            *list = Vec::new();
+        list.remove(pipe);
+        if let Some(one) = list.only() {
+            *list = Members::default();
             self.trie.set_value(id, Subscribers::One(one).encode());
             self.free_lists.push(place as u32);
             if self.free_lists.len() == self.lists.len() {
@@ -442,7 +435,7 @@ impl Subscriptions {
     /// Bytes of memory held for topics.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
-        let lists = self.lists.iter().map(|list| 24 + list.capacity() * 4 + 16).sum::<usize>();
+        let lists = self.lists.iter().map(Members::memory).sum::<usize>();
         let nodes = self.subscribers.iter().map(|s| s.nodes.capacity() * 4).sum::<usize>();
         self.trie.memory() + lists + nodes
     }

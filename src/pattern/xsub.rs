@@ -65,6 +65,9 @@ impl XSub {
     /// body and can be shared.
     fn tell<P: PipeSet>(&mut self, pipes: &mut P, mut msg: Msg, rest: bool) {
         msg.set_more(false);
+        if rest {
+            self.out.sort_chosen();
+        }
         for &id in self.out.all() {
             let Some(Some(news)) = self.informed.get_mut(id as usize) else { continue };
             if rest && self.out.is_chosen(id) {

@@ -1,6 +1,7 @@
 //! Lists of pipes that somebody has to come back to.
 
 use crate::pattern::PipeId;
+use crate::util::line::Line;
 
 /// No pipe.
 pub(super) const NONE: PipeId = PipeId::MAX;
@@ -31,15 +32,7 @@ pub(super) struct Listed {
 /// Pipes with something unread.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
-    /// Each once.
-    pub(super) pipes: Vec<PipeId>,
+    pub(super) pipes: Line,
     /// How many turns ended with a pipe that spent what was left.
     pub(super) turns: u64,
-}
-
-impl Unread {
-    /// The pipe is gone.
-    pub(super) fn forget(&mut self, id: PipeId) {
-        self.pipes.retain(|&other| other != id);
-    }
 }

@@ -7,6 +7,7 @@
 pub mod datagram;
 mod datagrams;
 mod ending;
+mod events;
 mod flushing;
 mod groups;
 mod lists;
@@ -37,21 +38,21 @@ use crate::stats::SocketStats;
 use crate::sys::epoll::Epoll;
 use crate::sys::net::Slots;
 use datagram::DatagramEnd;
+use events::Events;
 use groups::Groups;
 use lists::{Reported, Unread};
 use pipe::Kind;
 pub use pipe::{Pipe, PipeEvent, Rest};
 pub use remote::Wire;
 use shared_batch::SharedBatch;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// All pipes of a socket.
 pub struct PipeTable {
     pipes: Vec<Option<Pipe>>,
     free: Vec<PipeId>,
-    /// What happened, oldest first.
-    pub events: VecDeque<PipeEvent>,
+    /// What happened.
+    pub events: Events,
     /// What there has to be another turn for.
     unread: Unread,
     /// Pipes whose connection has something to flush.
@@ -118,7 +119,7 @@ impl PipeTable {
         PipeTable {
             pipes: Vec::new(),
             free: Vec::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             unread: Unread::default(),
             dirty: Vec::new(),
             urgent: Vec::new(),
@@ -164,6 +165,7 @@ impl PipeTable {
         self.serial = self.serial.wrapping_add(1);
         self.had_peer = true;
         pipe.serial = self.serial;
+        pipe.first_event = self.events.next_number();
         let id = self.free.pop().unwrap_or(self.pipes.len() as PipeId);
         if pipe.endpoint != NO_ENDPOINT {
             pipe.place = self.groups.join(pipe.endpoint, id);
@@ -224,6 +226,24 @@ impl PipeTable {
         self.connections
     }
 
+    /// What happened next to a pipe that is there, or to them all.
+    pub fn next_event(&mut self) -> Option<PipeEvent> {
+        loop {
+            let (number, event) = self.events.pop()?;
+            let Some(id) = event.pipe() else { return Some(event) };
+            let pipe = self.pipes.get(id as usize).and_then(Option::as_ref);
+            if pipe.is_some_and(|pipe| pipe.first_event <= number) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// All that happened, for tests.
+    #[cfg(test)]
+    pub(super) fn take_events(&mut self) -> Vec<PipeEvent> {
+        std::iter::from_fn(|| self.next_event()).collect()
+    }
+
     /// Takes a pipe out. Its connection, if any, is closed.
     pub fn remove(&mut self, id: PipeId) {
         self.drop_connection(id);
@@ -233,12 +253,11 @@ impl PipeTable {
             self.holding -= usize::from(pipe.holds);
             self.inprocs -= usize::from(matches!(pipe.kind, Kind::Inproc(_)));
             if pipe.unread {
-                self.unread.forget(id);
+                self.unread.pipes.remove(id);
             }
             self.free.push(id);
             self.leave_group(pipe.endpoint, pipe.place);
         }
-        self.events.retain(|event| event.pipe() != Some(id));
         if self.is_empty() {
             self.pipes = Vec::new();
             self.free = Vec::new();

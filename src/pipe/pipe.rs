@@ -129,6 +129,8 @@ pub struct Pipe {
     pub endpoint: u32,
     /// Its place among the pipes of that.
     pub(super) place: u32,
+    /// The number of the first [event](super::events) that can be its own.
+    pub(super) first_event: u64,
     /// Tells this pipe from earlier ones with its number, for timers.
     pub serial: u32,
 }
@@ -158,6 +160,7 @@ impl Pipe {
             assigned_routing_id: None,
             endpoint,
             place: 0,
+            first_event: 0,
             serial: 0,
         }
     }

@@ -285,7 +285,7 @@ mod tests {
             pipes.on_ready(slow, crate::sys::epoll::OUT);
             pipes.flush(true);
         }
-        assert!(pipes.events.contains(&PipeEvent::Writable(slow)));
+        assert!(pipes.take_events().contains(&PipeEvent::Writable(slow)));
         assert!(pipes.write_to_all(&ids, 1, &body) || pipes.batch.refused > 0);
     }
 

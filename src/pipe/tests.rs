@@ -2,7 +2,7 @@
 //! ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use super::Wire;
+use super::{NO_ENDPOINT, PipeEvent, PipeTable, Wire};
 use crate::connection::rx::BufferPool;
 use crate::connection::{Connection, Ends};
 use crate::msg::{Metadata, Msg};
@@ -307,4 +307,28 @@ fn whole_messages_come_out_whatever_goes_in() {
         );
         assert!(cut || reader.messages.len() == expected.len(), "conversation {round}");
     }
+}
+
+#[test]
+fn what_happened_to_a_pipe_that_is_gone_is_not_the_next_ones() {
+    let mut table = PipeTable::new();
+    let new = |table: &mut PipeTable| table.add_wire(Wire::new(0, 0, false), NO_ENDPOINT);
+    let (one, two) = (new(&mut table), new(&mut table));
+    for id in [one, two, one] {
+        table.events.push_back(PipeEvent::Finished(id));
+    }
+    assert_eq!(table.next_event(), Some(PipeEvent::Finished(one)));
+    table.events.push_back(PipeEvent::Starved);
+    table.remove(one);
+    assert_eq!(new(&mut table), one);
+    table.events.push_back(PipeEvent::Writable(one));
+    let left = [PipeEvent::Finished(two), PipeEvent::Starved, PipeEvent::Writable(one)];
+    assert_eq!(table.take_events(), left);
+    table.remove(two);
+    table.events.push_back(PipeEvent::Finished(two));
+    assert!(!table.events.is_empty() && table.next_event().is_none());
+    table.events.push_back(PipeEvent::Finished(one));
+    table.events.clear();
+    table.events.push_back(PipeEvent::Readable(one));
+    assert_eq!(table.take_events(), [PipeEvent::Readable(one)]);
 }

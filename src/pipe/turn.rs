@@ -30,7 +30,7 @@ impl PipeTable {
         if self.unread.pipes.is_empty() {
             return;
         }
-        let mut unread = std::mem::take(&mut self.unread.pipes);
+        let mut unread: Vec<PipeId> = std::mem::take(&mut self.unread.pipes).iter().collect();
         unread.sort_by_key(|&id| self.get(id).map(|pipe| pipe.spent));
         for id in unread {
             let Some(pipe) = self.get(id) else { continue };
@@ -55,7 +55,7 @@ impl PipeTable {
         if self.unread.pipes.is_empty() {
             self.events.push_back(PipeEvent::Unread);
         }
-        self.unread.pipes.push(id);
+        self.unread.pipes.push(id, ());
     }
 
     /// The same of one that has spent this turn's budget.

@@ -248,16 +248,14 @@ impl Core {
     /// anything did happen.
     #[inline]
     pub(super) fn pump(&mut self) -> bool {
-        let any = !self.pipes.events.is_empty() && !self.pumping;
-        if any {
-            self.pump_all();
-        }
-        any
+        !self.pipes.events.is_empty() && !self.pumping && self.pump_all()
     }
 
-    fn pump_all(&mut self) {
+    fn pump_all(&mut self) -> bool {
         self.pumping = true;
-        while let Some(event) = self.pipes.events.pop_front() {
+        let mut any = false;
+        while let Some(event) = self.pipes.next_event() {
+            any = true;
             // Readable is a guess, and whoever waits for the kernel is told by the kernel.
             self.wakers.changed |= !matches!(event, PipeEvent::Readable(_));
             match event {
@@ -294,6 +292,7 @@ impl Core {
             }
         }
         self.pumping = false;
+        any
     }
 
     /// After a panic in the middle of [`Core::pump`].

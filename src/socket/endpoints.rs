@@ -55,7 +55,7 @@ impl Socket {
     /// [`Error::NotFound`] if there is no such endpoint.
     pub fn remove_endpoint(&'static self, endpoint: &str) -> Result<()> {
         let mut core = self.enter()?;
-        let known = !core.endpoints.named(endpoint).is_empty();
+        let known = core.endpoints.is_named(endpoint);
         core.process_mail();
         let mut result = core.remove_endpoint(endpoint);
         if known && result == Err(Error::NotFound) {
@@ -123,7 +123,7 @@ impl Core {
             return self.connect_inproc(given, address.text());
         }
         let name = address.to_string();
-        if self.socket_type.info().connects_once && !self.endpoints.named(&name).is_empty() {
+        if self.socket_type.info().connects_once && self.endpoints.is_named(&name) {
             return Ok(());
         }
         address.check_connect()?;
@@ -156,14 +156,14 @@ impl Core {
     }
 
     fn remove_endpoint(&mut self, name: &str) -> Result<()> {
-        let mut found = self.endpoints.named(name).to_vec();
+        let mut found = self.endpoints.named(name);
         if found.is_empty() {
             let parsed = Address::parse_for(name, self.socket_type);
             let address = parsed.map_err(|error| match error {
                 AddressError::Nobodys(_) => Error::NotFound,
                 AddressError::Malformed(error) => error,
             })?;
-            found = self.endpoints.meant_by(&address, self.options.ipv6).to_vec();
+            found = self.endpoints.meant_by(&address, self.options.ipv6);
         }
         if found.is_empty() {
             return Err(Error::NotFound);

@@ -3,7 +3,6 @@
 //! Each question goes over a DEALER socket of its own, so that an answer, however wrong, belongs to
 //! one handshake. Its news reach the I/O thread of the socket whose handshake waits.
 
-use super::aides::Asked;
 use super::core::Core;
 use super::{Socket, find};
 use crate::endpoint::Question;
@@ -31,7 +30,9 @@ impl Core {
             return;
         }
         match self.put_question(question, &options) {
-            Ok(socket) => self.aides.questions.push(Asked { attempt, serial, index: socket.index }),
+            Ok(socket) => {
+                self.aides.questions.insert((attempt, serial), socket.index);
+            }
             Err(_) => {
                 self.endpoints.hear_zap(attempt, serial, Err(HandshakeError::NoZapHandler));
             }
@@ -70,16 +71,15 @@ impl Core {
 
     /// The handler may have answered, or gone away.
     pub(super) fn hear_zap(&mut self, attempt: u32, serial: u32) {
-        let Some(at) = self.aides.asked(attempt, serial) else { return };
-        let index = self.aides.questions[at].index;
-        let Some(socket) = find(index) else { return };
+        let asked = self.aides.questions.get(&(attempt, serial));
+        let Some(socket) = asked.and_then(|&index| find(index)) else { return };
         let reply = match read_reply(socket) {
             Ok(frames) => zap::reply(&frames, REQUEST_ID),
             // Not yet; the handshake's own deadline is the limit.
             Err(Error::Again) => return,
             Err(_) => Err(HandshakeError::NoZapHandler),
         };
-        self.aides.questions.swap_remove(at);
+        self.aides.questions.remove(&(attempt, serial));
         close(socket);
         self.endpoints.hear_zap(attempt, serial, reply);
         self.carry_out();
@@ -87,9 +87,8 @@ impl Core {
 
     /// A handshake is over before its question was answered.
     pub(super) fn drop_question(&mut self, attempt: u32, serial: u32) {
-        if let Some(at) = self.aides.asked(attempt, serial) {
-            find(self.aides.questions.swap_remove(at).index).into_iter().for_each(close);
-        }
+        let asked = self.aides.questions.remove(&(attempt, serial));
+        asked.and_then(find).into_iter().for_each(close);
     }
 }
 

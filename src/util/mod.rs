@@ -6,6 +6,7 @@ pub mod buffer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod keys;
+pub mod line;
 pub mod memory;
 pub mod pieces;
 pub mod reserve;

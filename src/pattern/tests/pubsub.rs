@@ -503,3 +503,34 @@ fn xpub_never_makes_one_message_of_two() {
     send(&mut xpub, &mut mock, &[b"j"]).unwrap();
     assert_eq!(mock.sent_text(0), ["j"], "it counts all the same");
 }
+
+#[test]
+fn peers_that_go_in_the_middle_of_a_message_get_no_more_of_any() {
+    let (mut publisher, mut mock) = xpub_of(5);
+    (0..5).for_each(|id| mock.arrive(&mut publisher, id, &[b"\x01"]));
+    publisher.send(&mut mock, &mut frame(b"first", true)).unwrap();
+    for id in [3, 0] {
+        mock.detach(&mut publisher, id);
+        // Another one with the same number has no part in this message.
+        mock.accept(&mut publisher, id);
+        mock.arrive(&mut publisher, id, &[b"\x01"]);
+    }
+    publisher.send(&mut mock, &mut frame(b"second", true)).unwrap();
+    mock.detach(&mut publisher, 4);
+    mock.detach(&mut publisher, 3);
+    publisher.send(&mut mock, &mut frame(b"third", false)).unwrap();
+    for id in [1, 2] {
+        assert_eq!(mock.sent(id), [[&b"first"[..], b"second", b"third"]]);
+    }
+    assert!(mock.sent(0).is_empty());
+    send(&mut publisher, &mut mock, &[b"a", b"b"]).unwrap();
+    for id in [0, 1, 2] {
+        assert_eq!(mock.sent(id), [[b"a", b"b"]]);
+    }
+    publisher.send(&mut mock, &mut frame(b"for nobody", true)).unwrap();
+    [0, 1, 2].into_iter().for_each(|id| mock.detach(&mut publisher, id));
+    mock.accept(&mut publisher, 1);
+    mock.arrive(&mut publisher, 1, &[b"\x01"]);
+    publisher.send(&mut mock, &mut frame(b"any more", false)).unwrap();
+    assert!(mock.sent(1).is_empty());
+}

@@ -31,7 +31,7 @@ impl Socket {
         let (socket_type, options) = {
             let core = self.enter()?;
             let once = core.socket_type.info().connects_once;
-            if once && !core.endpoints.named(&address.to_string()).is_empty() {
+            if once && core.endpoints.is_named(&address.to_string()) {
                 return Ok(());
             }
             (core.socket_type, core.options.clone())
