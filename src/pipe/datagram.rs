@@ -17,6 +17,7 @@ pub use packets::{Packets, Settings};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Instant;
+use udp::Gathered;
 pub use udp::Udp;
 
 /// What carries messages.
@@ -268,18 +269,18 @@ impl DatagramEnd {
             return Ok(());
         }
         let (limit, inbox) = (self.receive_limit, &mut self.inbox);
-        let (came, ready) = match &mut self.carrier {
-            Carrier::Udp(udp) => udp.gather(slots, limit, inbox)?,
+        let Gathered { came, more } = match &mut self.carrier {
+            Carrier::Udp(udp) => udp.gather(slots, limit, inbox),
             Carrier::Packets(packets) => {
-                let result = packets.gather(limit, inbox);
+                let (came, more) = packets.gather(limit, inbox);
                 self.due = packets.due(self.due);
-                result
+                Gathered { came, more: Ok(more) }
             }
         };
         self.received += came;
-        self.ready = ready;
         // What was taken may have told of room, and is not told again.
         self.blocked &= !self.hears_of_room();
+        self.ready = more?;
         Ok(())
     }
 

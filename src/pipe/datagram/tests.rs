@@ -1,8 +1,9 @@
 //! Over the loopback interface.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use super::udp::{Outbox, SLACK};
+use super::udp::{Gathered, Outbox, SLACK, gather_from};
 use super::*;
+use crate::error::Error;
 use crate::sys::net::{MOST_DATAGRAMS, SockAddr};
 use crate::wire::datagram;
 use std::net::{SocketAddr, UdpSocket};
@@ -137,4 +138,18 @@ fn limits() {
     assert!(!end.has_room() && !end.has_resumed() && !end.flush());
     end.unblock();
     assert!(end.flush() && end.has_room() && end.has_resumed());
+}
+
+/// What has come before there was no memory for more has come.
+#[test]
+fn what_came_before_a_shortage_counts() {
+    for (end, more) in [
+        (Err(Error::NoMemory), Err(Error::NoMemory)),
+        (Err(Error::Again), Ok(false)),
+        (Ok(0), Ok(false)),
+    ] {
+        let mut looks = [Ok(MOST_DATAGRAMS), Err(Error::Os(libc::ECONNREFUSED)), end].into_iter();
+        let found = gather_from(0, &mut VecDeque::new(), |_, _| looks.next().unwrap());
+        assert_eq!(found, Gathered { came: MOST_DATAGRAMS as u64, more });
+    }
 }

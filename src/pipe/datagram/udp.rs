@@ -141,45 +141,59 @@ impl Udp {
         false
     }
 
-    /// Takes what the kernel has, as many messages as there is room for (0: any number). How many datagrams came, and whether
-    /// there may be more.
-    ///
-    /// # Errors
-    /// `NoMemory`; nothing is lost.
+    /// Takes what the kernel has, as many messages as there is room for (0: any number).
     pub(super) fn gather(
         &mut self,
         slots: &mut Slots,
         limit: usize,
         inbox: &mut VecDeque<Msg>,
-    ) -> Result<(u64, bool)> {
-        let (mut left, mut came) = (GATHERED, 0);
-        while left > 0 {
-            let room = match limit {
-                0 => MOST_DATAGRAMS,
-                limit => limit.saturating_sub(inbox.len() / 2).min(MOST_DATAGRAMS),
-            };
-            if room == 0 {
-                break;
-            }
-            let kind = self.kind;
-            match slots
-                .receive(self.fd.as_fd(), room, |bytes, from| take_in(kind, inbox, bytes, from))
-            {
-                Ok(count) => {
-                    left = left.saturating_sub(count);
-                    came += count as u64;
-                    if count < room {
-                        return Ok((came, false));
-                    }
-                }
-                Err(Error::Again) => return Ok((came, false)),
-                Err(Error::NoMemory) => return Err(Error::NoMemory),
-                // Of one that was sent, mostly: nobody listens there.
-                Err(_) => left -= 1,
-            }
-        }
-        Ok((came, true))
+    ) -> Gathered {
+        let (kind, fd) = (self.kind, self.fd.as_fd());
+        gather_from(limit, inbox, |room, inbox| {
+            slots.receive(fd, room, |bytes, from| take_in(kind, inbox, bytes, from))
+        })
     }
+}
+
+/// What a look at the kernel has found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gathered {
+    /// So many datagrams came, whatever ended the look.
+    pub(super) came: u64,
+    /// Whether there may be more. `NoMemory`: there may, and nothing of it is lost.
+    pub(super) more: Result<bool>,
+}
+
+/// The same from where `receive` takes it: as many datagrams as it is told.
+pub(super) fn gather_from(
+    limit: usize,
+    inbox: &mut VecDeque<Msg>,
+    mut receive: impl FnMut(usize, &mut VecDeque<Msg>) -> Result<usize>,
+) -> Gathered {
+    let (mut left, mut came) = (GATHERED, 0);
+    while left > 0 {
+        let room = match limit {
+            0 => MOST_DATAGRAMS,
+            limit => limit.saturating_sub(inbox.len() / 2).min(MOST_DATAGRAMS),
+        };
+        if room == 0 {
+            break;
+        }
+        match receive(room, inbox) {
+            Ok(count) => {
+                left = left.saturating_sub(count);
+                came += count as u64;
+                if count < room {
+                    return Gathered { came, more: Ok(false) };
+                }
+            }
+            Err(Error::Again) => return Gathered { came, more: Ok(false) },
+            Err(Error::NoMemory) => return Gathered { came, more: Err(Error::NoMemory) },
+            // Of one that was sent, mostly: nobody listens there.
+            Err(_) => left -= 1,
+        }
+    }
+    Gathered { came, more: Ok(true) }
 }
 
 /// A datagram becomes a message. One that is none, or that there is no memory for, is dropped.
