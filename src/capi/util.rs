@@ -13,7 +13,6 @@ use crate::{security, transport};
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// `errno` of the calling thread.
 #[unsafe(no_mangle)]
@@ -116,7 +115,8 @@ pub unsafe extern "C" fn zmq_curve_keypair(
         if z85_public_key.is_null() || z85_secret_key.is_null() {
             return Err(Error::Fault);
         }
-        let (public, secret) = keys::generate()?;
+        let mut secret = keys::SecretKey::default();
+        let public = keys::generate(&mut secret)?;
         // SAFETY: C gives two buffers of 41 bytes.
         unsafe {
             store_key(z85_public_key, &public)?;
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn zmq_curve_public(
     z85_secret_key: *const c_char,
 ) -> c_int {
     guard(|| {
-        let mut secret = Zeroizing::new([0; keys::KEY_LEN]);
+        let mut secret = keys::SecretKey::default();
         // SAFETY: C gives a zero-terminated string.
         let text = unsafe { string(z85_secret_key) }?;
         if !z85::decode_to(secret.as_mut_slice(), text) {

@@ -13,18 +13,17 @@ pub const KEY_TEXT_LEN: usize = 40;
 /// A secret key, overwritten when it is dropped.
 pub type SecretKey = Zeroizing<[u8; KEY_LEN]>;
 
-/// A new pair: public key, secret key.
+/// A new pair: the public key, and the secret one in its place. That is not returned, because what is moved leaves a copy behind
+/// that nobody overwrites.
 ///
 /// # Errors
 /// Whatever the system's random source says.
-pub fn generate() -> Result<([u8; KEY_LEN], SecretKey)> {
-    let mut secret = SecretKey::default();
+pub fn generate(secret: &mut SecretKey) -> Result<[u8; KEY_LEN]> {
     random::fill(secret.as_mut_slice())?;
-    let public = public_of(&secret);
-    Ok((public, secret))
+    Ok(public_of(secret))
 }
 
-/// The public key that belongs to `secret`.
+/// The public key that belongs to `secret`, in constant time; what is secret on the way is overwritten.
 pub fn public_of(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
     let mut public = [0; KEY_LEN];
     crypto_scalarmult_base(&mut public, secret);
@@ -47,8 +46,9 @@ mod tests {
 
     #[test]
     fn pairs_differ_and_fit() {
-        let (public, secret) = generate().unwrap();
+        let mut secret = SecretKey::default();
+        let public = generate(&mut secret).unwrap();
         assert_eq!(public, public_of(&secret));
-        assert_ne!(public, generate().unwrap().0);
+        assert_ne!(public, generate(&mut secret).unwrap());
     }
 }
