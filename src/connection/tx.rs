@@ -313,23 +313,23 @@ impl TxQueue {
         true
     }
 
-    /// Appends encoded frames, each a whole message. Only where [`TxQueue::takes_frames`] says
+    /// Appends the encoded frames of whole messages. Only where [`TxQueue::takes_frames`] says
     /// so; if the kernel has taken the first `sent` bytes already, the queue must be empty.
     ///
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on.
     pub fn push_encoded(&mut self, frames: &[u8], messages: usize, sent: usize) -> Result<()> {
         debug_assert!(sent == 0 || self.bytes == 0);
-        let mut gone = 0;
-        let mut begins = 0;
-        // A frame that was sent in part is kept whole, for another connection.
-        while let Ok(Some(header)) = frame::parse_header(self.framing, &frames[begins..]) {
-            let end = begins.saturating_add(header.frame_len() as usize);
-            if end > sent {
-                break;
+        let (mut gone, mut begins, mut end) = (0, 0, 0_usize);
+        // A message that was sent in part is kept whole, for another connection.
+        while end < sent
+            && let Ok(Some(header)) = frame::parse_header(self.framing, &frames[end..])
+        {
+            end = end.saturating_add(header.frame_len() as usize);
+            if end <= sent && !header.flags.more() {
+                begins = end;
+                gone += 1;
             }
-            begins = end;
-            gone += 1;
         }
         let rest = &frames[begins..];
         let chunk = self.tail(rest.len())?;

@@ -187,12 +187,17 @@ pub trait PipeSet {
         let _ = (id, bytes, keep);
         false
     }
-    /// Writes a message of one part straight from `bytes` to all of these pipes, if they have room and
+    /// Writes a message of these parts to all of these pipes, if they have room and
     /// can send it from one batch. `set` is a number of the caller's for these pipes: it never
     /// stands for others. False: write to each, nothing has happened.
     #[inline]
-    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
-        let _ = (ids, set, bytes);
+    fn write_to_all<const N: usize>(
+        &mut self,
+        ids: &[PipeId],
+        set: u64,
+        parts: [&[u8]; N],
+    ) -> bool {
+        let _ = (ids, set, parts);
         false
     }
     /// Writes a single-frame message regardless of the high-water mark (subscriptions). Without

@@ -51,11 +51,22 @@ impl Radio {
         }
     }
 
-    /// Chooses the pipes for a message of this group.
+    /// Sends the message to the members of its group, encoded once for all of them. False if that is not possible, or there
+    /// is one member alone.
     #[inline]
-    fn choose<P: PipeSet>(&mut self, pipes: &mut P, group: &[u8]) -> Result<()> {
+    fn send_to_all<P: PipeSet>(&mut self, pipes: &mut P, msg: &Msg) -> bool {
+        let group = msg.group().to_bytes();
+        let set = self.members.find_exactly(group);
+        let all = self.members.found();
+        all.len() > 1
+            && self.hears_all.is_empty()
+            && pipes.write_to_all(all, set, [group, msg.data()])
+    }
+
+    /// Chooses the pipes for a message of the group that was looked for last.
+    #[inline]
+    fn choose<P: PipeSet>(&mut self, pipes: &mut P) -> Result<()> {
         let Radio { out, members, hears_all, .. } = self;
-        members.find_exactly(group);
         out.clear();
         out.choose(members.found());
         hears_all.iter().for_each(|id| out.choose(&[id]));
@@ -101,7 +112,11 @@ impl Pattern for Radio {
         if msg.more() {
             return Err(Error::Invalid);
         }
-        self.choose(pipes, msg.group().to_bytes())?;
+        if self.send_to_all(pipes, msg) {
+            drop(msg.take());
+            return Ok(());
+        }
+        self.choose(pipes)?;
         if self.out.is_idle() {
             drop(msg.take());
             return Ok(());

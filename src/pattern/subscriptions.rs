@@ -291,15 +291,16 @@ impl Subscriptions {
         self.set
     }
 
-    /// Looks for the pipes with exactly this subscription.
+    /// Looks for the pipes with exactly this subscription. The number is as of [`Subscriptions::find`].
     #[inline]
-    pub(crate) fn find_exactly(&mut self, topic: &[u8]) {
+    pub(crate) fn find_exactly(&mut self, topic: &[u8]) -> u64 {
         let value = self.trie.find(topic).map(|id| self.trie.value(id));
         if self.changed || self.met.as_slice() != value.as_slice() {
             self.met.clear();
             self.met.extend(value);
             self.collect();
         }
+        self.set
     }
 
     /// The pipes that the last search found, each once.

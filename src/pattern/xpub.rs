@@ -359,7 +359,7 @@ impl Pattern for XPub {
                     true
                 }
                 [one] => pipes.write_bytes(one, bytes, keep),
-                ref all => pipes.write_to_all(all, found, bytes),
+                ref all => pipes.write_to_all(all, found, [bytes]),
             };
             if sent {
                 return true;

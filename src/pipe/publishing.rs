@@ -1,4 +1,4 @@
-//! One batch for many: messages that several connections are to send alike (PUB, XPUB).
+//! One batch for many: messages that several connections are to send alike (PUB, XPUB, RADIO).
 //!
 //! A publisher mostly has the same subscribers for one message after the other. Their frames are
 //! then encoded once, into one buffer, and each connection hands that buffer to its kernel when the
@@ -21,7 +21,12 @@ const REFUSED: u32 = 15;
 impl PipeTable {
     /// See [`PipeSet::write_to_all`](crate::pattern::PipeSet::write_to_all).
     #[inline]
-    pub(super) fn add_to_batch(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+    pub(super) fn add_to_batch<const N: usize>(
+        &mut self,
+        ids: &[PipeId],
+        set: u64,
+        parts: [&[u8]; N],
+    ) -> bool {
         if self.batch.set != set {
             // The pipes of one message may well not be those of the next.
             self.spread();
@@ -29,20 +34,24 @@ impl PipeTable {
             self.batch.refused = 0;
             return false;
         }
-        if bytes.len() > COPY_LIMIT || self.sends_at_once || self.batch.room == 0 && !self.arm(ids)
-        {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if len > COPY_LIMIT || self.sends_at_once || self.batch.room == 0 && !self.arm(ids) {
             return false;
         }
         let batch = &mut self.batch;
-        let mut header = [0; MAX_HEADER];
-        let header_len = frame::encode_header(Framing::V2, bytes.len(), false, false, &mut header);
-        if try_room(&mut batch.bytes, header_len + bytes.len()).is_err() {
+        if try_room(&mut batch.bytes, N * MAX_HEADER + len).is_err() {
             return false;
         }
-        batch.bytes.extend_from_slice(&header[..header_len]);
-        batch.bytes.extend_from_slice(bytes);
+        for (at, part) in parts.iter().enumerate() {
+            let mut header = [0; MAX_HEADER];
+            let more = at + 1 < N;
+            let header_len =
+                frame::encode_header(Framing::V2, part.len(), more, false, &mut header);
+            batch.bytes.extend_from_slice(&header[..header_len]);
+            batch.bytes.extend_from_slice(part);
+        }
         batch.messages += 1;
-        batch.bodies += bytes.len();
+        batch.bodies += len;
         batch.room -= 1;
         true
     }
@@ -197,7 +206,7 @@ mod tests {
 
     /// What a publisher does that has the same subscribers for each message.
     fn publish(pipes: &mut PipeTable, ids: &[PipeId], set: u64, body: &[u8]) {
-        if !pipes.write_to_all(ids, set, body) {
+        if !pipes.write_to_all(ids, set, [body]) {
             for &id in ids {
                 if pipes.check_write(id) {
                     assert!(pipes.write_bytes(id, body, false));
@@ -249,6 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_in_two_parts_is_one_for_each() {
+        let mut pipes = PipeTable::new();
+        let mut peers: Vec<_> = (0..3).map(|_| connect(&mut pipes, 2)).collect();
+        let ids: Vec<_> = peers.iter().map(|peer| peer.0).collect();
+        assert!(!pipes.write_to_all(&ids, 1, [b"the", b"first"]));
+        assert!(pipes.write_to_all(&ids, 1, [b"group", b"a body"]));
+        assert!(pipes.write_to_all(&ids, 1, [b"", b""]));
+        assert!(!pipes.write_to_all(&ids, 1, [b"no", b"room"]) || pipes.batch.messages == 1);
+        pipes.flush(true);
+        for (_, peer) in &mut peers {
+            let got = read(peer);
+            assert!(got.starts_with(b"\x01\x05group\x00\x06a body\x01\x00\x00\x00"), "{got:?}");
+        }
+    }
+
+    #[test]
     fn the_limit_counts_what_waits_in_the_batch_and_behind_it() {
         let mut pipes = PipeTable::new();
         let (slow, mut slow_peer) = connect(&mut pipes, 10);
@@ -258,7 +283,7 @@ mod tests {
         let mut sent = 0;
         // As long as the kernel takes it, the limit is none.
         while pipes.get(slow).and_then(Pipe::connection).is_some_and(|c| !c.tx.blocked()) {
-            assert!(pipes.write_to_all(&ids, 1, &body) || sent == 0 || pipes.batch.refused > 0);
+            assert!(pipes.write_to_all(&ids, 1, [&body]) || sent == 0 || pipes.batch.refused > 0);
             if sent == 0 {
                 ids.iter().for_each(|&id| assert!(pipes.write_bytes(id, &body, false)));
             }
@@ -270,9 +295,9 @@ mod tests {
         let waiting = pipes.get(slow).and_then(Pipe::wire).map_or(0, |wire| wire.unsent());
         assert_eq!(waiting, 1, "a message that was sent in part");
         for _ in waiting..10 {
-            assert!(pipes.write_to_all(&ids, 1, &body));
+            assert!(pipes.write_to_all(&ids, 1, [&body]));
         }
-        assert!(!pipes.write_to_all(&ids, 1, &body));
+        assert!(!pipes.write_to_all(&ids, 1, [&body]));
         assert!(!pipes.check_write(slow) && pipes.check_write(fast));
         sent += 9;
         // Once there is room again the pipe says so, and nothing is missing.
@@ -286,7 +311,7 @@ mod tests {
             pipes.flush(true);
         }
         assert!(pipes.take_events().contains(&PipeEvent::Writable(slow)));
-        assert!(pipes.write_to_all(&ids, 1, &body) || pipes.batch.refused > 0);
+        assert!(pipes.write_to_all(&ids, 1, [&body]) || pipes.batch.refused > 0);
     }
 
     #[test]
@@ -333,7 +358,7 @@ mod tests {
             publish(&mut pipes, &[one, two], 1, body);
         }
         pipes.remove(one);
-        assert!(!pipes.write_to_all(&[one, two], 1, b"4"));
+        assert!(!pipes.write_to_all(&[one, two], 1, [b"4"]));
         publish(&mut pipes, &[two], 2, b"4");
         pipes.flush(true);
         assert_eq!(read(&mut one_peer), b"", "closed before anything was flushed");

@@ -422,7 +422,7 @@ impl Wire {
         self.connection.as_ref().is_some_and(|c| c.tx.is_urgent())
     }
 
-    /// How many messages of one part there is room for, if they may come as encoded frames.
+    /// How many messages there is room for, if they may come as encoded frames.
     pub(super) fn room_for_encoded(&mut self) -> usize {
         let takes = self.connection.as_ref().is_some_and(|connection| connection.tx.takes_frames());
         if !takes || self.conflate || !self.has_room() {
@@ -431,7 +431,7 @@ impl Wire {
         self.send_limit.saturating_sub(self.unsent())
     }
 
-    /// Queues encoded frames, each a whole message.
+    /// Queues the encoded frames of whole messages.
     ///
     /// # Errors
     /// [`Error::NoMemory`]: the connection cannot go on.

@@ -270,8 +270,13 @@ impl PipeSet for PipeTable {
     }
 
     #[inline]
-    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
-        self.add_to_batch(ids, set, bytes)
+    fn write_to_all<const N: usize>(
+        &mut self,
+        ids: &[PipeId],
+        set: u64,
+        parts: [&[u8]; N],
+    ) -> bool {
+        self.add_to_batch(ids, set, parts)
     }
 
     fn owed(&mut self, id: PipeId) -> usize {

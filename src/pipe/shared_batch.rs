@@ -8,7 +8,7 @@ use crate::pattern::PipeId;
 pub(super) struct SharedBatch {
     /// Who gets what is in `bytes`.
     pub(super) members: Vec<PipeId>,
-    /// Encoded frames, each a whole message.
+    /// The encoded frames of whole messages.
     pub(super) bytes: Vec<u8>,
     pub(super) messages: usize,
     /// Bytes of their bodies.

@@ -17,7 +17,7 @@ const IDLE_CAPACITY: usize = 512;
 pub(super) const SPARES: usize = 16;
 
 impl TxQueue {
-    /// Hands encoded frames to the kernel, each a whole message, and appends what it does not
+    /// Hands the encoded frames of whole messages to the kernel, and appends what it does not
     /// take; behind what waits already. True if nothing is left to send.
     ///
     /// # Errors

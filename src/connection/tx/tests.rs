@@ -58,6 +58,33 @@ fn of_encoded_frames_only_what_the_kernel_has_not_taken_is_counted() {
 }
 
 #[test]
+fn a_message_of_several_frames_that_the_kernel_has_in_part_counts_and_stays_whole() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut message = Vec::new();
+    frame::append_frame(&mut message, Flags::MORE, b"group");
+    frame::append_frame(&mut message, Flags::NONE, b"a body");
+    let (len, all) = (message.len(), message.repeat(3));
+    for sent in 0..all.len() {
+        let mut queue = TxQueue::new(Framing::V2, false);
+        queue.push_encoded(&all, 3, sent).unwrap();
+        assert_eq!((queue.messages(), queue.bytes()), (3 - sent / len, all.len() - sent));
+        if sent % 2 == 0 {
+            assert!(queue.flush(ours.as_fd()).unwrap());
+            let mut got = vec![0; all.len() - sent];
+            theirs.read_exact(&mut got).unwrap();
+            assert_eq!(got, all[sent..]);
+        } else {
+            // The next connection sends it from its beginning.
+            let mut waiting = Waiting::default();
+            queue.give_back(&mut waiting);
+            assert_eq!(waiting.messages(), 3 - sent / len);
+            assert_eq!(waiting.bytes(), all.len() - sent / len * len);
+        }
+    }
+}
+
+#[test]
 fn a_peer_that_has_gone_blocks_the_queue_for_ever_and_what_is_in_it_stays() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();

@@ -290,3 +290,31 @@ fn a_datagram_has_an_address() {
     mock.arrive(&mut dgram, 0, &[b"1.2.3.4:5", b"answer"]);
     assert_eq!(recv_all(&mut dgram, &mut mock), ["1.2.3.4:5|answer"]);
 }
+
+/// Encoded once or for each of them, all members of a group get the same, and nobody else anything.
+#[test]
+fn members_of_a_group_can_share_what_is_encoded() {
+    let (mut radio, mut mock) = with_peers::<Radio>(4);
+    (0..3).for_each(|id| tell(&mut radio, &mut mock, id, b"\x01news"));
+    tell(&mut radio, &mut mock, 3, b"\x01other");
+    mock.in_place = true;
+    for round in 0..4 {
+        radio.send(&mut mock, &mut in_group(b"news", b"one")).unwrap();
+        radio.send(&mut mock, &mut in_group(b"other", b"two")).unwrap();
+        radio.send(&mut mock, &mut in_group(b"nobody's", b"three")).unwrap();
+        for id in 0..3 {
+            // One that is full does without, and the others do not.
+            let full = round == 2 && id == 1;
+            assert_eq!(mock.sent_text(id).concat(), if full { "" } else { "news|one" });
+        }
+        assert_eq!(mock.sent_text(3), ["other|two"]);
+        mock.pipe(1).hwm = if round == 1 { 0 } else { 100 };
+    }
+    tell(&mut radio, &mut mock, 0, b"\x00news");
+    radio.send(&mut mock, &mut in_group(b"news", b"four")).unwrap();
+    assert!(mock.sent(0).is_empty());
+    assert_eq!(
+        (mock.sent_text(1), mock.sent_text(2)),
+        (vec!["news|four".into()], vec!["news|four".into()])
+    );
+}

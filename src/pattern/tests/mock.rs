@@ -219,14 +219,23 @@ impl PipeSet for Mock {
         true
     }
 
-    fn write_to_all(&mut self, ids: &[PipeId], set: u64, bytes: &[u8]) -> bool {
+    fn write_to_all<const N: usize>(
+        &mut self,
+        ids: &[PipeId],
+        set: u64,
+        parts: [&[u8]; N],
+    ) -> bool {
         assert_eq!(self.sets.entry(set).or_insert_with(|| ids.to_vec()), ids);
         let fit = |id: &PipeId| {
             let pipe = self.pipe(*id);
             pipe.unfinished.is_empty() && !pipe.closed && pipe.outbound.len() < pipe.hwm
         };
-        let fit = ids.iter().all(fit);
-        fit && ids.iter().all(|&id| self.write_bytes(id, bytes, false))
+        if !ids.iter().all(fit) || !self.in_place {
+            return false;
+        }
+        let message = parts.map(<[u8]>::to_vec);
+        ids.iter().for_each(|&id| self.pipe(id).outbound.push_back(message.to_vec()));
+        true
     }
 
     fn owed(&mut self, id: PipeId) -> usize {
