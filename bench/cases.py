@@ -81,6 +81,8 @@ CASES = (
     _throughput("tcp+curve", 65536, 10_000, chart="volume"),
     _throughput("ws", 64, 2_000_000),
     _throughput("ws", 65536, 30_000),
+    _throughput("wss", 64, 1_000_000),
+    _throughput("wss", 65536, 20_000),
     Case("conn tcp 1000", 1, "1000 connections tcp", ("connects", "rss", "cpu")),
     Case("conn ipc 1000", 1, "1000 connections ipc", ("connects", "rss", "cpu")),
     Case("subs 200000 COUNT", 500_000, "200000 subscriptions", ("match", "subscribe", "mem")),

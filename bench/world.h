@@ -1,5 +1,8 @@
 /* Clocks, endpoints, sockets and two sides of zbench.c, of which it is a part. */
 
+/* Keys that are secret from nobody. */
+#include "../tests-c/certificates.h"
+
 #define MUST(x)                                                                \
     do {                                                                       \
         if (!(x)) {                                                            \
@@ -40,7 +43,7 @@ static int cmp_d (const void *a, const void *b)
 }
 
 /* ------------------------------------------------------------------ world */
-static char kind[16];       /* tcp, ipc or inproc */
+static char kind[16];       /* tcp, ws, wss, ipc, udp or inproc */
 static int curve;           /* +curve given */
 static char ep_a[128], ep_b[128];
 static char s_pub[41], s_sec[41], c_pub[41], c_sec[41];
@@ -64,7 +67,7 @@ static void set_world (const char *e)
     char *out[2] = {ep_a, ep_b};
     for (int i = 0; i < 2; i++) {
         if (!strcmp (kind, "udp") && i == 0) snprintf (out[i], 128, "udp://127.0.0.1:%d", free_port ());
-        else if (!strcmp (kind, "tcp") || !strcmp (kind, "ws")) snprintf (out[i], 128, "%s://127.0.0.1:%d", kind, free_port ());
+        else if (!strcmp (kind, "tcp") || !strcmp (kind, "ws") || !strcmp (kind, "wss")) snprintf (out[i], 128, "%s://127.0.0.1:%d", kind, free_port ());
         else if (!strcmp (kind, "ipc") || !strcmp (kind, "udp")) snprintf (out[i], 128, "ipc://%s/zbench-%d-%d", tmp ? tmp : "/tmp", (int) getpid (), i);
         else if (!strcmp (kind, "inproc")) snprintf (out[i], 128, "inproc://zbench-%d", i);
         else { fprintf (stderr, "zbench: unknown endpoint kind %s\n", e); exit (2); }
@@ -90,6 +93,17 @@ static void hwm (void *s, int n)
     MUST (!zmq_setsockopt (s, ZMQ_SNDHWM, &n, sizeof n));
     MUST (!zmq_setsockopt (s, ZMQ_RCVHWM, &n, sizeof n));
 }
+/* The one side of wss has a certificate, the other one trusts who vouches for it. */
+static void set_tls (void *s, int server)
+{
+    struct { int option; const char *text; } with[2][2] = {
+        {{ZMQ_WSS_TRUST_PEM, authority_crt}, {ZMQ_WSS_HOSTNAME, "server.test"}},
+        {{ZMQ_WSS_CERT_PEM, server_crt}, {ZMQ_WSS_KEY_PEM, server_key}},
+    };
+    for (int i = 0; i < 2; i++)
+        MUST (!zmq_setsockopt (s, with[server][i].option, with[server][i].text, strlen (with[server][i].text)));
+}
+
 static void *sock (void *ctx, int type, int server)
 {
     void *s = zmq_socket (ctx, type);
@@ -103,6 +117,7 @@ static void *sock (void *ctx, int type, int server)
         MUST (!zmq_setsockopt (s, ZMQ_CURVE_PUBLICKEY, c_pub, 40));
         MUST (!zmq_setsockopt (s, ZMQ_CURVE_SECRETKEY, c_sec, 40));
     }
+    if (!strcmp (kind, "wss")) set_tls (s, server);
     return s;
 }
 

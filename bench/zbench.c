@@ -13,7 +13,7 @@
  *    thrm  ENDPOINT SIZE COUNT          PUSH -> PULL, zmq_msg_init_data/zmq_msg_recv (zero copy)
  *    pub   ENDPOINT SIZE COUNT SUBS     one PUB, SUBS subscribers, lossless (XPUB_NODROP)
  *    rtr   ENDPOINT SIZE COUNT CLIENTS  ROUTER echo, CLIENTS DEALERs, 16 in flight each
- *    radio udp SIZE COUNT               RADIO -> DISH (needs a libzmq with drafts)
+ *    radio ENDPOINT SIZE COUNT [DISHES] RADIO -> DISHES, lossless; udp: one (needs a libzmq with drafts)
  *    pipe2 ENDPOINT SIZE COUNT          PUSH -> (PULL zmq_proxy PUSH) -> PULL
  *    conn  ENDPOINT CLIENTS             connect, handshake and one message from each client
  *    subs  TOPICS COUNT                 TOPICS subscriptions, COUNT publishes matched
@@ -25,7 +25,7 @@
  *    rawlat ENDPOINT SIZE COUNT         the same ping-pong with plain send/recv: the floor (tcp, ipc)
  *    rawthr ENDPOINT SIZE COUNT         length-prefixed messages batched by hand into 64 KiB writes: the ceiling
  *
- *  ENDPOINT is tcp | ws | ipc | inproc; a "+curve" suffix turns CURVE on (tcp+curve), and first makes
+ *  ENDPOINT is tcp | ws | wss | ipc | inproc; a "+curve" suffix turns CURVE on (tcp+curve), and first makes
  *  sure that the library really speaks it: an unencrypted run must not pass for a fast one.
  *  inproc runs both sides as threads of one process, the others as two processes.
  */
@@ -423,12 +423,16 @@ static int throughput (const char *m, const char *where, double began)
         beside (rtr_peer, rtr_main);
     else if (!strcmp (m, "rawthr"))
         beside (rawthr_peer, rawthr_main);
-    else if (!strcmp (m, "radio") && zmq_join)
+    else if (!strcmp (m, "radio") && zmq_join && !strcmp (kind, "udp"))
         beside (radio_peer, radio_main);
+    else if (!strcmp (m, "radio") && zmq_join) {
+        beside (dishes_peer, dishes_main);
+        t_elapsed += now_s ();
+    }
     else if (!strcmp (m, "pipe2"))
         beside (thr_peer, pipe2_main);
     else { fprintf (stderr, "zbench: unknown mode %s\n", m); return 2; }
-    double n = (double) count * (!strcmp (m, "pub") ? peers : 1);
+    double n = (double) count * (!strcmp (m, "pub") || !strcmp (m, "radio") ? peers : 1);
     printf ("%s %s %zu x%d | rate=%.0f/s MBps=%.1f cpu=%.3fus/msg\n", m, where, size, peers,
             n / t_elapsed, n / t_elapsed * size / 1e6, (cpu_all () - began) / n * 1e6);
     return 0;
