@@ -8,6 +8,7 @@ use crate::connection::{Ends, WebSocket};
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use crate::stats::{PeerStats, Record};
+use crate::sys::epoll;
 use crate::sys::fd::OwnedFd;
 use crate::transport::{Agreement, Dialogue, Link, Stream};
 use crate::wire::{Established, Handshake, HandshakeConfig, HandshakeError};
@@ -26,8 +27,8 @@ const NOTHING_HEARD: usize = 1 << 16;
 
 /// How far driving an attempt came.
 pub(super) enum Progress {
-    /// More has to come from the other side, or (true) the kernel has to take more of ours first.
-    Waiting(bool),
+    /// More has to come from the other side, or the kernel has to take more of ours: the events of epoll.
+    Waiting(u32),
     /// This is the peer: what follows is for it.
     Reached,
     /// A ZAP handler has to be asked or to answer, see [`Attempt::handshake`].
@@ -201,13 +202,14 @@ impl Attempt {
         }
         match self.link.agree(self.stream.as_fd()) {
             Ok(Agreement::Reached) => {}
-            Ok(how) => return Progress::Waiting(how == Agreement::Speaks),
+            Ok(Agreement::Speaks) => return Progress::Waiting(epoll::OUT),
+            Ok(Agreement::Hears) => return Progress::Waiting(epoll::IN),
             Err(error) => return Progress::Closed(error),
         }
         loop {
             match self.send() {
                 Ok(true) => {}
-                Ok(false) => return Progress::Waiting(true),
+                Ok(false) => return self.hear_meanwhile(),
                 Err(error) => return self.last_words(error),
             }
             if self.dialogues.front().is_some_and(|dialogue| dialogue.wanted() == 0) {
@@ -352,7 +354,7 @@ impl Attempt {
     /// Reads what there is, and no more than the dialogue wants; how far that came if there was nothing.
     fn receive(&mut self) -> Option<Progress> {
         if self.drained {
-            return Some(Progress::Waiting(false));
+            return Some(Progress::Waiting(epoll::IN));
         }
         if self.heard >= MOST_HEARD {
             return Some(Progress::Closed(Error::Protocol));
@@ -371,13 +373,38 @@ impl Attempt {
                 buffer[..count].zeroize();
                 None
             }
-            Err(Error::Again) => Some(Progress::Waiting(false)),
+            Err(Error::Again) => Some(Progress::Waiting(epoll::IN)),
             Err(Error::Interrupted) => {
                 self.heard += NOTHING_HEARD;
                 None
             }
             Err(error) => Some(Progress::Closed(error)),
         }
+    }
+
+    /// The kernel takes no more of ours. If the peer is as far as that, too, it goes on once we have read something: two
+    /// who both only wait for room wait for ever. Before ZMTP they speak by turns.
+    fn hear_meanwhile(&mut self) -> Progress {
+        while self.dialogues.is_empty() && !self.is_waiting() {
+            if self.rest.is_empty() && self.frames.is_empty() {
+                match self.receive() {
+                    None => {}
+                    Some(Progress::Waiting(events)) => {
+                        return Progress::Waiting(events | epoll::OUT);
+                    }
+                    Some(Progress::Closed(error)) => return self.last_words(error),
+                    Some(progress) => return progress,
+                }
+            }
+            if let Err(progress) = self.hear() {
+                return progress;
+            }
+            if !self.rest.is_empty() || !self.frames.is_empty() {
+                // It is for later: first we have to say more.
+                break;
+            }
+        }
+        Progress::Waiting(epoll::OUT)
     }
 
     /// Sends what is to be said; false if the kernel did not take all of it.

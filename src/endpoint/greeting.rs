@@ -83,12 +83,11 @@ impl Endpoints {
     pub(super) fn drive(&mut self, at: u32) {
         let Some(attempt) = self.attempts.get_mut(at) else { return };
         match attempt.drive() {
-            Progress::Waiting(wants_out) => {
+            Progress::Waiting(events) => {
                 if attempt.stage == Stage::OnTheWay {
                     // The dialogue with a proxy is a handshake, too (ZMQ_HANDSHAKE_IVL).
                     self.limit(at, |options| options.handshake_ivl);
                 }
-                let events = if wants_out { epoll::OUT } else { epoll::IN };
                 if self.watch_attempt(at, events).is_err() {
                     self.attempt_failed(at, Error::NoMemory);
                 }

@@ -11,6 +11,7 @@ use crate::sys::epoll;
 use crate::sys::thread::ThreadOptions;
 use crate::transport::{Address, Dialogue, Listener, Route, Stream};
 use crate::types::SocketType;
+use crate::wire::HandshakeConfig;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 
@@ -214,8 +215,12 @@ impl Dialogue for Sentence {
 
 /// A connection to a peer that the test plays.
 fn connected() -> (Stream, Stream) {
+    connected_at("tcp://127.0.0.1:*")
+}
+
+fn connected_at(address: &str) -> (Stream, Stream) {
     let options = SocketOptions::default();
-    let address = Address::parse("tcp://127.0.0.1:*").expect("an address");
+    let address = Address::parse(address).expect("an address");
     let listener = Listener::bind(&address, &options).expect("bound");
     let to = route(listener.endpoint(), &options);
     let way = to.first().resolve(&options).expect("a way").remove(0);
@@ -232,11 +237,11 @@ fn what_one_dialogue_leaves_is_for_the_next() {
     let (stream, peer) = connected();
     let dialogues = vec![Sentence::boxed(b"one", 100), Sentence::boxed(b"two", 100)];
     let mut attempt = Attempt::connecting(0, 1, stream, dialogues, Ends::default());
-    assert!(matches!(attempt.drive(), Progress::Waiting(false)));
+    assert!(matches!(attempt.drive(), Progress::Waiting(epoll::IN)));
     assert_eq!(attempt.stage, Stage::OnTheWay);
     net::send(peer.as_fd(), b"a.b").expect("sent");
     wait(attempt.fd(), libc::POLLIN);
-    assert!(matches!(attempt.drive(), Progress::Waiting(false)), "the second is not over");
+    assert!(matches!(attempt.drive(), Progress::Waiting(epoll::IN)), "the second is not over");
     let mut said = [0; 100];
     assert_eq!(
         net::recv(peer.as_fd(), &mut said).map(|n| said[..n].to_vec()),
@@ -285,5 +290,42 @@ fn why_a_peer_refuses_us_is_heard_although_it_hears_nothing_any_more() {
         let progress = attempt.drive();
         assert_eq!(matches!(progress, Progress::Failed(_)), heard);
         assert_eq!(matches!(progress, Progress::Closed(_)), !heard);
+    }
+}
+
+/// Of as much as no kernel takes at once.
+fn greets_at_length(stream: Stream) -> Attempt {
+    let mechanism = Box::new(crate::security::Null::new(false));
+    let mut config = HandshakeConfig::new(SocketType::Pair, Vec::new(), mechanism);
+    config.properties.push((b"X-Long".to_vec(), vec![7; 60_000]));
+    let (fd, level, option) = (stream.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF);
+    crate::sys::net::set_option(fd, level, option, 4096).expect("set");
+    let mut attempt = Attempt::accepted(0, 1, stream, Ends::default());
+    let begun = attempt.begin_greeting("tcp://x", &SocketOptions::default(), Some(config));
+    assert!(begun.is_ok());
+    attempt
+}
+
+#[test]
+fn two_who_say_much_at_the_same_time_hear_each_other_meanwhile() {
+    let (ours, theirs) = connected_at("ipc://*");
+    let mut attempts = [ours, theirs].map(greets_at_length);
+    let mut established = [false; 2];
+    while established != [true; 2] {
+        let mut items = Vec::new();
+        for (attempt, done) in attempts.iter_mut().zip(&mut established).filter(|(_, done)| !**done)
+        {
+            match attempt.drive() {
+                Progress::Waiting(events) => {
+                    let events = events as i16;
+                    items.push(libc::pollfd { fd: attempt.fd(), events, revents: 0 });
+                }
+                Progress::Established(..) => *done = true,
+                _ => panic!("neither"),
+            }
+        }
+        if !items.is_empty() && established == [false; 2] {
+            wait_for(&mut items);
+        }
     }
 }
