@@ -71,10 +71,21 @@ pub fn both() -> (u64, u64) {
     pairs.min().map_or((0, 0), |(_, ticks, time)| (ticks, time))
 }
 
+/// What the calendar says: the time since 1970. Somebody may set it back at any moment.
+#[cfg(tls)]
+#[must_use]
+pub fn wall() -> Duration {
+    Duration::from_nanos(read(libc::CLOCK_REALTIME))
+}
+
 fn kernel_time() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid; the clock exists on every system we run on.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    // SAFETY: `time` is valid; the clocks exist on every system we run on.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 

@@ -9,6 +9,7 @@ mod config;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(super) mod idle;
+mod sources;
 mod verify;
 
 pub(super) use config::Config;
@@ -88,9 +89,15 @@ impl Session {
     /// # Errors
     /// There is no connection: the peer makes no sense, is not whom we wanted, or has gone.
     pub(super) fn agree(&mut self, fd: BorrowedFd<'_>) -> Result<Agreement> {
-        for _ in 0..READS {
+        let mut reads = 0;
+        loop {
+            if !self.marks.is_empty() {
+                // They have. What is under way since then is for `send` to go on with, and to count.
+                return Ok(Agreement::Reached);
+            }
             self.take_records()?;
-            if self.push(fd).is_err_and(|error| error == Error::Again) {
+            let pushed = self.push(fd);
+            if pushed == Err(Error::Again) {
                 return Ok(Agreement::Speaks);
             }
             if !self.tls.is_handshaking() {
@@ -99,15 +106,17 @@ impl Session {
             match self.then {
                 Some(Ok(())) => return Err(Error::Os(libc::EPIPE)),
                 Some(Err(error)) => return Err(error),
+                // The last read may have ended it, or have left us something to say.
+                None if reads == READS => return Ok(Agreement::Hears),
                 None => {}
             }
             match self.read(fd) {
-                Ok(()) => {}
-                Err(Error::Again) => return Ok(Agreement::Hears),
+                Ok(()) => reads += 1,
+                // What could not be said nobody answers.
+                Err(Error::Again) => return pushed.map(|()| Agreement::Hears),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Agreement::Hears)
     }
 
     /// Says this, of which the first part may be under way already; how much of it the kernel has got.
@@ -160,8 +169,9 @@ impl Session {
         Ok(())
     }
 
-    /// Hands the records to the kernel.
+    /// Hands the records to the kernel, where none says anything of ours: nobody would hear that it is through.
     fn push(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
+        debug_assert!(self.marks.is_empty(), "what is through has to count");
         while !self.push_once(fd)?.1 {}
         Ok(())
     }
@@ -261,13 +271,18 @@ impl Session {
     /// Has rustls read some of what came, from the kernel if nothing is here. What the records have said so far is taken.
     ///
     /// # Errors
-    /// `Again`: there is nothing. `NoMemory`: the same.
+    /// `Again`: there is nothing. `NoMemory`: nothing has happened, and there may be something.
     fn read(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         // rustls has no way to say that there is no memory.
-        reserve::ready()?;
-        if self.at == self.end {
-            self.fill(fd)?;
+        let here = reserve::ready().and_then(|()| match self.at == self.end {
+            true => self.fill(fd),
+            false => Ok(()),
+        });
+        if here == Err(Error::NoMemory) {
+            // The kernel, or we, and the library's own memory or the kernel's: nothing will say so once more.
+            self.more = true;
         }
+        here?;
         while self.then.is_none() && self.at < self.end && !self.holds_text() {
             let mut octets = self.input.get(self.at..self.end).unwrap_or_default();
             let before = octets.len();
@@ -282,8 +297,10 @@ impl Session {
                 Ok(_) => {}
                 Err(error) => {
                     self.then = Some(Err(error));
-                    // The peer is told why, if that costs no waiting.
-                    let _ = self.take_records().and_then(|()| self.push(fd));
+                    // The peer is told why, if that costs no waiting, and it may be in the middle of nothing.
+                    if self.marks.is_empty() {
+                        let _ = self.take_records().and_then(|()| self.push(fd));
+                    }
                 }
             }
         }
@@ -303,9 +320,9 @@ impl Session {
             Ok(0) => self.then = Some(Ok(())),
             Ok(count) => (self.at, self.end, self.more) = (0, count, count == INPUT),
             Err(Error::Interrupted) => self.more = true,
-            Err(Error::Again) => {
+            Err(error @ (Error::Again | Error::NoMemory)) => {
                 idle::give(std::mem::take(&mut self.input));
-                return Err(Error::Again);
+                return Err(error);
             }
             Err(error) => self.then = Some(Err(error)),
         }

@@ -36,6 +36,8 @@ fn what_counts_as_sent_is_what_the_peer_can_read() {
     let said: Vec<u8> = (0..600_000_usize).map(|n| (n % 251) as u8).collect();
     let (mut sent, mut heard, mut waits) = (0, Vec::new(), 0);
     while sent < said.len() {
+        // As an attempt does each time before it says something.
+        assert_eq!(client.agree(ours.as_fd()), Ok(Agreement::Reached));
         match client.send(ours.as_fd(), &said[sent..said.len().min(sent + 70_000)]) {
             Ok(count) => sent += count,
             Err(error) => {

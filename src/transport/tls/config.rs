@@ -1,10 +1,10 @@
 //! What the options of an endpoint say about TLS (ZMQ_WSS_*).
 
+use super::sources;
 use super::verify::Verifier;
 use crate::error::{Error, Result};
 use crate::options::SocketOptions;
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::NoServerSessionStorage;
@@ -28,7 +28,7 @@ impl Config {
     /// [`Error::Invalid`]: there is no certificate, or no key that belongs to it (libzmq ends the process).
     pub(in crate::transport) fn listening(options: &SocketOptions) -> Result<Config> {
         let (chain, key) = identity(options)?.ok_or(Error::Invalid)?;
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_details(sources::provider(), sources::time())
             .with_safe_default_protocol_versions()
             .map_err(invalid)?
             .with_no_client_auth()
@@ -48,7 +48,7 @@ impl Config {
     /// [`Error::Invalid`]: an option that is set holds none of what it should.
     pub(in crate::transport) fn connecting(host: &str, options: &SocketOptions) -> Result<Config> {
         let draft = &options.draft;
-        let provider = provider();
+        let provider = sources::provider();
         let (mut roots, trusted) = (RootCertStore::empty(), certificates(&draft.wss_trust_pem)?);
         for certificate in &trusted {
             roots.add(certificate.clone()).map_err(invalid)?;
@@ -67,7 +67,7 @@ impl Config {
             name => name?,
         };
         let verifier = Verifier { provider: provider.clone(), roots, trusted, checks_name };
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_details(provider, sources::time())
             .with_safe_default_protocol_versions()
             .map_err(invalid)?
             .dangerous()
@@ -79,10 +79,6 @@ impl Config {
         config.resumption = Resumption::disabled();
         Ok(Config::Client(Arc::new(config), name))
     }
-}
-
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

@@ -31,7 +31,7 @@ fn options() -> SocketOptions {
 /// A client, with TLS 1.3 or 1.2, whose keys are good for ten records.
 #[cfg(test)]
 pub(in crate::transport) fn short_keys(is_new: bool) -> Config {
-    use super::config::provider;
+    use super::sources::provider;
     use super::verify::Verifier;
     use rustls::crypto::CryptoProvider;
     use rustls::crypto::ring::cipher_suite as known;
