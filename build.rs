@@ -11,7 +11,7 @@ fn main() {
     // The feature `wss` where TLS can be built, see Cargo.toml.
     println!("cargo:rustc-check-cfg=cfg(tls)");
     let is_set = |name: &str| std::env::var_os(name).is_some();
-    if is_set("CARGO_FEATURE_WSS") && !is_set("CARGO_CFG_LOOM") && !is_set("CARGO_CFG_SIM") {
+    if is_set("CARGO_FEATURE_WSS") && !is_set("CARGO_CFG_LOOM") {
         println!("cargo:rustc-cfg=tls");
     }
 

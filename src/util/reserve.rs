@@ -93,6 +93,10 @@ pub fn ask<T>(what: impl FnOnce() -> T) -> T {
 /// [`Error::NoMemory`] while memory is short.
 #[inline]
 pub fn ready() -> Result<()> {
+    #[cfg(sim)]
+    if crate::sys::sim::memory_is_short() {
+        return Err(Error::NoMemory);
+    }
     RESERVE.ready()
 }
 

@@ -1,5 +1,6 @@
 //! The C functions as scenarios call them.
 
+use crate::certificates::introduce;
 use std::ffi::{CString, c_int, c_void};
 
 use zmq::capi::{context, poll, socket, types, util};
@@ -31,6 +32,11 @@ pub(crate) fn failed() -> (u64, u64) {
 /// From now on calls may fail so that connections are lost, in worlds that have that.
 pub(crate) fn may_lose() {
     world::with(|world, _| world.faults.may_lose());
+}
+
+/// From now on memory may be short now and then, in worlds where connections may be lost.
+pub(crate) fn memory_may_be_short() {
+    world::with(|world, _| world.faults.memory_may_be_short());
 }
 
 /// From now on no call fails any more.
@@ -205,6 +211,7 @@ impl Socket {
     }
 
     pub(crate) fn try_bind(self, endpoint: &str) -> bool {
+        introduce(self, endpoint, true);
         let text = CString::new(endpoint).unwrap();
         // SAFETY: a socket and a text.
         unsafe { socket::zmq_bind(self.0, text.as_ptr()) == 0 }
@@ -216,6 +223,7 @@ impl Socket {
     }
 
     pub(crate) fn try_connect(self, endpoint: &str) -> bool {
+        introduce(self, endpoint, false);
         let text = CString::new(endpoint).unwrap();
         // SAFETY: a socket and a text.
         unsafe { socket::zmq_connect(self.0, text.as_ptr()) == 0 }

@@ -1,7 +1,7 @@
 //! Peers come and go at any moment. Nothing hangs, nothing is left, and who is there at last talks.
 
 use crate::api::*;
-use crate::messages::{WS, any_endpoint};
+use crate::messages::any_endpoint;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zmq::sys::sim::{self, Choice};
@@ -85,10 +85,10 @@ pub(crate) fn run_drafts(choice: &mut Choice) {
     run_with(choice, kinds, &endpoint);
 }
 
-/// All others over WebSockets.
-pub(crate) fn run_over_ws(choice: &mut Choice) {
+/// All others there.
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
     let kinds = choice.of(&KINDS);
-    run_with(choice, kinds, WS);
+    run_with(choice, kinds, endpoint);
 }
 
 /// Where sockets were bound a moment ago somebody else can be, whatever the kernel keeps of their connections.

@@ -1,7 +1,7 @@
 //! Messages flow from senders to receivers: each arrives once, whole and in order.
 
 use crate::api::*;
-use crate::messages::{WS, any_endpoint};
+use crate::messages::any_endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zmq::sys::sim::{self, Choice};
@@ -279,10 +279,10 @@ pub(crate) fn run_drafts(choice: &mut Choice) {
     run_with(choice, kinds, endpoint);
 }
 
-/// All others over WebSockets.
-pub(crate) fn run_over_ws(choice: &mut Choice) {
+/// All others there.
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
     let kinds = choice.of(&KINDS);
-    run_with(choice, kinds, WS.to_owned());
+    run_with(choice, kinds, endpoint.to_owned());
 }
 
 fn run_with(choice: &mut Choice, kinds: (i32, i32), endpoint: String) {

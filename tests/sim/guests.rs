@@ -2,7 +2,7 @@
 //! when only one guest is left goes to that one.
 
 use crate::api::*;
-use crate::messages::{WS, any_endpoint};
+use crate::messages::any_endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zmq::sys::sim::{self, Choice};
@@ -49,10 +49,10 @@ pub(crate) fn run_drafts(choice: &mut Choice) {
     listening_at(choice, kinds, &endpoint);
 }
 
-/// All others over WebSockets.
-pub(crate) fn run_over_ws(choice: &mut Choice) {
+/// All others there.
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
     let kinds = choice.of(&KINDS);
-    listening_at(choice, kinds, WS);
+    listening_at(choice, kinds, endpoint);
 }
 
 fn listening_at(choice: &mut Choice, kinds: (i32, i32), endpoint: &str) {

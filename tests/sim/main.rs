@@ -10,6 +10,8 @@ mod answers;
 #[cfg(sim)]
 mod api;
 #[cfg(sim)]
+mod certificates;
+#[cfg(sim)]
 mod churn;
 #[cfg(sim)]
 mod contexts;

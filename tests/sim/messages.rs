@@ -128,6 +128,8 @@ pub(crate) fn numbers(bytes: &[u8]) -> (u32, u32) {
 
 /// Over WebSockets.
 pub(crate) const WS: &str = "ws://127.0.0.1:5001/";
+/// The same over TLS.
+pub(crate) const WSS: &str = "wss://127.0.0.1:5001/";
 
 /// An endpoint of one of the transports that have connections.
 pub(crate) fn any_endpoint(choice: &mut Choice) -> String {

@@ -1,7 +1,7 @@
 //! A child for each seed: what the library has once is new, aborts are noticed, leaks counted.
 
 use crate::{
-    answers, churn, contexts, cuts, datagrams, devices, floods, flow, groups, guests, kills,
+    answers, api, churn, contexts, cuts, datagrams, devices, floods, flow, groups, guests, kills,
     memory, messages, pulse, questions, secrets, successors, truth, waiters, watchers,
 };
 use std::io::{Read, Seek};
@@ -10,7 +10,7 @@ use zmq::sys::sim::{self, Choice, world};
 
 type Scenario = fn(&mut Choice);
 
-const SCENARIOS: [(&str, Scenario); 19] = [
+const SCENARIOS: [(&str, Scenario); 20] = [
     ("flow", flow::run),
     ("waiters", waiters::run),
     ("questions", questions::run),
@@ -27,6 +27,7 @@ const SCENARIOS: [(&str, Scenario); 19] = [
     ("kills", kills::run),
     ("drafts", drafts),
     ("websockets", websockets),
+    ("tls", tls),
     ("answers", answers::run),
     ("groups", groups::run),
     ("datagrams", datagrams::run),
@@ -43,13 +44,24 @@ fn drafts(choice: &mut Choice) {
 
 /// What other scenarios do, over WebSockets.
 fn websockets(choice: &mut Choice) {
-    match choice.below(8) {
-        0..=2 => flow::run_over_ws(choice),
-        3 => guests::run_over_ws(choice),
-        4 => churn::run_over_ws(choice),
-        5 => pulse::run_at(choice, messages::WS),
-        6 => questions::run_at(choice, messages::WS),
-        _ => cuts::run_at(choice, messages::WS),
+    carried(choice, messages::WS);
+}
+
+/// The same over TLS.
+fn tls(choice: &mut Choice) {
+    api::memory_may_be_short();
+    carried(choice, messages::WSS);
+}
+
+fn carried(choice: &mut Choice, endpoint: &str) {
+    match choice.below(10) {
+        0..=2 => flow::run_at(choice, endpoint),
+        3 => guests::run_at(choice, endpoint),
+        4 => churn::run_at(choice, endpoint),
+        5 => pulse::run_at(choice, endpoint),
+        6 => questions::run_at(choice, endpoint),
+        7 | 8 => secrets::run_at(choice, endpoint),
+        _ => cuts::run_at(choice, endpoint),
     }
 }
 

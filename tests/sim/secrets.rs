@@ -23,7 +23,7 @@ enum Fate {
     Nonsense(u64),
     /// It speaks another mechanism.
     Foreign,
-    /// It takes the host for another.
+    /// It takes the host for another, by its key or by its certificate.
     Mistaken,
 }
 
@@ -94,7 +94,8 @@ fn handler(choice: &mut Choice, context: Context, slow: u64, most: u64, guests: 
                 .to_vec()
         };
         let reply = match fate {
-            Fate::Welcome => plain(b"200"),
+            // Whoever is mistaken does not get so far, but by a mistake of ours.
+            Fate::Welcome | Fate::Mistaken => plain(b"200"),
             Fate::Later(_) => plain(b"300"),
             Fate::Nonsense(how) => nonsense(how, &request[1]),
             _ => plain(b"400"),
@@ -113,10 +114,15 @@ fn handler(choice: &mut Choice, context: Context, slow: u64, most: u64, guests: 
 struct Plan {
     mechanism: u8,
     handled: bool,
+    /// Whether there is TLS below.
+    certified: bool,
     server_keys: [String; 2],
 }
 
 fn fate(choice: &mut Choice, plan: &Plan) -> Fate {
+    if plan.certified && choice.once_in(5) {
+        return Fate::Mistaken;
+    }
     let good = choice.once_in(2) || plan.mechanism == NULL;
     match (good, plan.handled) {
         (true, true) if plan.mechanism != NULL && choice.once_in(3) => {
@@ -134,6 +140,9 @@ fn fate(choice: &mut Choice, plan: &Plan) -> Fate {
 fn introduce(socket: Socket, plan: &Plan, fate: Fate, number: u32, guests: &Guests) {
     let foreign = fate == Fate::Foreign;
     let name = format!("guest {number}");
+    if plan.certified && fate == Fate::Mistaken {
+        socket.set_bytes(ZMQ_WSS_HOSTNAME, b"elsewhere");
+    }
     match plan.mechanism {
         PLAIN if !foreign => {
             socket.set_bytes(ZMQ_PLAIN_USERNAME, name.as_bytes());
@@ -246,7 +255,7 @@ fn begin_handlers(
 /// A host, and guests of which some are let in.
 struct Party {
     context: Context,
-    endpoint: &'static str,
+    endpoint: String,
     plan: Plan,
     guests: Arc<Guests>,
     host: Socket,
@@ -268,7 +277,7 @@ impl Party {
         introduce(socket, &self.plan, fate, number, &self.guests);
         let (mut own, taken) = (Choice::new(choice.number()), self.taken.clone());
         let (talks, messages, largest) = (self.talks, self.messages, self.largest);
-        socket.connect(self.endpoint);
+        socket.connect(&self.endpoint);
         sim::spawn("guest", move || {
             if talks {
                 return lenient(socket, fate.is_good(), &taken);
@@ -343,12 +352,17 @@ impl Party {
 }
 
 pub(crate) fn run(choice: &mut Choice) {
-    let context = Context::new();
     let endpoint = choice.of(&["tcp://127.0.0.1:5001", "ipc:///made-up/1"]);
+    run_at(choice, endpoint);
+}
+
+pub(crate) fn run_at(choice: &mut Choice, endpoint: &str) {
+    let context = Context::new();
     let mechanism = choice.of(&[NULL, PLAIN, PLAIN, CURVE, CURVE]);
     // Without a handler PLAIN lets nobody in, here.
     let handled = mechanism != CURVE || choice.once_in(2);
-    let plan = Plan { mechanism, handled, server_keys: key_pair() };
+    let certified = endpoint.starts_with("wss:");
+    let plan = Plan { mechanism, handled, certified, server_keys: key_pair() };
     let guests: Arc<Guests> = Arc::default();
     let slow = choice.of(&[1, 100_000, 20_000_000]);
     let mut threads = Vec::new();
@@ -363,7 +377,7 @@ pub(crate) fn run(choice: &mut Choice) {
     eprintln!("secrets: {mechanism} {endpoint}, {handled}, host talks: {talks}, {fates:?}");
     let messages = choice.of(&[1, 5, 40]);
     let largest = choice.of(&[10, 3000, 40_000]);
-    let taken = Arc::default();
+    let (taken, endpoint) = (Arc::default(), endpoint.to_owned());
     let party =
         Party { context, endpoint, plan, guests, host, talks, fates, messages, largest, taken };
     party.run(choice, threads);

@@ -39,8 +39,11 @@ const FAILURES: [(&str, &[Errno]); 25] = [
     ("epoll_ctl add", &[ENOMEM, ENOSPC]),
 ];
 
+/// The name of memory.
+pub(super) const MEMORY: &str = "memory";
+
 /// After these a connection may be given up, with what is on its way there.
-const LOSSES: [(&str, &[Errno]); 8] = [
+const LOSSES: [(&str, &[Errno]); 9] = [
     ("getsockopt", &[ENOBUFS]),
     ("getpeername", &[ENOTCONN, ENOBUFS]),
     ("recv", &[ECONNRESET, ENOMEM, ETIMEDOUT]),
@@ -50,6 +53,9 @@ const LOSSES: [(&str, &[Errno]); 8] = [
     ("shutdown", &[ENOTCONN, ENOBUFS]),
     // One datagram.
     ("sendmmsg", &[EPERM, ENOBUFS, ENETUNREACH]),
+    // No call: who would begin something new asks for it (`util/reserve.rs`). A connection that is being made may be
+    // given up, with what a faster peer has said.
+    (MEMORY, &[ENOMEM]),
 ];
 
 /// Which calls fail.
@@ -62,6 +68,8 @@ pub struct Faults {
     /// The seed wants connections to be lost, too, where the scenario bears that.
     loses: bool,
     may_lose: bool,
+    /// Memory is short now and then, where the scenario bears that.
+    memory: bool,
     /// How many did.
     pub failed: u64,
     /// How many connections may have been lost.
@@ -77,6 +85,7 @@ impl Faults {
             left: if fails { choice.of(&[1, 5, 30, 200]) } else { 0 },
             loses: choice.once_in(2),
             may_lose: false,
+            memory: false,
             failed: 0,
             lost: 0,
             choice: Choice::new(choice.number()),
@@ -88,6 +97,11 @@ impl Faults {
         self.may_lose = true;
     }
 
+    /// From now on memory is short now and then, too, where connections may be lost.
+    pub fn memory_may_be_short(&mut self) {
+        self.memory = true;
+    }
+
     /// From now on no call fails.
     pub fn end(&mut self) {
         self.left = 0;
@@ -95,7 +109,7 @@ impl Faults {
 
     /// The error of a call that fails.
     pub(super) fn of(&mut self, call: &str) -> Option<Errno> {
-        if self.left == 0 {
+        if self.left == 0 || call == MEMORY && !self.memory {
             return None;
         }
         let named = |(name, _): &&(&str, &'static [Errno])| *name == call;

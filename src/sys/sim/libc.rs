@@ -59,6 +59,11 @@ pub(super) fn chance(name: &'static str) -> Option<Errno> {
     error.flatten()
 }
 
+/// Whether memory is short for whoever asks now.
+pub fn memory_is_short() -> bool {
+    chance(super::faults::MEMORY).is_some()
+}
+
 fn fail<T>(error: Errno) -> Option<T> {
     // SAFETY: the running thread's own.
     unsafe { *__errno_location() = error };
@@ -475,8 +480,11 @@ pub unsafe fn mkdtemp(template: *mut c_char) -> *mut c_char {
     template
 }
 
-pub unsafe fn clock_gettime(_clock: clockid_t, time: *mut timespec) -> c_int {
-    let now = world::now();
+/// When the world's clock was made, in nanoseconds since 1970 (in 2033).
+const CALENDAR: u64 = 2_000_000_000_000_000_000;
+
+pub unsafe fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
+    let now = world::now() + if clock == CLOCK_REALTIME { CALENDAR } else { 0 };
     let spec = timespec {
         tv_sec: (now / 1_000_000_000) as time_t,
         tv_nsec: (now % 1_000_000_000) as c_long,

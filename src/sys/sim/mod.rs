@@ -25,6 +25,7 @@ mod threads;
 mod trace;
 pub mod world;
 
+pub use self::libc::memory_is_short;
 pub use choice::Choice;
 pub use heap::Heap;
 pub use threads::{Spawned, end_values as finish, spawn};
