@@ -173,10 +173,9 @@ pub(super) unsafe fn release(header: *mut Header, to: Option<&'static Reclaimer>
     // take a reference while ours is the only one.
     unsafe {
         let references = &(*header).references;
-        if references.load(Ordering::Acquire) != 1 {
-            if references.fetch_sub(1, GIVES_BACK) != 1 {
-                return;
-            }
+        let shared = references.load(Ordering::Acquire) != 1;
+        if shared && references.fetch_sub(1, GIVES_BACK) != 1 {
+            return;
         }
         free(header, to);
     }

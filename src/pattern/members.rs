@@ -8,6 +8,7 @@ const FEW: usize = 256;
 
 /// Pipes, each once. One that comes or goes costs the same however many there are.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "most topics have few, and each eight bytes less")]
 pub(super) enum Members {
     /// In the order of their numbers.
     Few(Vec<PipeId>),
