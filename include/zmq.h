@@ -718,7 +718,7 @@ int zmq_poller_wait(void *poller_,
                     struct zmq_poller_event_t *event,
                     long timeout);
 
-/* The same of as many as there are, but at most `n_events`. Returns how many. */
+/* The same of as many as there are, but at most `n_events`, behind which stands nothing. Returns how many. */
 ZMQ_EXPORT
 int zmq_poller_wait_all(void *poller_,
                         struct zmq_poller_event_t *events,

@@ -16,6 +16,20 @@ static void serve (int type)
     bind_any (server, "tcp", ep);
 }
 
+/* Receives until it is this, as the first part of a message; what strangers have sent goes. */
+static void comes (const char *what, size_t size)
+{
+    for (;;) {
+        char buf[300];
+        int n = zmq_recv (server, buf, sizeof buf, 0);
+        CHECK (n >= 0);
+        if (n == (int) size && !memcmp (buf, what, size))
+            return;
+        while (RCVMORE (server))
+            CHECK (zmq_recv (server, buf, sizeof buf, 0) >= 0);
+    }
+}
+
 /* A decent client still gets what it wants. (Under a new name each time: the last one may not quite be gone yet.) */
 static void others_are_served (void)
 {
@@ -30,14 +44,7 @@ static void others_are_served (void)
             OK (zmq_setsockopt (client, ZMQ_ROUTING_ID, name, 9));
             OK (zmq_connect (client, ep));
             SEND (client, "still there?", 0);
-            for (;;) {
-                int n = zmq_recv (server, buf, sizeof buf, 0), more = RCVMORE (server);
-                CHECK (n >= 0);
-                if (n == 9 && !memcmp (buf, name, 9) && more)
-                    break;
-                while (RCVMORE (server))
-                    zmq_recv (server, buf, sizeof buf, 0);
-            }
+            comes (name, 9);
             RECV (server, "still there?");
             SEND (server, name, ZMQ_SNDMORE);
             SEND (server, "sure", 0);
@@ -47,23 +54,13 @@ static void others_are_served (void)
             client = sock (ctx, ZMQ_PUSH);
             OK (zmq_connect (client, ep));
             SEND (client, name, 0);
-            for (;;) {
-                int n = zmq_recv (server, buf, sizeof buf, 0);
-                CHECK (n >= 0);
-                if (n == 9 && !memcmp (buf, name, 9))
-                    break;
-            }
+            comes (name, 9);
             break;
         case ZMQ_XPUB:
             client = sock (ctx, ZMQ_SUB);
             OK (zmq_connect (client, ep));
             OK (zmq_setsockopt (client, ZMQ_SUBSCRIBE, name, 9));
-            for (;;) {
-                int n = zmq_recv (server, buf, sizeof buf, 0);
-                CHECK (n >= 0);
-                if (n == 10 && !memcmp (buf, topic, 10))
-                    break;
-            }
+            comes (topic, 10);
             SEND (server, name, 0);
             RECV (client, name);
             break;
