@@ -132,6 +132,8 @@ fn who_closes_says_so_and_who_hears_it_answers() {
 fn the_end_of_a_long_body_is_told_of() {
     const LEN: usize = 1 << 20;
     let (mut client, theirs) = tcp_pair();
+    // Else the kernel keeps pieces until those before are acknowledged.
+    client.set_nodelay(true).unwrap();
     let [ours, link] = Link::protected([client.as_fd(), theirs.as_fd()]);
     let mut said = [&[0x82, 0xff][..], &(LEN as u64 + 1).to_be_bytes(), &[0; 5]].concat();
     said.resize(said.len() + LEN, 7);
@@ -150,6 +152,9 @@ fn the_end_of_a_long_body_is_told_of() {
     for piece in wire.chunks(10_007) {
         client.write_all(piece).unwrap();
         left -= piece.len();
+        while net::unread(reader.fd.as_fd()).unwrap() < piece.len() {
+            std::thread::yield_now();
+        }
         reader.rx.set_ready(false);
         if let Some(msg) = reader.receive(&mut pool, false).unwrap() {
             assert_eq!((msg.len(), left), (LEN, 0));
