@@ -274,7 +274,7 @@ impl Unpacker {
     }
 
     /// Octets that it holds of a frame.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn held(&self) -> usize {
         self.body.capacity()
     }

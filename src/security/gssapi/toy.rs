@@ -7,6 +7,7 @@ use crate::util::buffer::Buffer;
 use std::hash::{DefaultHasher, Hasher};
 
 /// Octets that a token has more than its text.
+#[cfg(test)]
 pub(crate) const OVERHEAD: usize = 16;
 
 /// Says `hello` and hears `welcome`, or the other way round. Tokens carry a number and a sum of their text.
