@@ -176,7 +176,7 @@ valgrind: stage ## the same under valgrind's memcheck, with the library as it is
 aarch64: stage ## the C tests with a library for that processor, as far as qemu can run them
 	tests-c/sanitized.sh $@ $(STAGE) $(BUILD)
 
-# Not tried: no toolchain with Miri could be had so far. It knows no epoll sets as ours, so only what makes no system call can run.
+# It knows no epoll sets as ours, so only what makes no system call can run; slowly, so most of it was not waited for yet.
 miri: ## unit tests that need no system call under Miri, where a nightly toolchain has it
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
 		echo "miri cannot be had here: no nightly toolchain with it (rustup +nightly component add miri rust-src)"; exit 77; }
